@@ -1,0 +1,43 @@
+"""The console command ``cardioner``: one thin module per subcommand."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from spacy_cardioner import __version__
+from spacy_cardioner.errors import CardionerError
+
+app = typer.Typer(
+    name="cardioner",
+    help="Find diseases and drugs in cardiology notes in Spanish, English and Italian.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Find diseases and drugs in cardiology notes in Spanish, English and Italian."""
+
+
+def main() -> None:
+    """Run the command line: status 0 when done, 1 when the input is at fault, 2 for wrong usage."""
+    try:
+        app()
+    except CardionerError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""thinc layers, a file each."""

@@ -1,0 +1,1 @@
+"""spaCy components, a file each."""

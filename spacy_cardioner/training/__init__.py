@@ -1,0 +1,1 @@
+"""Training around ``spacy train``: cross-validation and checks."""
