@@ -27,11 +27,14 @@ T = TypeVar("T")
 BOM = b"\xef\xbb\xbf"
 TSV_HEADER = ("filename", "label", "start_span", "end_span", "text")
 
-ID = re.compile(r"[TREAMN][A-Za-z]*[0-9]\S*")
-# No text is long enough for an offset of more digits; int() refuses very long ones on its own.
+# An id, as brat takes it, a tab and something after it; or a comment of any form.
+KNOWN_LINE = re.compile(r"(?P<id>[TREAMN#][A-Za-z]*[0-9]\S*|\*)\t\s*\S|#")
+TARGET = re.compile(r"(?P<label>\S+) (?P<offsets>[^\s;]+ [^\s;]+(?:;[^\s;]+ [^\s;]+)*)")
+# No text is long enough for more digits, and int() has a limit of its own.
 NUMBER = re.compile(r"[0-9]{1,18}")
-TARGET = re.compile(r"(\S+) (\S+ \S+(?:;\S+ \S+)*)")
 WORD = re.compile(r"\S+")
+# What a tab or anything that some tool takes for a line end leaves of a mention.
+UNBROKEN = re.compile(r"[^\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")
 
 
 class BratError(CardionerError):
@@ -190,21 +193,12 @@ def entities(
     counts = Counter() if counts is None else counts
     found: set[Entity] = set()
     for textbound in note.textbounds:
-        trimmed = (_trim(note.text, *fragment) for fragment in sorted(textbound.fragments))
-        parts = [(start, end) for start, end in trimmed if start < end]
-        if not parts:
-            counts["empty"] += 1
-            continue
-        counts["trimmed"] += (parts[0][0], parts[-1][1]) != (textbound.start, textbound.end)
-        merged = _merge(note.text, parts)
-        counts["fragments_merged"] += len(merged) < len(parts)
-        counts["discontinuous"] += len(merged) > 1
-        if len(merged) > 1 and discontinuous == "skip":
-            continue
-        start, end = _choose(merged, discontinuous)
-        entity = Entity(start, end, textbound.label, note.text[start:end])
-        counts["duplicates"] += entity in found
-        found.add(entity)
+        span = _continuous(note.text, textbound, discontinuous, counts)
+        if span is not None:
+            entity = Entity(*span, textbound.label, note.text[slice(*span)])
+            if entity in found:
+                counts["duplicates"] += 1
+            found.add(entity)
     return sorted(found)
 
 
@@ -216,8 +210,8 @@ def note_from_entities(
 ) -> Note:
     r"""A note that says in standoff what the entities say, numbered T1, T2, and so on.
 
-    brat has one line for each annotation: a mention that runs over a line end is written as brat
-    writes it, in one fragment for each line of text. `entities` joins them again.
+    A mention with a line end or a tab inside is written as brat writes it: one fragment for each
+    part, joined by a space. `entities` makes it whole again.
 
     attributes (Iterable[Mapping[str, bool | str] | None] | None): For each entity, brat attributes
         by name: True for a binary one ("A1\tNegated T1"), a string for one with a value
@@ -248,7 +242,7 @@ def write_note(note: Note, folder: Path) -> None:
     RAISES (BratError): The name is not a file name, or the files cannot be written.
     """
     txt = Path(folder) / f"{note.name}.txt"
-    if not note.name or {"/", "\\", "\0"} & set(note.name):
+    if not note.name or {"/", "\0"} & set(note.name):
         raise BratError(f"{txt}: the name of a note must be a file name, without slashes.")
     ann = txt.with_name(f"{note.name}.ann")
     files = {txt: (note.bom, note.text)}
@@ -283,9 +277,11 @@ def read_tsv(
         raise BratError(f"{path}:1: the header must name, parted by tabs: {columns}.")
     found: dict[str, dict[tuple[int, int, str], Entity]] = {}
     for name, entity in _each_line(path, rows, _tsv_row, lenient, counts, first=2):
-        counts["duplicates"] += entity[:3] in found.setdefault(name, {})
-        found[name].setdefault(entity[:3], entity)
-    return {name: sorted(rows.values()) for name, rows in found.items()}
+        of_note = found.setdefault(name, {})
+        if entity[:3] in of_note:
+            counts["duplicates"] += 1
+        of_note.setdefault(entity[:3], entity)
+    return {name: sorted(of_note.values()) for name, of_note in found.items()}
 
 
 def write_tsv(path: Path, notes: Mapping[str, Iterable[Entity]]) -> None:
@@ -349,39 +345,38 @@ class _AnnParser:
     def __call__(self, number: int, raw: str, eol: str) -> Line:
         if not raw.strip():
             return Line(number, raw, eol)
-        id_, tab, rest = raw.partition("\t")
-        textbound = None
-        if not raw.startswith("#"):
-            if id_ != "*" and not ID.fullmatch(id_):
-                raise _Fault("starts with no id that brat knows (T1, R1, E1, A1, M1, N1, #1 or *)")
-            if not tab or not rest.strip():
-                raise _Fault("nothing after the id; a tab must follow it")
+        known = KNOWN_LINE.match(raw)
+        if known is None:
+            raise _Fault(
+                "starts with no id and tab that brat knows (T1, R1, E1, A1, M1, N1, #1, *)"
+            )
+        id_ = known["id"]
         if id_ in self.ids:
-            raise _Fault("the id has been used before in this file")
+            raise _Fault("its id has been used before in this file")
+        textbound = None
         if raw.startswith("T"):
-            textbound = _parse_textbound(id_, rest, self.text)
+            textbound = _parse_textbound(raw, self.text)
         else:
             self.counts["kept_lines"] += 1
-        if ID.fullmatch(id_) or re.fullmatch("#[A-Za-z]*[0-9]+", id_):
+        if id_ not in (None, "*"):
             self.ids.add(id_)
         return Line(number, raw, eol, textbound)
 
 
-def _parse_textbound(id_: str, rest: str, text: str) -> TextBound:
-    target, tab, mention = rest.partition("\t")
+def _parse_textbound(raw: str, text: str) -> TextBound:
+    id_, target, *rest = raw.split("\t", maxsplit=2)
     match = TARGET.fullmatch(target)
-    if match is None or not tab:
+    if match is None or not rest:
         raise _Fault("a T line is: id, tab, label and offsets ('LABEL 0 5'), tab, mention")
-    label, offsets = match.groups()
-    fragments = tuple(_span(*pair.split(" ")) for pair in offsets.split(";"))
+    fragments = tuple(_span(*pair.split(" ")) for pair in match["offsets"].split(";"))
     ordered = sorted(fragments)
     if any(after < before for (_, before), (after, _) in pairwise(ordered)):
         raise _Fault("fragments overlap")
     if ordered[-1][1] > len(text):
         raise _Fault(f"ends at {ordered[-1][1]}, but the text has {len(text)} characters")
-    if not _same_mention(mention, " ".join(text[start:end] for start, end in fragments)):
+    if not _same_mention(rest[0], " ".join(text[start:end] for start, end in fragments)):
         raise _Fault("the mention is not the text at the offsets")
-    return TextBound(id_, label, fragments, mention)
+    return TextBound(id_, match["label"], fragments, rest[0])
 
 
 def _tsv_row(number: int, raw: str, eol: str) -> tuple[str, Entity]:
@@ -410,10 +405,34 @@ def _same_mention(mention: str, reference: str) -> bool:
     return has_line_end and mention.split() == reference.split()
 
 
+def _continuous(
+    text: str, textbound: TextBound, discontinuous: Discontinuous, counts: Counter[str]
+) -> Span | None:
+    trimmed = [_trim(text, *fragment) for fragment in sorted(textbound.fragments)]
+    parts = [(start, end) for start, end in trimmed if start < end]
+    if not parts:
+        counts["empty"] += 1
+        return None
+    if (parts[0][0], parts[-1][1]) != (textbound.start, textbound.end):
+        counts["trimmed"] += 1
+    merged = _merge(text, parts)
+    if len(merged) < len(parts):
+        counts["fragments_merged"] += 1
+    if len(merged) > 1:
+        counts["discontinuous"] += 1
+        if discontinuous == "skip":
+            return None
+        if discontinuous == "first":
+            return merged[0]
+        if discontinuous == "longest":
+            return max(merged, key=lambda part: part[1] - part[0])
+    return merged[0][0], merged[-1][1]
+
+
 def _trim(text: str, start: int, end: int) -> Span:
     span = text[start:end]
     left = len(span) - len(span.lstrip())
-    return start + left, start + max(left, len(span.rstrip()))
+    return start + left, start + len(span.rstrip())
 
 
 def _merge(text: str, parts: Sequence[Span]) -> list[Span]:
@@ -426,30 +445,16 @@ def _merge(text: str, parts: Sequence[Span]) -> list[Span]:
     return merged
 
 
-def _choose(parts: Sequence[Span], discontinuous: Discontinuous) -> Span:
-    if discontinuous == "first":
-        return parts[0]
-    if discontinuous == "longest":
-        return max(parts, key=lambda part: part[1] - part[0])
-    return parts[0][0], parts[-1][1]
-
-
 def _textbound(id_: str, text: str, entity: Entity) -> TextBound:
     start, end, label, mention = entity
     if not WORD.fullmatch(label):
         raise _Fault("a label is one word, without white space")
     if not 0 <= start < end <= len(text) or text[start:end] != mention:
         raise _Fault(f"its text is not the note's text from {start} to {end}")
-    fragments = []
-    for line in mention.splitlines(keepends=True):
-        part = _trim(text, start, start + len(line))
-        start += len(line)
-        if part[0] < part[1]:
-            fragments.append(part)
+    fragments = tuple((start + first, start + last) for first, last in _unbroken(mention))
     if not fragments:
         raise _Fault("nothing but white space")
-    spelled = " ".join(text[first:last] for first, last in fragments)
-    return TextBound(id_, label, tuple(fragments), spelled)
+    return TextBound(id_, label, fragments, _one_line(mention))
 
 
 def _t_line(textbound: TextBound) -> str:
@@ -464,9 +469,16 @@ def _a_line(id_: str, target: str, name: str, value: bool | str) -> str:
     return f"{id_}\t{' '.join(words)}"
 
 
-def _one_line(text: str) -> str:
-    words = (line.strip() for line in text.replace("\t", " ").splitlines())
-    return " ".join(word for word in words if word)
+def _unbroken(mention: str) -> Iterator[Span]:
+    """The parts of a mention between tabs and line ends, as brat fragments one."""
+    for match in UNBROKEN.finditer(mention):
+        start, end = _trim(mention, *match.span())
+        if start < end:
+            yield start, end
+
+
+def _one_line(mention: str) -> str:
+    return " ".join(mention[start:end] for start, end in _unbroken(mention))
 
 
 def _decode_text(path: Path, data: bytes) -> str:

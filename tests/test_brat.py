@@ -1,0 +1,613 @@
+"""Standoff in and out: every byte kept, every fault named, no entity moved."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from spacy_cardioner.brat import (
+    BratError,
+    Entity,
+    Note,
+    entities,
+    note_from_entities,
+    read_folder,
+    read_note,
+    read_tsv,
+    write_note,
+    write_tsv,
+)
+
+TEXT = "Alergia a penicilina.\nToma bisoprolol 2,5 mg."
+BOM = b"\xef\xbb\xbf"
+
+
+def put(folder: Path, text: str | bytes, ann: str | bytes | None, name: str = "nota") -> Path:
+    txt = folder / f"{name}.txt"
+    txt.write_bytes(text if isinstance(text, bytes) else text.encode())
+    txt.with_suffix(".ann").unlink(missing_ok=True)
+    if ann is not None:
+        (folder / f"{name}.ann").write_bytes(ann if isinstance(ann, bytes) else ann.encode())
+    return txt
+
+
+def spans(note: Note, **options: object) -> list[tuple[int, int, str]]:
+    return [entity[:3] for entity in entities(note, **options)]  # type: ignore[arg-type]
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all the examples of a property; each overwrites the last."""
+    return tmp_path_factory.mktemp("scratch")
+
+
+# Reading
+
+
+def test_a_t_line_is_an_entity(tmp_path: Path) -> None:
+    note = read_note(put(tmp_path, TEXT, "T1\tFARMACO 10 20\tpenicilina\n"))
+
+    assert (note.name, note.text, note.annotated) == ("nota", TEXT, True)
+    assert entities(note) == [Entity(10, 20, "FARMACO", "penicilina")]
+
+
+def test_entities_are_sorted(tmp_path: Path) -> None:
+    ann = "T1\tB 22 26\tToma\nT2\tB 0 7\tAlergia\nT3\tA 0 7\tAlergia\nT4\tA 0 9\tAlergia a\n"
+    note = read_note(put(tmp_path, TEXT, ann))
+
+    assert spans(note) == [(0, 7, "A"), (0, 7, "B"), (0, 9, "A"), (22, 26, "B")]
+
+
+@pytest.mark.parametrize("ann", ["", None])
+def test_empty_and_missing_ann(tmp_path: Path, ann: str | None) -> None:
+    note = read_note(put(tmp_path, TEXT, ann))
+
+    assert note.annotated is (ann is not None)
+    assert note.lines == []
+
+
+def test_offsets_count_code_points_and_no_byte_order_mark(tmp_path: Path) -> None:
+    text = "👩‍⚕️ e\u0301 \r\n\ufeffasma"
+    start = text.index("asma")
+    ann = BOM + f"T1\tENFERMEDAD {start} {start + 4}\tasma\r\n".encode()
+    note = read_note(put(tmp_path, BOM + text.encode(), ann))
+
+    assert note.text == text
+    assert note.bom
+    assert note.ann_bom
+    assert entities(note) == [Entity(start, start + 4, "ENFERMEDAD", "asma")]
+
+
+@pytest.mark.parametrize("inside", ["\t", "\u2028", "\x0b", "\x0c", "\x85", "\x1c", "\u3000", '"'])
+def test_only_a_line_feed_ends_a_line(tmp_path: Path, inside: str) -> None:
+    text = f"dolor{inside}torácico y fiebre"
+    ann = f"T1\tS 0 14\t{text[:14]}\r\nT2\tS 17 23\tfiebre"
+    note = read_note(put(tmp_path, text, ann))
+
+    assert [line.number for line in note.lines] == [1, 2]
+    assert [line.eol for line in note.lines] == ["\r\n", ""]
+    assert spans(note) == [(0, 14, "S"), (17, 23, "S")]
+
+
+@pytest.mark.parametrize(
+    ("line_end", "spelled"),
+    [("\n", " "), ("\r\n", " "), ("\r\n", "  "), ("\r\n", "\r "), ("\r", "\r"), ("\r", " ")],
+)
+def test_a_line_end_in_the_mention_is_spelled_as_a_space(
+    tmp_path: Path, line_end: str, spelled: str
+) -> None:
+    text = f"dolor{line_end}torácico"
+    note = read_note(put(tmp_path, text, f"T1\tS 0 {len(text)}\tdolor{spelled}torácico\n"))
+
+    assert entities(note) == [Entity(0, len(text), "S", text)]
+
+
+def test_other_lines_are_kept_and_counted(tmp_path: Path) -> None:
+    ann = (
+        "T1\tFARMACO 10 20\tpenicilina\n"
+        "E1\tAlergia:T1 \n"
+        "R1\tCausa Arg1:T1 Arg2:T1\n"
+        "A1\tNegated T1\n"
+        "M1\tNegation E1\n"
+        "N1\tReference T1 ATC:J01CE\tpenicilinas\n"
+        "*\tEquiv T1 T1\n"
+        "*\tEquiv T1 T1\n"
+        "#1\tAnnotatorNotes T1\tver\n"
+        "# libre\n"
+        "\n"
+    )
+    counts: Counter[str] = Counter()
+    note = read_note(put(tmp_path, TEXT, ann), counts=counts)
+
+    assert counts == {"kept_lines": 9}
+    assert len(note.lines) == 11
+    assert len(note.textbounds) == 1
+
+
+def test_names_with_spaces_and_dots(tmp_path: Path) -> None:
+    for name in ("b c", "b", "a.ann.v2", "b.txt"):
+        put(tmp_path, TEXT, "T1\tFARMACO 10 20\tpenicilina\n", name)
+
+    notes = list(read_folder(tmp_path))
+
+    assert [note.name for note in notes] == ["a.ann.v2", "b", "b c", "b.txt"]
+    assert all(note.annotated for note in notes)
+
+
+def test_hidden_files_are_no_notes(tmp_path: Path) -> None:
+    put(tmp_path, TEXT, None)
+    put(tmp_path, b"\x00\x05\x16\x07\xff", None, "._nota")
+
+    assert [note.name for note in read_folder(tmp_path)] == ["nota"]
+
+
+# Continuous, clean entities
+
+
+@pytest.mark.parametrize("gap", ["\n", "\r\n", " \n\t ", "\u2028"])
+def test_fragments_over_white_space_are_merged(tmp_path: Path, gap: str) -> None:
+    text = f"dolor{gap}torácico"
+    ann = f"T1\tS 0 5;{len(text) - 8} {len(text)}\tdolor torácico\n"
+    counts: Counter[str] = Counter()
+
+    assert entities(read_note(put(tmp_path, text, ann)), counts=counts) == [
+        Entity(0, len(text), "S", text)
+    ]
+    assert counts == {"fragments_merged": 1}
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("first", [(0, 5, "S")]),
+        ("longest", [(19, 28, "S")]),
+        ("cover", [(0, 28, "S")]),
+        ("skip", []),
+    ],
+)
+def test_policies_for_discontinuous_mentions(
+    tmp_path: Path, policy: str, expected: list[tuple[int, int, str]]
+) -> None:
+    text = "dolor y molestia o abdominal"
+    ann = "T1\tS 19 28;0 5\tabdominal dolor\n"
+    counts: Counter[str] = Counter()
+    note = read_note(put(tmp_path, text, ann))
+
+    assert spans(note, discontinuous=policy, counts=counts) == expected
+    assert counts == {"discontinuous": 1}
+    assert (note.textbounds[0].start, note.textbounds[0].end) == (0, 28)
+
+
+def test_the_default_covers(tmp_path: Path) -> None:
+    note = read_note(put(tmp_path, "dolor o molestia", "T1\tS 0 5;8 16\tdolor molestia\n"))
+
+    assert spans(note) == [(0, 16, "S")]
+
+
+def test_edges_are_trimmed_and_empty_mentions_left_out(tmp_path: Path) -> None:
+    text = "\u00a0asma \n\nfin"
+    ann = "T1\tE 0 7\t\u00a0asma \nT2\tE 5 6\t \nT3\tE 0 1;1 5\t\u00a0 asma\n"
+    counts: Counter[str] = Counter()
+    note = read_note(put(tmp_path, text, ann))
+
+    assert entities(note, counts=counts) == [Entity(1, 5, "E", "asma")]
+    assert counts == {"trimmed": 2, "empty": 1, "duplicates": 1}
+
+
+def test_duplicates_need_the_same_label(tmp_path: Path) -> None:
+    ann = "T1\tA 0 7\tAlergia\nT2\tA 0 7\tAlergia\nT3\tB 0 7\tAlergia\n"
+    counts: Counter[str] = Counter()
+
+    assert spans(read_note(put(tmp_path, TEXT, ann)), counts=counts) == [(0, 7, "A"), (0, 7, "B")]
+    assert counts == {"duplicates": 1}
+
+
+# Faults
+
+MALFORMED = {
+    "end out of range": "T2\tA 40 400\tx",
+    "end before start": "T2\tA 7 0\tAlergia",
+    "end is start": "T2\tA 7 7\t",
+    "other mention": "T2\tA 0 7\talergia",
+    "mention cut": "T2\tA 0 7\tAlergi",
+    "mention with more": "T2\tA 0 7\tAlergia a",
+    "spaces are not the text's": "T2\tA 0 20\tAlergia  a penicilina",
+    "no mention": "T2\tA 0 7",
+    "negative": "T2\tA -1 7\tAlergia",
+    "float": "T2\tA 0.0 7\tAlergia",
+    "letters": "T2\tA x y\tAlergia",
+    "digits of another script": "T2\tA ٠ ٧\tAlergia",
+    "an underscore": "T2\tA 0 0_7\tAlergia",
+    "more digits than int() takes": f"T2\tA 0 {'9' * 5000}\tAlergia",
+    "one offset": "T2\tA 0\tAlergia",
+    "three offsets": "T2\tA 0 7 8\tAlergia",
+    "fragment of one offset": "T2\tA 0;1 7\tAlergia",
+    "empty fragment": "T2\tA 0 7;\tAlergia",
+    "overlapping fragments": "T2\tA 0 5;4 7\tAlerg gia",
+    "label missing": "T2\t0 7\tAlergia",
+    "spaces for tabs": "T2 A 0 7 Alergia",
+    "nothing after the id": "T2\t",
+    "id without a number": "T\tA 0 7\tAlergia",
+    "id used before": "T1\tA 0 7\tAlergia",
+    "unknown kind": "Z1\tA 0 7\tAlergia",
+    "free text": "hola",
+    "line starts with a space": " T2\tA 0 7\tAlergia",
+    "relation without anything": "R1",
+    "undecodable": b"T2\tA 0 7\tAl\xffergia",
+    "half a surrogate pair": b"T2\tA 0 7\tAl\xed\xa0\x80ergia",
+}
+
+
+@pytest.mark.parametrize("line", MALFORMED.values(), ids=MALFORMED)
+def test_malformed_lines_are_named_or_skipped(tmp_path: Path, line: str | bytes) -> None:
+    raw = line if isinstance(line, bytes) else line.encode()
+    good = b"T1\tFARMACO 10 20\tpenicilina\n"
+    txt = put(tmp_path, TEXT, good + raw + b"\nT9\tFARMACO 27 37\tbisoprolol\n")
+    counts: Counter[str] = Counter()
+
+    with pytest.raises(BratError) as caught:
+        read_note(txt)
+    note = read_note(txt, lenient=True, counts=counts)
+
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'nota.ann'}:2: ")
+    assert "lergi" not in message, "no text of a note in a message"
+    assert spans(note) == [(10, 20, "FARMACO"), (27, 37, "FARMACO")]
+    assert counts == {"skipped_lines": 1}
+
+
+def test_what_is_read_leniently_and_written_reads_strictly(tmp_path: Path) -> None:
+    lines = [line if isinstance(line, bytes) else line.encode() for line in MALFORMED.values()]
+    txt = put(tmp_path, TEXT, b"\n".join([b"T1\tFARMACO 10 20\tpenicilina", *lines]))
+
+    write_note(read_note(txt, lenient=True), tmp_path / "out")
+
+    assert spans(read_note(tmp_path / "out" / "nota.txt")) == [(10, 20, "FARMACO")]
+
+
+def test_a_text_that_is_not_utf8_names_its_line(tmp_path: Path) -> None:
+    txt = put(tmp_path, "uno\r\ndos\x85\n".encode() + "día".encode("latin-1"), None)
+
+    with pytest.raises(BratError, match=r"nota\.txt:3: "):
+        read_note(txt)
+    with pytest.raises(BratError):
+        read_note(txt, lenient=True)
+
+
+def test_lenient_folder_skips_notes_that_cannot_be_read(tmp_path: Path) -> None:
+    put(tmp_path, TEXT, "T1\tFARMACO 10 20\tpenicilina\n", "a")
+    put(tmp_path, b"\xff\xfe", "", "b")
+    put(tmp_path, TEXT, "T1\tFARMACO 10 20\tpenicilina\n", "d")
+    (tmp_path / "c.ann").write_text("")
+    counts: Counter[str] = Counter()
+
+    assert [note.name for note in read_folder(tmp_path, lenient=True, counts=counts)] == ["a", "d"]
+    assert counts == {"skipped_notes": 2}
+    with pytest.raises(BratError, match=r"b\.txt:1: "):
+        list(read_folder(tmp_path))
+
+
+def test_an_ann_without_its_txt(tmp_path: Path) -> None:
+    put(tmp_path, TEXT, "")
+    (tmp_path / "sola.ann").write_text("")
+
+    with pytest.raises(BratError, match=r"sola\.txt: .*sola\.ann"):
+        list(read_folder(tmp_path))
+    with pytest.raises(BratError, match=r"sola\.txt: "):
+        read_note(tmp_path / "sola.txt")
+
+
+def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "carpeta.txt").mkdir()
+    for path in ("no.txt", "carpeta.txt", "nota.ann", "a\0b.txt", "x" * 300 + ".txt"):
+        with pytest.raises(BratError):
+            read_note(tmp_path / path)
+    for path in ("no", "a\0b"):
+        with pytest.raises(BratError):
+            list(read_folder(tmp_path / path))
+        with pytest.raises(BratError):
+            read_tsv(tmp_path / path)
+
+
+def test_a_folder_without_notes(tmp_path: Path) -> None:
+    for lenient in (False, True):
+        with pytest.raises(BratError, match=r"no \.txt"):
+            list(read_folder(tmp_path, lenient=lenient))
+
+
+# No bytes whatsoever
+
+piece = st.one_of(
+    st.binary(max_size=6),
+    st.integers(-1, 30).map(lambda number: str(number).encode()),
+    st.sampled_from(
+        [b"T1", b"T2", b"A1", b"R1", b"#", b"*", b"\t", b"\t", b" ", b";", b"\n", b"\r\n", b"X"]
+        + [
+            b"Alergia",
+            "día".encode(),
+            BOM,
+            "\u2028".encode(),
+            b"0 7",
+            b"T1\tX 0 7\tAlergia\n",
+        ]
+    ),
+)
+anything = st.one_of(st.binary(), st.lists(piece).map(b"".join))
+
+
+@given(text=st.one_of(anything, st.just(b"Alergia d\xc3\xada\n")), ann=anything)
+@example(text=b"a", ann=b"T1\tX 0;1 1\ta")
+def test_no_bytes_make_reading_fail_otherwise(scratch: Path, text: bytes, ann: bytes) -> None:
+    txt = put(scratch, text, ann)
+    for lenient in (False, True):
+        try:
+            note = read_note(txt, lenient=lenient)
+        except BratError as error:
+            assert str(error).startswith((f"{txt}:", f"{txt.with_suffix('.ann')}:"))
+            continue
+        for policy in ("first", "longest", "cover", "skip"):
+            for entity in entities(note, discontinuous=policy):  # type: ignore[arg-type]
+                assert note.text[entity.start : entity.end] == entity.text == entity.text.strip()
+        write_note(note, scratch / "out")
+        if not lenient:
+            assert (scratch / "out" / "nota.txt").read_bytes() == text
+            assert (scratch / "out" / "nota.ann").read_bytes() == ann
+        assert read_note(scratch / "out" / "nota.txt").textbounds == note.textbounds
+
+
+@given(rows=anything)
+def test_no_bytes_make_reading_a_table_fail_otherwise(scratch: Path, rows: bytes) -> None:
+    path = scratch / "any.tsv"
+    for data in (rows, b"filename\tlabel\tstart_span\tend_span\ttext\n" + rows):
+        path.write_bytes(data)
+        for lenient in (False, True):
+            try:
+                read_tsv(path, lenient=lenient)
+            except BratError as error:
+                assert str(error).startswith(f"{path}:")
+
+
+# Round trips
+
+# Letters of several planes, and everything that some tool takes for white space or a line end.
+character = st.one_of(
+    st.characters(exclude_categories=["Cs"]),
+    st.sampled_from("\n\r\t \x0b\x0c\x1c\x85\u00a0\u2028\u2029\u3000\ufeff\"';é🫀"),
+)
+texts = st.text(character, min_size=1, max_size=40)
+labels = st.from_regex(r"[A-Z_;\-]{1,8}", fullmatch=True)
+
+
+@st.composite
+def texts_with_entities(draw: st.DrawFn) -> tuple[str, list[Entity]]:
+    """A text and, as `entities` would give them, some clean spans of it; they may overlap."""
+    text = draw(texts)
+    found = set()
+    for _ in range(draw(st.integers(0, 6))):
+        start = draw(st.integers(0, len(text) - 1))
+        end = draw(st.integers(start + 1, len(text)))
+        mention = text[start:end]
+        if mention == mention.strip():
+            found.add(Entity(start, end, draw(labels), mention))
+    return text, sorted(found)
+
+
+@given(texts_with_entities(), st.sampled_from(["nota", "nota con espacios", "a.b", "ñ"]))
+def test_entities_survive_writing_and_reading(
+    scratch: Path, generated: tuple[str, list[Entity]], name: str
+) -> None:
+    text, given_entities = generated
+    write_note(note_from_entities(name, text, given_entities), scratch)
+    # A text that starts with U+FEFF has a byte order mark, once it is a file.
+    assume(not text.startswith("\ufeff"))
+    note = read_note(scratch / f"{name}.txt")
+
+    assert note.text == text
+    assert entities(note) == given_entities
+
+
+@given(texts_with_entities(), st.booleans(), st.booleans(), st.sampled_from(["\n", "\r\n"]))
+def test_files_survive_reading_and_writing(
+    scratch: Path, generated: tuple[str, list[Entity]], bom: bool, ann_bom: bool, eol: str
+) -> None:
+    text, found = generated
+    lines = [line.raw for line in note_from_entities("n", text, found).lines] + ["#1\tX T1\tñ"]
+    put(scratch, BOM * bom + text.encode(), BOM * ann_bom + eol.join(lines).encode())
+    assume(bom or not text.startswith("\ufeff"))
+    note = read_note(scratch / "nota.txt")
+    write_note(note, scratch / "copy")
+
+    assert entities(note) == found
+    for name in ("nota.txt", "nota.ann"):
+        assert (scratch / "copy" / name).read_bytes() == (scratch / name).read_bytes()
+
+
+@given(texts_with_entities())
+def test_entities_survive_the_table(scratch: Path, generated: tuple[str, list[Entity]]) -> None:
+    _, found = generated
+    write_tsv(scratch / "n.tsv", {"a b": found, "vacía": []})
+    read = read_tsv(scratch / "n.tsv").get("a b", [])
+
+    assert [entity[:3] for entity in read] == [entity[:3] for entity in found]
+    for before, after in zip(found, read, strict=True):
+        assert after.text.split() == before.text.split()
+
+
+@pytest.mark.parametrize("ann", ["T1\tA 0 7\tAlergia", "\r\n\n", "", None])
+def test_missing_ends_and_missing_files_stay_missing(tmp_path: Path, ann: str | None) -> None:
+    (tmp_path / "in").mkdir()
+    write_note(read_note(put(tmp_path / "in", TEXT, ann)), tmp_path / "out")
+
+    assert files(tmp_path / "out") == files(tmp_path / "in")
+
+
+# Writing
+
+
+def test_the_lines_of_a_new_note(tmp_path: Path) -> None:
+    text = "Niega dolor\r\ntorácico\ty asma."
+    found = [Entity(6, 21, "S", text[6:21]), Entity(24, 28, "E", "asma")]
+    note = note_from_entities(
+        "n", text, found, [{"Negated": True, "Certainty": "Low", "Family": False}, None]
+    )
+    write_note(note, tmp_path)
+
+    assert (tmp_path / "n.txt").read_bytes() == text.encode()
+    assert (tmp_path / "n.ann").read_text() == (
+        "T1\tS 6 11;13 21\tdolor torácico\n"
+        "A1\tNegated T1\n"
+        "A2\tCertainty T1 Low\n"
+        "T2\tE 24 28\tasma\n"
+    )
+    assert entities(read_note(tmp_path / "n.txt")) == found
+
+
+@pytest.mark.parametrize(
+    "entity",
+    [
+        Entity(0, 7, "A", "alergia"),
+        Entity(0, 700, "A", TEXT),
+        Entity(-1, 46, "A", "."),
+        Entity(3, 3, "A", ""),
+        Entity(0, 7, "DOS PALABRAS", "Alergia"),
+        Entity(0, 7, "", "Alergia"),
+        Entity(21, 22, "A", "\n"),
+    ],
+)
+def test_entities_that_standoff_cannot_hold(entity: Entity) -> None:
+    with pytest.raises(BratError, match="^n: entity 1: "):
+        note_from_entities("n", TEXT, [entity])
+
+
+@pytest.mark.parametrize("attributes", [{"A b": True}, {"": True}, {"A": "x\ty"}, {"A": ""}])
+def test_attributes_that_standoff_cannot_hold(attributes: dict[str, bool | str]) -> None:
+    with pytest.raises(BratError, match="^n: entity 1: "):
+        note_from_entities("n", TEXT, [Entity(0, 7, "A", "Alergia")], [attributes])
+
+
+@pytest.mark.parametrize("name", ["", "../n", "a/b", "a\0", "x" * 300])
+def test_names_that_are_no_file_names(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BratError):
+        write_note(note_from_entities(name, TEXT, []), tmp_path / "out")
+
+
+def test_nothing_is_written_of_a_note_that_cannot_be(tmp_path: Path) -> None:
+    with pytest.raises(BratError, match=r"n\.txt: "):
+        write_note(note_from_entities("n", "a\ud800", []), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+# The table of the task
+
+HEADER = "filename\tlabel\tstart_span\tend_span\ttext\n"
+
+
+def test_the_table_is_written_unquoted(tmp_path: Path) -> None:
+    found = [Entity(0, 9, "S", 'tos "seca'), Entity(10, 26, "S", "dolor \r\n torácico")]
+    write_tsv(tmp_path / "t.tsv", {"caso 1": found})
+
+    rows = 'caso 1\tS\t0\t9\ttos "seca\ncaso 1\tS\t10\t26\tdolor torácico\n'
+    assert (tmp_path / "t.tsv").read_bytes().decode() == HEADER + rows
+
+
+def test_a_table_with_a_mark_line_ends_of_windows_and_tabs_in_the_text(tmp_path: Path) -> None:
+    path = tmp_path / "t.tsv"
+    rows = 'b\tS\t3\t9\t"a\tb"\nb\tS\t0\t2\t\u2028x\na\tS\t0\t1\tx\na\tS\t0\t1\tx\n'
+    path.write_bytes(BOM + (HEADER + rows).replace("\n", "\r\n").encode())
+    counts: Counter[str] = Counter()
+
+    assert read_tsv(path, counts=counts) == {
+        "b": [Entity(0, 2, "S", "\u2028x"), Entity(3, 9, "S", '"a\tb"')],
+        "a": [Entity(0, 1, "S", "x")],
+    }
+    assert counts == {"duplicates": 1}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        b"a\tS\t0\t1",
+        b"a\tS\tx\t1\tx",
+        b"a\tS\t1\t1\tx",
+        b"a\tS\t-1\t1\tx",
+        b"a\t\t0\t1\tx",
+        b"\tS\t0\t1\tx",
+        b"a\tS S\t0\t1\tx",
+        b"a\tS\t0\t1\t\xff",
+        b"",
+    ],
+)
+def test_malformed_rows_are_named_or_skipped(tmp_path: Path, row: bytes) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_bytes(HEADER.encode() + b"a\tS\t0\t1\tx\n" + row + b"\na\tS\t2\t3\ty\n")
+    counts: Counter[str] = Counter()
+
+    with pytest.raises(BratError) as caught:
+        read_tsv(path)
+    assert str(caught.value).startswith(f"{path}:3: ")
+    assert len(read_tsv(path, lenient=True, counts=counts)["a"]) == 2
+    assert counts == {"skipped_lines": 1}
+
+
+@pytest.mark.parametrize("header", ["", "filename,label\n", "a\tS\t0\t1\tx\n"])
+def test_a_table_with_another_header(tmp_path: Path, header: str) -> None:
+    (tmp_path / "t.tsv").write_text(header)
+
+    for lenient in (False, True):
+        with pytest.raises(BratError, match=r"t\.tsv:1: "):
+            read_tsv(tmp_path / "t.tsv", lenient=lenient)
+
+
+@pytest.mark.parametrize(
+    ("name", "entity"),
+    [
+        ("a\tb", Entity(0, 1, "S", "x")),
+        ("a\nb", Entity(0, 1, "S", "x")),
+        ("", Entity(0, 1, "S", "x")),
+        ("\udcff", Entity(0, 1, "S", "x")),
+        ("a", Entity(0, 1, "S S", "x")),
+        ("a", Entity(0, 1, "", "x")),
+        ("a", Entity(1, 1, "S", "")),
+        ("a", Entity(-1, 1, "S", "x")),
+    ],
+)
+def test_rows_that_the_table_cannot_hold(tmp_path: Path, name: str, entity: Entity) -> None:
+    with pytest.raises(BratError, match=r"t\.tsv: "):
+        write_tsv(tmp_path / "t.tsv", {name: [entity]})
+    assert not (tmp_path / "t.tsv").exists()
+
+
+# The real corpus
+
+
+@pytest.mark.skipif(
+    "MULTICARDIONER_DIR" not in os.environ,
+    reason="set MULTICARDIONER_DIR to the folder of the MultiCardioNER corpus",
+)
+def test_the_real_corpus_reads_whole(tmp_path: Path) -> None:
+    folders = sorted(Path(os.environ["MULTICARDIONER_DIR"]).rglob("brat"))
+    assert len(folders) == 8
+    for index, folder in enumerate(folders):
+        copy = tmp_path / str(index)
+        counts: Counter[str] = Counter()
+        found: dict[str, list[Entity]] = {}
+        for note in read_folder(folder, counts=counts):
+            write_note(note, copy)
+            found[note.name] = entities(note, counts=counts)
+        assert not +counts, "nothing merged, trimmed, skipped or kept aside"
+        assert files(copy) == files(folder)
+
+        with_entities = {name: rows for name, rows in found.items() if rows}
+        (table,) = (folder.parent / "tsv").glob("*.tsv")
+        assert read_tsv(table) == with_entities
+        write_tsv(copy / "table.tsv", with_entities)
+        assert read_tsv(copy / "table.tsv") == with_entities
