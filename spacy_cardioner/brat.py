@@ -11,7 +11,6 @@ source: https://brat.nlplab.org/standoff.html
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -112,16 +111,44 @@ class Entity(NamedTuple):
     text: str
 
 
-def read_note(txt: Path, *, lenient: bool = False, counts: Counter[str] | None = None) -> Note:
+class Change(NamedTuple):
+    """What reading did to one line or entity, for reports; `text` is a patient's data.
+
+    kind (str): "merged" (parts joined over white space), "discontinuous", "trimmed", "empty",
+        "duplicate", "left out" (by the policy for discontinuous ones), or "malformed" (skipped).
+    file (str): The file's path, or the note's name.
+    line (int): Number of the line in the file, 0 where it is not known.
+    """
+
+    kind: str
+    file: str
+    line: int = 0
+    label: str = ""
+    start: int = 0
+    end: int = 0
+    text: str = ""
+
+    def describe(self, show_text: bool = False) -> str:
+        """One line for a person, without the mention unless asked for."""
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        what = f"{self.kind} {self.label} {self.start} {self.end}" if self.label else self.kind
+        return f"{where}: {what}" + (f" {self.text!r}" if show_text and self.text else "")
+
+    def to_dict(self, show_text: bool = False) -> dict[str, str | int]:
+        """The change as data, without the mention unless asked for."""
+        return {k: v for k, v in self._asdict().items() if v != "" and (show_text or k != "text")}
+
+
+def read_note(txt: Path, *, lenient: bool = False, changes: list[Change] | None = None) -> Note:
     """Read a ``.txt`` and the ``.ann`` beside it, if there is one.
 
     txt (Path): The ``.txt`` file.
-    lenient (bool): Leave out malformed lines of the ``.ann`` and count them as "skipped_lines".
-    counts (Counter[str] | None): Gets "kept_lines" (R, E, A, M, N, * and #) and "skipped_lines".
+    lenient (bool): Leave out malformed lines of the ``.ann``.
+    changes (list[Change] | None): Gets the lines left out, as "malformed".
     RETURNS (Note): The note, whose T lines all agree with its text.
     RAISES (BratError): The files cannot be read or decoded, or a line is malformed.
     """
-    counts = Counter() if counts is None else counts
+    changes = [] if changes is None else changes
     txt = Path(txt)
     if not txt.name.endswith(".txt"):
         raise BratError(f"{txt}: a note is a .txt file with its .ann beside it; give the .txt.")
@@ -132,7 +159,7 @@ def read_note(txt: Path, *, lenient: bool = False, counts: Counter[str] | None =
         raise BratError(f"{txt}: there is no such file{why}.")
     text = _decode_text(txt, data.removeprefix(BOM))
     ann_data = _read_bytes(ann)
-    lines = list(_each_line(ann, ann_data or b"", _AnnParser(text, counts), lenient, counts))
+    lines = list(_each_line(ann, ann_data or b"", _AnnParser(text), lenient, changes))
     return Note(
         name=txt.name.removesuffix(".txt"),
         text=text,
@@ -144,17 +171,16 @@ def read_note(txt: Path, *, lenient: bool = False, counts: Counter[str] | None =
 
 
 def read_folder(
-    folder: Path, *, lenient: bool = False, counts: Counter[str] | None = None
+    folder: Path, *, lenient: bool = False, changes: list[Change] | None = None
 ) -> Iterator[Note]:
     """Read every note of a folder, sorted by name; hidden files are no notes.
 
-    lenient (bool): Leave out malformed lines ("skipped_lines"), and notes whose text cannot be
-        read or is missing ("skipped_notes").
-    counts (Counter[str] | None): As in `read_note`, and "skipped_notes".
+    lenient (bool): Leave out malformed lines, and notes whose text cannot be read or is missing.
+    changes (list[Change] | None): Gets what was left out: "malformed", and "unreadable note".
     YIELDS (Note): One note after the other.
     RAISES (BratError): As `read_note` does; or the folder holds no ``.txt``.
     """
-    counts = Counter() if counts is None else counts
+    changes = [] if changes is None else changes
     folder = Path(folder)
     try:
         files = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
@@ -166,11 +192,11 @@ def read_folder(
         raise BratError(f"{folder}: no .txt file in it. Give the folder that holds the notes.")
     for name in sorted(texts | anns):
         try:
-            note = read_note(folder / f"{name}.txt", lenient=lenient, counts=counts)
+            note = read_note(folder / f"{name}.txt", lenient=lenient, changes=changes)
         except BratError:
             if not lenient:
                 raise
-            counts["skipped_notes"] += 1
+            changes.append(Change("unreadable note", str(folder / f"{name}.txt")))
         else:
             yield note
 
@@ -179,25 +205,27 @@ def entities(
     note: Note,
     *,
     discontinuous: Discontinuous = "cover",
-    counts: Counter[str] | None = None,
+    changes: list[Change] | None = None,
 ) -> list[Entity]:
     """The T lines of a note as continuous, clean entities.
 
     discontinuous (str): What becomes of parts with more than white space between them: the "first"
         part, the "longest", all from first to last ("cover"), or nothing ("skip").
-    counts (Counter[str] | None): Gets the number of T lines that had parts joined over white space
-        ("fragments_merged"), were "discontinuous", lost white space at their edges ("trimmed"),
-        held nothing else ("empty"), or said what another had said ("duplicates").
+    changes (list[Change] | None): Gets the T lines that had parts joined over white space
+        ("merged"), were "discontinuous" and for that "left out", lost white space at their edges
+        ("trimmed"), held nothing else ("empty"), or said what another had said ("duplicate").
     RETURNS (list[Entity]): Sorted by start, end and label.
     """
-    counts = Counter() if counts is None else counts
+    changes = [] if changes is None else changes
     found: set[Entity] = set()
-    for textbound in note.textbounds:
-        span = _continuous(note.text, textbound, discontinuous, counts)
-        if span is not None:
-            entity = Entity(*span, textbound.label, note.text[slice(*span)])
-            if entity in found:
-                counts["duplicates"] += 1
+    for line in note.lines:
+        if line.textbound is None:
+            continue
+        kinds, entity = _clean(note.text, line.textbound, discontinuous)
+        if entity in found:
+            kinds.append("duplicate")
+        changes.extend(_change(kind, note.name, line) for kind in kinds)
+        if entity is not None:
             found.add(entity)
     return sorted(found)
 
@@ -245,7 +273,8 @@ def write_note(note: Note, folder: Path) -> None:
     if not note.name or {"/", "\0"} & set(note.name):
         raise BratError(f"{txt}: the name of a note must be a file name, without slashes.")
     ann = txt.with_name(f"{note.name}.ann")
-    files = {txt: (note.bom, note.text)}
+    # A text that starts with U+FEFF needs a mark before it, or reading would take that for one.
+    files = {txt: (note.bom or note.text.startswith("\ufeff"), note.text)}
     if note.annotated:
         files[ann] = (note.ann_bom, "".join(line.raw + line.eol for line in note.lines))
     encoded = {path: BOM * bom + _encode(path, text) for path, (bom, text) in files.items()}
@@ -254,19 +283,19 @@ def write_note(note: Note, folder: Path) -> None:
 
 
 def read_tsv(
-    path: Path, *, lenient: bool = False, counts: Counter[str] | None = None
+    path: Path, *, lenient: bool = False, changes: list[Change] | None = None
 ) -> dict[str, list[Entity]]:
     """Read the task's table: filename, label, start_span, end_span, text, without quoting.
 
     The text of an entity is the table's, where line ends and tabs of the note stand as spaces; the
     offsets are what counts. A note without entities has no row, and is not in the answer.
 
-    lenient (bool): Leave out malformed rows and count them as "skipped_lines".
-    counts (Counter[str] | None): Gets "skipped_lines" and "duplicates" (same note, offsets, label).
+    lenient (bool): Leave out malformed rows.
+    changes (list[Change] | None): Gets rows left out ("malformed") and repeated ("duplicate").
     RETURNS (dict[str, list[Entity]]): By note, sorted by start, end and label.
     RAISES (BratError): The file cannot be read, has another header, or a row is malformed.
     """
-    counts = Counter() if counts is None else counts
+    changes = [] if changes is None else changes
     path = Path(path)
     data = _read_bytes(path)
     if data is None:
@@ -309,7 +338,7 @@ def _each_line(
     data: bytes,
     parse: Callable[[int, str, str], T],
     lenient: bool,
-    counts: Counter[str],
+    changes: list[Change],
     first: int = 1,
 ) -> Iterator[T]:
     """Parse each line. A line feed ends it; a carriage return before that is part of the end."""
@@ -329,7 +358,7 @@ def _each_line(
             if not lenient:
                 remedy = "Correct the line, or leave such lines out with --lenient"
                 raise BratError(f"{path}:{number}: {fault}. {remedy}.") from None
-            counts["skipped_lines"] += 1
+            changes.append(Change("malformed", str(path), number))
         else:
             yield parsed
 
@@ -337,9 +366,8 @@ def _each_line(
 class _AnnParser:
     """Parses the lines of one .ann against its text; remembers the ids, which brat wants unique."""
 
-    def __init__(self, text: str, counts: Counter[str]) -> None:
+    def __init__(self, text: str) -> None:
         self.text = text
-        self.counts = counts
         self.ids: set[str] = set()
 
     def __call__(self, number: int, raw: str, eol: str) -> Line:
@@ -347,9 +375,7 @@ class _AnnParser:
             return Line(number, raw, eol)
         known = KNOWN_LINE.match(raw)
         if known is None:
-            raise _Fault(
-                "starts with no id and tab that brat knows (T1, R1, E1, A1, M1, N1, #1, *)"
-            )
+            raise _Fault("starts with no id and tab as brat has them (T1, A1, R1, #1, *, ...)")
         id_ = known["id"]
         if id_ in self.ids:
             raise _Fault("its id has been used before in this file")
@@ -427,6 +453,32 @@ def _continuous(
         if discontinuous == "longest":
             return max(merged, key=lambda part: part[1] - part[0])
     return merged[0][0], merged[-1][1]
+
+
+def _change(kind: str, file: str, line: Line) -> Change:
+    one = line.textbound
+    assert one is not None
+    return Change(kind, file, line.number, one.label, one.start, one.end, one.text)
+
+
+def _clean(
+    text: str, textbound: TextBound, discontinuous: Discontinuous
+) -> tuple[list[str], Entity | None]:
+    """The entity of a T line, if there is one, and the kinds of change that it took."""
+    trimmed = (_trim(text, *fragment) for fragment in sorted(textbound.fragments))
+    parts = [(start, end) for start, end in trimmed if start < end]
+    if not parts:
+        return ["empty"], None
+    merged = _merge(text, parts)
+    kinds = {
+        "trimmed": (parts[0][0], parts[-1][1]) != (textbound.start, textbound.end),
+        "merged": len(merged) < len(parts),
+        "discontinuous": len(merged) > 1,
+        "left out": len(merged) > 1 and discontinuous == "skip",
+    }
+    start, end = _choose(merged, discontinuous)
+    entity = None if kinds["left out"] else Entity(start, end, textbound.label, text[start:end])
+    return [kind for kind, holds in kinds.items() if holds], entity
 
 
 def _trim(text: str, start: int, end: int) -> Span:
