@@ -305,10 +305,10 @@ def read_tsv(
         columns = ", ".join(TSV_HEADER)
         raise BratError(f"{path}:1: the header must name, parted by tabs: {columns}.")
     found: dict[str, dict[tuple[int, int, str], Entity]] = {}
-    for name, entity in _each_line(path, rows, _tsv_row, lenient, counts, first=2):
+    for name, entity in _each_line(path, rows, _tsv_row, lenient, changes, first=2):
         of_note = found.setdefault(name, {})
         if entity[:3] in of_note:
-            counts["duplicates"] += 1
+            changes.append(Change("duplicate", name, 0, entity.label, entity.start, entity.end))
         of_note.setdefault(entity[:3], entity)
     return {name: sorted(of_note.values()) for name, of_note in found.items()}
 
@@ -382,8 +382,6 @@ class _AnnParser:
         textbound = None
         if raw.startswith("T"):
             textbound = _parse_textbound(raw, self.text)
-        else:
-            self.counts["kept_lines"] += 1
         if id_ not in (None, "*"):
             self.ids.add(id_)
         return Line(number, raw, eol, textbound)
@@ -431,30 +429,6 @@ def _same_mention(mention: str, reference: str) -> bool:
     return has_line_end and mention.split() == reference.split()
 
 
-def _continuous(
-    text: str, textbound: TextBound, discontinuous: Discontinuous, counts: Counter[str]
-) -> Span | None:
-    trimmed = [_trim(text, *fragment) for fragment in sorted(textbound.fragments)]
-    parts = [(start, end) for start, end in trimmed if start < end]
-    if not parts:
-        counts["empty"] += 1
-        return None
-    if (parts[0][0], parts[-1][1]) != (textbound.start, textbound.end):
-        counts["trimmed"] += 1
-    merged = _merge(text, parts)
-    if len(merged) < len(parts):
-        counts["fragments_merged"] += 1
-    if len(merged) > 1:
-        counts["discontinuous"] += 1
-        if discontinuous == "skip":
-            return None
-        if discontinuous == "first":
-            return merged[0]
-        if discontinuous == "longest":
-            return max(merged, key=lambda part: part[1] - part[0])
-    return merged[0][0], merged[-1][1]
-
-
 def _change(kind: str, file: str, line: Line) -> Change:
     one = line.textbound
     assert one is not None
@@ -479,6 +453,14 @@ def _clean(
     start, end = _choose(merged, discontinuous)
     entity = None if kinds["left out"] else Entity(start, end, textbound.label, text[start:end])
     return [kind for kind, holds in kinds.items() if holds], entity
+
+
+def _choose(parts: Sequence[Span], discontinuous: Discontinuous) -> Span:
+    if discontinuous == "first":
+        return parts[0]
+    if discontinuous == "longest":
+        return max(parts, key=lambda part: part[1] - part[0])
+    return parts[0][0], parts[-1][1]
 
 
 def _trim(text: str, start: int, end: int) -> Span:

@@ -7,6 +7,11 @@ import sys
 import typer
 
 from spacy_cardioner import __version__
+from spacy_cardioner.cli.annotate import annotate
+from spacy_cardioner.cli.convert import audit, convert
+from spacy_cardioner.cli.crossval import crossval
+from spacy_cardioner.cli.evaluate import evaluate
+from spacy_cardioner.cli.split import split
 from spacy_cardioner.errors import CardionerError
 
 app = typer.Typer(
@@ -32,6 +37,10 @@ def _root(
     ),
 ) -> None:
     """Find diseases and drugs in cardiology notes in Spanish, English and Italian."""
+
+
+for command in (convert, audit, split, crossval, evaluate, annotate):
+    app.command()(command)
 
 
 def main() -> None:

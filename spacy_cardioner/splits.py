@@ -1,0 +1,53 @@
+"""Folds by document: seeded, and the same for every language of a parallel corpus."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from pathlib import Path
+
+import srsly
+
+from spacy_cardioner.errors import CardionerError
+
+
+def make_folds(names: Iterable[str], folds: int = 5, seed: int = 13) -> list[list[str]]:
+    """Deal the documents into `folds` parts of nearly equal size.
+
+    The result depends on the set of names and the seed alone, so that a document named alike in
+    several languages lies in the same fold in each.
+
+    names (Iterable[str]): Document names; repeated ones count once.
+    folds (int): How many parts, at least 2.
+    seed (int): Seed of the shuffle.
+    RETURNS (list[list[str]]): The names of each fold, sorted.
+    RAISES (CardionerError): Fewer documents than folds.
+    """
+    shuffled = sorted(set(names))
+    if folds < 2 or len(shuffled) < folds:
+        raise CardionerError(
+            f"{len(shuffled)} documents cannot be split into {folds} folds: "
+            "give at least two folds and a document for each"
+        )
+    random.Random(seed).shuffle(shuffled)
+    return [sorted(shuffled[part::folds]) for part in range(folds)]
+
+
+def write_folds(path: Path, folds: list[list[str]], seed: int) -> None:
+    """Write folds as JSON: ``{"seed": 13, "folds": [[name, ...], ...]}``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    srsly.write_json(path, {"seed": seed, "folds": folds})
+
+
+def read_folds(path: Path) -> list[list[str]]:
+    """Read folds written by `write_folds`.
+
+    RAISES (CardionerError): The file is missing or is not such a file.
+    """
+    try:
+        folds = srsly.read_json(path)["folds"]
+        return [[str(name) for name in fold] for fold in folds]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CardionerError(
+            f"{path}: not a file of folds ({error}); make one with `cardioner split`"
+        ) from error

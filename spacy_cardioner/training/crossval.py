@@ -1,0 +1,142 @@
+"""Cross-validation by document: train on the other folds, predict the held-out one, pool all.
+
+Each document of the corpus that is split is predicted once, by a model that never saw it. What
+does not depend on the fold, such as a first stage on another corpus, is trained beforehand and
+named in the overrides.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import spacy
+import srsly
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
+
+from spacy_cardioner.annotate import doc_entities
+from spacy_cardioner.brat import Entity, read_tsv, write_tsv
+from spacy_cardioner.corpus import NOTE_ID, read_docbin, write_docbin
+from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.training.manifest import manifest
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is trained in each fold.
+
+    config (Path): A training config of spaCy, with the settings ``paths.train`` and ``paths.dev``.
+    split (Path): DocBin of the documents that the folds are made of.
+    extra (Sequence[Path]): DocBins that are added to the training part of every fold.
+    overrides (Mapping[str, str]): Settings of the config, e.g. ``{"paths.stage1": "models/es"}``.
+    gpu_id (int): The GPU to train on, -1 for the CPU.
+    """
+
+    config: Path
+    split: Path
+    extra: Sequence[Path] = ()
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    gpu_id: int = -1
+
+    def manifest(self, folds: Sequence[Sequence[str]]) -> dict[str, object]:
+        """What the results depend on; paths among the overrides count by their content."""
+        paths = [Path(v) for k, v in self.overrides.items() if k.startswith("paths.")]
+        settings = {k: v for k, v in self.overrides.items() if not k.startswith("paths.")}
+        return manifest(
+            [self.config, self.split, *self.extra, *paths],
+            {"overrides": settings, "folds": [list(fold) for fold in folds]},
+        )
+
+
+def cross_validate(
+    experiment: Experiment,
+    folds: Sequence[Sequence[str]],
+    output: Path,
+    *,
+    jobs: int = 1,
+    report: Callable[[str], None] = lambda line: None,
+) -> dict[str, list[Entity]]:
+    """Train and predict every fold; a fold that is finished already is not done again.
+
+    experiment (Experiment): What to train.
+    folds (Sequence[Sequence[str]]): Document names of each fold.
+    output (Path): Folder for a folder a fold (documents, training log, model, predictions), the
+        manifest and, at the end, ``predictions.tsv`` with the entities of all folds.
+    jobs (int): Folds trained at the same time, each on one thread.
+    report (Callable): Called with a line when a fold is done.
+    RETURNS (dict[str, list[Entity]]): Predicted entities of every document, in name order.
+    RAISES (CardionerError): `output` holds another experiment; documents do not fit the folds;
+        a training failed.
+    """
+    _claim(output, experiment.manifest(folds))
+    docs = {doc.user_data[NOTE_ID]: doc for doc in read_docbin(experiment.split, Vocab())}
+    if sorted(docs) != sorted(name for fold in folds for name in fold):
+        raise CardionerError(
+            f"{experiment.split}: its documents are not those of the folds; make the folds from "
+            "the corpus that is split"
+        )
+    extra = [doc for path in experiment.extra for doc in read_docbin(path, Vocab())]
+
+    def run(number: int) -> dict[str, list[Entity]]:
+        folder, held_out = output / f"fold-{number}", set(folds[number])
+        if not (folder / "predictions.tsv").exists():
+            train = [doc for name, doc in docs.items() if name not in held_out]
+            write_docbin(folder / "train.spacy", [*extra, *train])
+            write_docbin(folder / "dev.spacy", [docs[name] for name in folds[number]])
+            _train(experiment, folder)
+            _predict(folder, [docs[name] for name in folds[number]])
+        report(f"fold {number + 1} of {len(folds)} done")
+        found = read_tsv(folder / "predictions.tsv")
+        return {name: found.get(name, []) for name in folds[number]}
+
+    with ThreadPoolExecutor(jobs) as pool:
+        parts = list(pool.map(run, range(len(folds))))
+    pooled = {name: part[name] for part in parts for name in sorted(part)}
+    write_tsv(output / "predictions.tsv", dict(sorted(pooled.items())))
+    return dict(sorted(pooled.items()))
+
+
+def _claim(output: Path, claimed: dict[str, object]) -> None:
+    """Make sure that the folder holds this experiment or nothing."""
+    path = output / "manifest.json"
+    output.mkdir(parents=True, exist_ok=True)
+    if path.exists() and srsly.read_json(path) != claimed:
+        raise CardionerError(
+            f"{output}: holds a cross-validation with other data, settings or versions (see its "
+            "manifest.json); give another output folder or delete this one"
+        )
+    srsly.write_json(path, claimed)
+
+
+def _train(experiment: Experiment, folder: Path) -> None:
+    """Run ``spacy train`` for one fold, in a process and on a thread of its own."""
+    settings = {
+        **experiment.overrides,
+        "paths.train": str(folder / "train.spacy"),
+        "paths.dev": str(folder / "dev.spacy"),
+    }
+    command = [sys.executable, "-m", "spacy", "train", str(experiment.config)]
+    command += ["--output", str(folder), "--gpu-id", str(experiment.gpu_id)]
+    command += [part for key, value in settings.items() for part in (f"--{key}", value)]
+    log = folder / "train.log"
+    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    with log.open("w", encoding="utf-8") as stream:
+        done = subprocess.run(
+            command, stdout=stream, stderr=subprocess.STDOUT, env={**os.environ, **one_thread}
+        )
+    if done.returncode:
+        raise CardionerError(f"{log}: the training failed; the end of this file says why")
+
+
+def _predict(folder: Path, docs: Sequence[Doc]) -> None:
+    """Annotate the held-out documents with the last weights of the training."""
+    nlp = spacy.load(folder / "model-last")
+    predicted = nlp.pipe(doc.text for doc in docs)
+    found = {doc.user_data[NOTE_ID]: doc_entities(p) for doc, p in zip(docs, predicted, strict=True)}
+    write_tsv(folder / "predictions.tsv", found)
