@@ -1,0 +1,59 @@
+# `make run` and `make test` need nothing but a Python from 3.10 to 3.12: they make .venv and
+# install into it the versions of constraints.txt.
+
+# 3.11 comes first: medspaCy and spaCy 3.7 cannot be installed together on 3.12.
+PYTHON ?= $(shell for python in python3.11 python3.10 python3.12 python3 python; do \
+	$$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' \
+	2> /dev/null && echo $$python && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help run show test test-slow lint format clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+run: $(VENV)/run.stamp ## Train on the sample corpus, package, annotate a note of each language, show it
+	python -m spacy project run all
+	@$(MAKE) --no-print-directory show
+
+show: $(VENV)/run.stamp
+	@for lang in es en it; do \
+		printf '\n%s\n' "--- assets/notes/$$lang.txt"; cat "assets/notes/$$lang.txt"; \
+		printf '\n%s\n' "--- found by $${lang}_cardioner"; cat "output/notes/$$lang.tsv"; \
+	done
+
+test: $(VENV)/test.stamp ## Run the tests
+	python -m pytest
+
+test-slow: $(VENV)/test.stamp ## Run the tests that take minutes
+	python -m pytest -m slow
+
+lint: $(VENV)/lint.stamp ## Check style and types
+	ruff check
+	ruff format --check
+	mypy
+
+format: $(VENV)/lint.stamp ## Put the code into the common style
+	ruff check --fix
+	ruff format
+
+clean: ## Remove the environment, builds and caches; what was trained stays
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find spacy_cardioner tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/run.stamp: EXTRAS := train
+$(VENV)/test.stamp: EXTRAS := dev,trf,context,train
+$(VENV)/lint.stamp: EXTRAS := dev
+$(VENV)/%.stamp: setup.cfg constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --editable '.[$(EXTRAS)]' --constraint constraints.txt
+	@touch $@
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { \
+		echo "No Python from 3.10 to 3.12 was found. Name one: make PYTHON=/path/to/python3.11" >&2; \
+		exit 1; }
+	$(PYTHON) -m venv $(VENV)
