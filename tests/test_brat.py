@@ -217,6 +217,17 @@ def test_duplicates_need_the_same_label(tmp_path: Path) -> None:
     assert kinds(changes) == {"duplicate": 1}
 
 
+def test_a_change_tells_the_mention_only_when_asked(tmp_path: Path) -> None:
+    changes: list[Change] = []
+    entities(read_note(put(tmp_path, "asma ", "T1\tE 0 5\tasma \n")), changes=changes)
+    (change,) = changes
+
+    assert change.describe() == "nota:1: trimmed E 0 5"
+    assert "text" not in change.to_dict()
+    assert "asma" in change.describe(show_text=True)
+    assert change.to_dict(show_text=True)["text"] == "asma "
+
+
 # Faults
 
 MALFORMED = {
