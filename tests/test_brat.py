@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from spacy_cardioner.brat import (
@@ -26,6 +26,8 @@ from spacy_cardioner.brat import (
 
 TEXT = "Alergia a penicilina.\nToma bisoprolol 2,5 mg."
 BOM = b"\xef\xbb\xbf"
+# A busy machine is no fault of the code: time fails no property.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def put(folder: Path, text: str | bytes, ann: str | bytes | None, name: str = "nota") -> Path:
@@ -365,6 +367,7 @@ piece = st.one_of(
 anything = st.one_of(st.binary(), st.lists(piece).map(b"".join))
 
 
+@unhurried
 @given(text=st.one_of(anything, st.just(b"Alergia d\xc3\xada\n")), ann=anything)
 @example(text=b"a", ann=b"T1\tX 0;1 1\ta")
 def test_no_bytes_make_reading_fail_otherwise(scratch: Path, text: bytes, ann: bytes) -> None:
@@ -385,6 +388,7 @@ def test_no_bytes_make_reading_fail_otherwise(scratch: Path, text: bytes, ann: b
         assert read_note(scratch / "out" / "nota.txt").textbounds == note.textbounds
 
 
+@unhurried
 @given(rows=anything)
 def test_no_bytes_make_reading_a_table_fail_otherwise(scratch: Path, rows: bytes) -> None:
     path = scratch / "any.tsv"
@@ -425,6 +429,7 @@ def texts_with_entities(draw: st.DrawFn) -> tuple[str, list[Entity]]:
 BREAKS = "a\tb\nc\r\nd\x0be\x0cf\x1cg\x1dh\x1ei\x85j\u2028k\u2029l"
 
 
+@unhurried
 @example((BREAKS, [Entity(0, len(BREAKS), "S", BREAKS)]), "nota")
 @example(("\ufeffasma", [Entity(1, 5, "S", "asma")]), "nota")
 @given(texts_with_entities(), st.sampled_from(["nota", "nota con espacios", "a.b", "ñ"]))
@@ -441,6 +446,7 @@ def test_entities_survive_writing_and_reading(
     assert entities(note) == given_entities
 
 
+@unhurried
 @given(texts_with_entities(), st.booleans(), st.booleans(), st.sampled_from(["\n", "\r\n"]))
 def test_files_survive_reading_and_writing(
     scratch: Path, generated: tuple[str, list[Entity]], bom: bool, ann_bom: bool, eol: str
@@ -457,6 +463,7 @@ def test_files_survive_reading_and_writing(
         assert (scratch / "copy" / name).read_bytes() == (scratch / name).read_bytes()
 
 
+@unhurried
 @given(texts_with_entities())
 def test_entities_survive_the_table(scratch: Path, generated: tuple[str, list[Entity]]) -> None:
     _, found = generated
