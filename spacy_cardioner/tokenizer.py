@@ -48,13 +48,12 @@ _LOWER = rf"[{ALPHA_LOWER}{COMBINING_DIACRITICS}]"
 _UPPER = rf"[{ALPHA_UPPER}]"
 _HYPHEN = r"[-‐‑–−]"
 _APOSTROPHE = r"['’‘ʼ´`]"
-_LINE_END = r"(?:\r\n|[\n\r\x0b\x0c\x85\u2028\u2029])"
+_LINE_END = r"[\n\r\x0b\x0c\x85\u2028\u2029]"
 # What is left of "®" and of line layout in badly decoded or copied text.
 _DEBRIS = r"[\x7f-\x9f\u200b\ufeff]"
 _UNIT = r"(?:[mnpµμuk]?g|mcg|[mdcµμu][lL]|cc|[cm]m|mmHg|m?Eq|[mnpµμu]mol|UI|IU|h)"
 
 _PREFIXES = [
-    _LINE_END,
     _DEBRIS,
     *LIST_PUNCT,
     *LIST_ELLIPSES,
@@ -90,7 +89,8 @@ _SUFFIXES = [
 ]
 
 _INFIXES = [
-    _LINE_END,
+    # Before and after a line end, but not inside "\r\n".
+    rf"(?!(?<=\r)\n)(?:(?<={_LINE_END})|(?={_LINE_END}))",
     _DEBRIS,
     *LIST_ELLIPSES,
     *LIST_ICONS,
@@ -115,8 +115,8 @@ _INFIXES = [
     rf"(?<=[0-9])(?={_UNIT}(?!{_WORD}))",
 ]
 
-# "v.o.", "i.v.", "p.m."
-_DOTTED = re.compile(rf"(?:{_LETTER}\.){{2,}}$")
+# "v.o.", "i.v.", "p.m."; and lines drawn with one character ("======").
+_WHOLE = re.compile(rf"(?:(?:{_LETTER}\.){{2,}}|([-=_*#~+.|])\1{{3,}})$")
 _URL = re.compile(r"(?:https?://|www\.)\S+$")
 
 _ABBREVIATION = re.compile(
@@ -160,7 +160,7 @@ def make_tokenizer(nlp: Language) -> Tokenizer:
         prefix_search=compile_prefix_regex(_PREFIXES).search,
         suffix_search=compile_suffix_regex(_SUFFIXES).search,
         infix_finditer=compile_infix_regex(_INFIXES).finditer,
-        token_match=_DOTTED.match,
+        token_match=_WHOLE.match,
         url_match=_URL.match,
     )
 
