@@ -21,9 +21,12 @@ run: $(VENV)/run.stamp ## Train on the sample corpus, package, annotate a note o
 	@$(MAKE) --no-print-directory show
 
 show: $(VENV)/run.stamp
-	@for lang in es en it; do \
-		printf '\n%s\n' "--- assets/notes/$$lang.txt"; cat "assets/notes/$$lang.txt"; \
-		printf '\n%s\n' "--- found by $${lang}_cardioner"; cat "output/notes/$$lang.tsv"; \
+	@for note in assets/notes/*/demo_01.txt; do \
+		lang=$$(basename "$$(dirname "$$note")"); \
+		printf '\n%s\n\n' "== What $${lang}_cardioner found in $$note"; \
+		cat "$$note"; echo; \
+		awk -F '\t' '$$1 == "demo_01" {found++; printf "  %-10s  %5d  %s\n", $$2, $$3, $$5} \
+			END {if (!found) print "  nothing"}' "runs/annotated/$$lang.tsv"; \
 	done
 
 test: $(VENV)/test.stamp ## Run the tests
