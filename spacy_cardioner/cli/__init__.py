@@ -8,6 +8,8 @@ import typer
 
 from spacy_cardioner import __version__
 from spacy_cardioner.cli.annotate import annotate
+from spacy_cardioner.cli.card import card
+from spacy_cardioner.cli.check_corpus import check_corpus
 from spacy_cardioner.cli.convert import audit, convert
 from spacy_cardioner.cli.crossval import crossval
 from spacy_cardioner.cli.evaluate import evaluate
@@ -20,6 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -39,7 +42,7 @@ def _root(
     """Find diseases and drugs in cardiology notes in Spanish, English and Italian."""
 
 
-for command in (convert, audit, split, crossval, evaluate, annotate):
+for command in (annotate, evaluate, check_corpus, audit, convert, split, crossval, card):
     app.command()(command)
 
 

@@ -10,11 +10,17 @@ import typer
 
 def crossval(
     config: Annotated[Path, typer.Argument(help="A training config of spaCy.")],
-    split: Annotated[Path, typer.Option(help="DocBin of the documents in the folds.")],
+    split: Annotated[
+        list[Path],
+        typer.Option(help="DocBin of the documents in the folds. Repeat for more languages."),
+    ],
     folds: Annotated[Path, typer.Option(help="Folds, as `cardioner split` writes them.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for models and results.")],
     extra: Annotated[
         list[Path], typer.Option(help="DocBin added to every training part. Repeat for more.")
+    ] = [],  # noqa: B006
+    fold: Annotated[
+        list[int], typer.Option(help="Do this fold alone, from 0. Repeat for more.")
     ] = [],  # noqa: B006
     set_: Annotated[
         list[str],
@@ -25,8 +31,9 @@ def crossval(
 ) -> None:
     """Train on all folds but one, predict that one, for each fold; pool the predictions.
 
-    Finished folds are kept: the same command goes on where it stopped. The pooled predictions
-    are in OUTPUT/predictions.tsv; `cardioner evaluate` scores them.
+    Finished folds are kept: the same command goes on where it stopped. OUTPUT/es.tsv has the
+    pooled predictions for the documents of es.spacy, OUTPUT/documents.txt the names of the
+    documents; `cardioner evaluate` scores them.
     """
     from spacy_cardioner.splits import read_folds
     from spacy_cardioner.training.crossval import Experiment, cross_validate
@@ -34,12 +41,11 @@ def crossval(
     if bad := [pair for pair in set_ if "=" not in pair]:
         raise typer.BadParameter(f"'{bad[0]}' is not NAME=VALUE", param_hint="--set")
     overrides = dict(pair.split("=", maxsplit=1) for pair in set_)
-    experiment = Experiment(config, split, tuple(extra), overrides, gpu_id)
     cross_validate(
-        experiment,
+        Experiment(config, split, extra, overrides, gpu_id),
         read_folds(folds),
         output,
+        chosen=fold or None,
         jobs=jobs,
         report=lambda line: typer.echo(line, err=True),
     )
-    typer.echo(str(output / "predictions.tsv"))

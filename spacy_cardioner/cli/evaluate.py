@@ -22,6 +22,10 @@ def evaluate(
         Path | None,
         typer.Option("--output", "-o", dir_okay=False, help="Also write everything as JSON."),
     ] = None,
+    documents: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Score the documents named in this file, one a line."),
+    ] = None,
     only: Annotated[list[str], typer.Option(help="Score this label alone. Repeat for more.")] = [],  # noqa: B006
     resamples: Annotated[
         int, typer.Option(min=1, help="How often documents are drawn for the intervals.")
@@ -51,6 +55,7 @@ def evaluate(
         gold,
         pred,
         other=compare,
+        documents=None if documents is None else _names(documents),
         labels=only or None,
         resamples=resamples,
         seed=seed,
@@ -59,8 +64,17 @@ def evaluate(
     typer.echo(render(result))
     if output is not None:
         inputs = [gold, pred] if compare is None else [gold, pred, compare]
+        inputs += [] if documents is None else [documents]
         settings = {"only": only, "resamples": resamples, "seed": seed, "lenient": lenient}
         _write(output, result.to_dict(), inputs, settings)
+
+
+def _names(path: Path) -> set[str]:
+    """The lines of a file."""
+    try:
+        return set(path.read_text(encoding="utf-8").split("\n")) - {""}
+    except (OSError, ValueError) as error:
+        raise CardionerError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
 
 
 def _write(

@@ -36,6 +36,7 @@ def evaluate(
     pred: Path,
     *,
     other: Path | None = None,
+    documents: Collection[str] | None = None,
     labels: Collection[str] | None = None,
     resamples: int = 1000,
     seed: int = 13,
@@ -44,12 +45,18 @@ def evaluate(
     """Score predictions against gold, each a BRAT folder or a TSV.
 
     other (Path | None): Further predictions, to compare `pred` with.
+    documents (Collection[str] | None): Score these alone. Default: all of the gold.
     labels (Collection[str] | None): Score these alone. Default: all of gold and predictions.
     lenient (bool): Skip and count malformed input, and predictions for documents without gold.
     RAISES (CardionerError): The input is at fault, or nothing in it has one of the labels.
     """
     paths = [pred] if other is None else [pred, other]
-    gold_source, *pred_sources = (read_annotations(p, lenient=lenient) for p in [gold, *paths])
+    sources = [read_annotations(path, lenient=lenient) for path in [gold, *paths]]
+    if documents is not None:
+        if gold_lacks := sorted(set(documents) - set(sources[0].entities)):
+            raise CardionerError(f"{gold}: has no document {gold_lacks[0]}, which is to be scored.")
+        sources = [source.restrict(documents) for source in sources]
+    gold_source, *pred_sources = sources
     wanted, found = align(gold_source, pred_sources, lenient=lenient)
     known = set().union(*map(labels_of, (wanted, *found)))
     if labels is not None and (missing := sorted(set(labels) - known)):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -35,6 +35,15 @@ class Source:
     entities: Mapping[str, list[Entity]]
     texts: Mapping[str, str] | None
     counts: Mapping[str, int]
+
+    def restrict(self, documents: Collection[str]) -> Source:
+        """The same for some documents alone."""
+        texts = self.texts
+        return replace(
+            self,
+            entities={name: found for name, found in self.entities.items() if name in documents},
+            texts=None if texts is None else {n: t for n, t in texts.items() if n in documents},
+        )
 
 
 def read_annotations(path: Path, *, lenient: bool = False) -> Source:

@@ -1,8 +1,8 @@
 """Cross-validation by document: train on the other folds, predict the held-out one, pool all.
 
-Each document of the corpus that is split is predicted once, by a model that never saw it. What
-does not depend on the fold, such as a first stage on another corpus, is trained beforehand and
-named in the overrides.
+Each document of the corpus that is split is predicted once, by a model that never saw it, in no
+language. What does not depend on the fold, such as a first stage on another corpus, is trained
+beforehand and named in the overrides.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import srsly
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from spacy_cardioner.annotate import doc_entities
+from spacy_cardioner.annotate.engine import doc_entities
 from spacy_cardioner.brat import Entity, read_tsv, write_tsv
 from spacy_cardioner.corpus import NOTE_ID, read_docbin, write_docbin
 from spacy_cardioner.errors import CardionerError
@@ -32,14 +32,14 @@ class Experiment:
     """What is trained in each fold.
 
     config (Path): A training config of spaCy, with the settings ``paths.train`` and ``paths.dev``.
-    split (Path): DocBin of the documents that the folds are made of.
+    split (Sequence[Path]): DocBins of the documents that the folds are made of, one a language.
     extra (Sequence[Path]): DocBins that are added to the training part of every fold.
     overrides (Mapping[str, str]): Settings of the config, e.g. ``{"paths.stage1": "models/es"}``.
     gpu_id (int): The GPU to train on, -1 for the CPU.
     """
 
     config: Path
-    split: Path
+    split: Sequence[Path]
     extra: Sequence[Path] = ()
     overrides: Mapping[str, str] = field(default_factory=dict)
     gpu_id: int = -1
@@ -49,7 +49,7 @@ class Experiment:
         paths = [Path(v) for k, v in self.overrides.items() if k.startswith("paths.")]
         settings = {k: v for k, v in self.overrides.items() if not k.startswith("paths.")}
         return manifest(
-            [self.config, self.split, *self.extra, *paths],
+            [self.config, *self.split, *self.extra, *paths],
             {"overrides": settings, "folds": [list(fold) for fold in folds]},
         )
 
@@ -59,47 +59,62 @@ def cross_validate(
     folds: Sequence[Sequence[str]],
     output: Path,
     *,
+    chosen: Sequence[int] | None = None,
     jobs: int = 1,
     report: Callable[[str], None] = lambda line: None,
-) -> dict[str, list[Entity]]:
-    """Train and predict every fold; a fold that is finished already is not done again.
+) -> None:
+    """Train and predict each fold; one that is finished already is not done again.
+
+    Writes to `output` a folder a fold (documents, training log, model, predictions), a manifest,
+    ``documents.txt`` with the names of the predicted documents, and a table of the predicted
+    entities for each DocBin that was split, named like it: ``es.spacy`` gives ``es.tsv``.
 
     experiment (Experiment): What to train.
     folds (Sequence[Sequence[str]]): Document names of each fold.
-    output (Path): Folder for a folder a fold (documents, training log, model, predictions), the
-        manifest and, at the end, ``predictions.tsv`` with the entities of all folds.
+    output (Path): The folder to write to.
+    chosen (Sequence[int]): Numbers of the folds to do, from 0; None does all.
     jobs (int): Folds trained at the same time, each on one thread.
     report (Callable): Called with a line when a fold is done.
-    RETURNS (dict[str, list[Entity]]): Predicted entities of every document, in name order.
     RAISES (CardionerError): `output` holds another experiment; documents do not fit the folds;
         a training failed.
     """
-    _claim(output, experiment.manifest(folds))
-    docs = {doc.user_data[NOTE_ID]: doc for doc in read_docbin(experiment.split, Vocab())}
-    if sorted(docs) != sorted(name for fold in folds for name in fold):
-        raise CardionerError(
-            f"{experiment.split}: its documents are not those of the folds; make the folds from "
-            "the corpus that is split"
-        )
+    numbers = list(range(len(folds)) if chosen is None else chosen)
+    if bad := [number for number in numbers if not 0 <= number < len(folds)]:
+        raise CardionerError(f"there is no fold {bad[0]}: they are 0 to {len(folds) - 1}")
+    split = {path.stem: _by_name(path, folds) for path in experiment.split}
     extra = [doc for path in experiment.extra for doc in read_docbin(path, Vocab())]
+    _claim(output, experiment.manifest(folds))
 
-    def run(number: int) -> dict[str, list[Entity]]:
+    def run(number: int) -> None:
         folder, held_out = output / f"fold-{number}", set(folds[number])
-        if not (folder / "predictions.tsv").exists():
-            train = [doc for name, doc in docs.items() if name not in held_out]
+        if not all((folder / f"{stem}.tsv").exists() for stem in split):
+            train = [
+                doc for docs in split.values() for name, doc in docs.items() if name not in held_out
+            ]
+            held = {stem: [docs[name] for name in folds[number]] for stem, docs in split.items()}
             write_docbin(folder / "train.spacy", [*extra, *train])
-            write_docbin(folder / "dev.spacy", [docs[name] for name in folds[number]])
+            write_docbin(folder / "dev.spacy", [doc for docs in held.values() for doc in docs])
             _train(experiment, folder)
-            _predict(folder, [docs[name] for name in folds[number]])
-        report(f"fold {number + 1} of {len(folds)} done")
-        found = read_tsv(folder / "predictions.tsv")
-        return {name: found.get(name, []) for name in folds[number]}
+            _predict(folder, held)
+        report(f"fold {number} of 0 to {len(folds) - 1} done")
 
     with ThreadPoolExecutor(jobs) as pool:
-        parts = list(pool.map(run, range(len(folds))))
-    pooled = {name: part[name] for part in parts for name in sorted(part)}
-    write_tsv(output / "predictions.tsv", dict(sorted(pooled.items())))
-    return dict(sorted(pooled.items()))
+        list(pool.map(run, numbers))
+    for stem in split:
+        parts = [read_tsv(output / f"fold-{number}" / f"{stem}.tsv") for number in numbers]
+        pooled = {name: found for part in parts for name, found in part.items()}
+        write_tsv(output / f"{stem}.tsv", dict(sorted(pooled.items())))
+    names = sorted(name for number in numbers for name in folds[number])
+    (output / "documents.txt").write_text("".join(f"{n}\n" for n in names), encoding="utf-8")
+
+
+def _by_name(path: Path, folds: Sequence[Sequence[str]]) -> dict[str, Doc]:
+    docs = {doc.user_data[NOTE_ID]: doc for doc in read_docbin(path, Vocab())}
+    if sorted(docs) != sorted(name for fold in folds for name in fold):
+        raise CardionerError(
+            f"{path}: its documents are not those of the folds; make the folds from this corpus"
+        )
+    return docs
 
 
 def _claim(output: Path, claimed: dict[str, object]) -> None:
@@ -134,9 +149,13 @@ def _train(experiment: Experiment, folder: Path) -> None:
         raise CardionerError(f"{log}: the training failed; the end of this file says why")
 
 
-def _predict(folder: Path, docs: Sequence[Doc]) -> None:
+def _predict(folder: Path, held: Mapping[str, Sequence[Doc]]) -> None:
     """Annotate the held-out documents with the last weights of the training."""
     nlp = spacy.load(folder / "model-last")
-    predicted = nlp.pipe(doc.text for doc in docs)
-    found = {doc.user_data[NOTE_ID]: doc_entities(p) for doc, p in zip(docs, predicted, strict=True)}
-    write_tsv(folder / "predictions.tsv", found)
+    for stem, docs in held.items():
+        pairs = zip(docs, nlp.pipe(doc.text for doc in docs), strict=True)
+        found = {
+            doc.user_data[NOTE_ID]: [Entity(*mention[:4]) for mention in doc_entities(result)]
+            for doc, result in pairs
+        }
+        write_tsv(folder / f"{stem}.tsv", found)
