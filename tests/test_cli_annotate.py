@@ -1,0 +1,203 @@
+"""`cardioner annotate` as a person runs it: statuses, messages, and what lies there afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import spacy
+from click.testing import CliRunner, Result
+from typer.main import get_command
+
+from spacy_cardioner import brat
+from spacy_cardioner.cli import app
+from spacy_cardioner.errors import CardionerError
+
+NOTE = "Alérgico a penicilina.\r\nToma bisoprolol 🫀 y penicilina."
+DRUGS = [(11, 21), (29, 39), (44, 54)]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    nlp = spacy.blank("es")
+    drugs = ("penicilina", "bisoprolol")
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "FARMACO", "pattern": d} for d in drugs])
+    path = tmp_path_factory.mktemp("pipelines") / "es_test"
+    nlp.to_disk(path)
+    return str(path)
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "a.txt").write_bytes(b"\xef\xbb\xbf" + NOTE.encode())
+    (folder / "b.txt").write_bytes(b"")
+    (folder / "c.txt").write_bytes(NOTE.encode())
+    return folder
+
+
+def annotate(*arguments: str | Path, stdin: bytes = b"") -> Result:
+    return CliRunner().invoke(get_command(app), ["annotate", *map(str, arguments)], input=stdin)
+
+
+def cardioner(
+    *arguments: str | Path, stdin: bytes = b"", path: Path | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run it in a process of its own, where `path` holds more packages."""
+    environment = {**os.environ, **({"PYTHONPATH": str(path)} if path else {})}
+    return subprocess.run(
+        [sys.executable, "-m", "spacy_cardioner", "annotate", *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        env=environment,
+        timeout=120,
+    )
+
+
+def spans(line: str | bytes) -> list[tuple[int, int]]:
+    return [(entity["start"], entity["end"]) for entity in json.loads(line)["entities"]]
+
+
+def test_a_folder_to_brat(model: str, notes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "brat"
+    result = annotate("--model", model, notes, "-o", out, "--format", "brat")
+    assert result.exit_code == 0, result.output
+    assert "notes annotated: 3, skipped: 0; entities found: 6" in result.stderr
+    assert result.stdout == ""
+    for note in brat.read_folder(out):
+        assert note.annotated
+        assert note.text == ("" if note.name == "b" else NOTE)
+        found = brat.entities(note)
+        assert [(entity.start, entity.end) for entity in found] == DRUGS[: len(found)]
+        assert len(found) == (0 if note.name == "b" else 3)
+
+
+def test_a_folder_to_tsv(model: str, notes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.tsv"
+    assert annotate("-m", model, notes, "-o", out, "-f", "tsv").exit_code == 0
+    table = brat.read_tsv(out)
+    assert {name: [row[:2] for row in rows] for name, rows in table.items()} == {
+        "a": DRUGS,
+        "c": DRUGS,
+    }
+
+
+def test_a_file_to_standard_output(model: str, notes: Path) -> None:
+    result = annotate("-m", model, notes / "a.txt", "--with-text")
+    assert result.exit_code == 0, result.output
+    [line] = result.stdout.splitlines()
+    assert json.loads(line)["id"] == "a"
+    assert json.loads(line)["text"] == NOTE
+    assert spans(line) == DRUGS
+
+
+def test_standard_input_to_standard_output_whatever_the_locale(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    monkeypatch.setenv("PYTHONUTF8", "0")
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    done = cardioner("-m", model, "-", "-o", "-", stdin=NOTE.encode())
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(b"]}\n")
+    assert spans(done.stdout) == DRUGS
+    assert NOTE[slice(*DRUGS[2])] in done.stdout.decode()
+
+
+def test_an_unreadable_note_stops_the_run_unless_lenient(
+    model: str, notes: Path, tmp_path: Path
+) -> None:
+    (notes / "b.txt").write_bytes("ni\xf1o".encode("latin-1"))
+    out = tmp_path / "out.jsonl"
+    result = annotate("-m", model, notes, "-o", out)
+    assert isinstance(result.exception, CardionerError)
+    assert "b.txt" in str(result.exception)
+    assert not out.exists()
+
+    result = annotate("-m", model, notes, "-o", out, "--lenient")
+    assert result.exit_code == 0, result.output
+    assert "notes annotated: 2, skipped: 1; entities found: 6" in result.stderr
+    assert "b.txt" in result.stderr
+    assert [json.loads(line)["id"] for line in out.read_bytes().splitlines()] == ["a", "c"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes", "out.jsonl"]
+
+
+@pytest.mark.parametrize("arguments", [["-f", "brat"], ["-f", "brat", "-o", "{notes}"]])
+def test_sources_are_safe_from_brat(model: str, notes: Path, arguments: list[str]) -> None:
+    before = {path: path.read_bytes() for path in notes.iterdir()}
+    result = annotate("-m", model, notes, *(text.format(notes=notes) for text in arguments))
+    assert result.exit_code != 0
+    assert {path: path.read_bytes() for path in notes.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-f", "brat"],
+        ["-f", "brat", "-o", "-"],
+        ["-f", "tsv", "--with-text"],
+        ["-f", "xml"],
+        ["--batch-size", "0"],
+    ],
+)
+def test_wrong_usage(model: str, notes: Path, arguments: list[str]) -> None:
+    assert annotate("-m", model, notes, *arguments).exit_code == 2
+
+
+def test_what_cannot_be_written_is_named(model: str, notes: Path, tmp_path: Path) -> None:
+    for arguments in (["-o", tmp_path], ["-f", "brat", "-o", notes / "a.txt" / "out"]):
+        result = annotate("-m", model, notes, *arguments)
+        assert isinstance(result.exception, CardionerError), result.output
+        assert str(arguments[-1]) in str(result.exception)
+
+
+def test_a_model_that_is_not_there_is_a_message_and_no_traceback(notes: Path) -> None:
+    done = cardioner("-m", "es_nowhere", notes)
+    assert done.returncode == 1
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"error: es_nowhere: ")
+    assert b"pip" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def install(site: Path, name: str, version: str, module: str = "", metadata: str = "") -> None:
+    """Put a package of one module where a process finds it."""
+    (site / f"{name}.py").write_text(module)
+    info = site / f"{name}-{version}.dist-info"
+    info.mkdir()
+    lines = ("Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", metadata)
+    (info / "METADATA").write_text("\n".join(lines))
+    if name == "unfit":
+        (info / "entry_points.txt").write_text("[spacy_factories]\nunfit = unfit:make\n")
+
+
+@pytest.mark.parametrize(
+    "imports, messages",
+    [
+        ("nowhere_to_be_found", ["a package that it needs is missing", "nowhere_to_be_found"]),
+        ("transformers.moved", ["spacy-transformers", "transformers<4.53.3", "pip install"]),
+    ],
+)
+def test_a_pipeline_whose_component_cannot_be_imported(
+    model: str, notes: Path, tmp_path: Path, imports: str, messages: list[str]
+) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    install(site, "unfit", "1.0", f"import {imports}")
+    install(site, "transformers", "99.0")
+    install(site, "spacy_transformers", "1.4.0", metadata="Requires-Dist: transformers<4.53.3")
+    spacy.load(model).to_disk(tmp_path / "unfit")
+    config = tmp_path / "unfit" / "config.cfg"
+    factory = 'factory = "entity_ruler"'
+    assert factory in config.read_text()
+    config.write_text(config.read_text().replace(factory, 'factory = "unfit"'))
+
+    done = cardioner("-m", tmp_path / "unfit", notes, path=site)
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr
+    assert [message for message in messages if message not in done.stderr.decode()] == []
