@@ -35,6 +35,8 @@ from spacy.util import (
     registry,
 )
 
+from spacy_cardioner.errors import CardionerError
+
 TOKENIZER = "spacy_cardioner.ClinicalTokenizer.v1"
 
 # The tokenizer makes each line break a token of its own, so this list covers any run of them.
@@ -194,7 +196,14 @@ def blank(lang: str) -> Language:
 
     lang (str): The language's code; "xx" for all.
     RETURNS (Language): The pipeline; its config names the tokenizer, so it can be saved.
+    RAISES (CardionerError): spaCy has no such language.
     """
+    try:
+        get_lang_class(lang)
+    except ImportError as error:
+        raise CardionerError(
+            f"spaCy has no language '{lang}'; give es, en, it, or xx for several"
+        ) from error
     nlp = spacy.blank(lang, config={"nlp": {"tokenizer": {"@tokenizers": TOKENIZER}}})
     nlp.add_pipe("sentencizer", config={"punct_chars": SENTENCE_ENDS})
     return nlp

@@ -1,0 +1,59 @@
+"""What several test files share: the project, run on the sample corpus in a folder of its own."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+RunProject = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def project_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what `spacy project run` needs, so that tests leave no traces in the real one."""
+    directory = tmp_path_factory.mktemp("project")
+    shutil.copy(ROOT / "project.yml", directory)
+    for folder in ("assets/sample", "configs", "benchmarks"):
+        shutil.copytree(ROOT / folder, directory / folder)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def run_project(project_dir: Path) -> RunProject:
+    """Runs a command of the project on the sample corpus, briefly, and gives back its output."""
+    settings: dict[str, str] = {
+        "corpus": "assets/sample",
+        "card": "configs/card_sample.json",
+        "folds": "4",
+        "stage1_epochs": "20",
+        "stage2_epochs": "4",
+        "union_epochs": "1",
+        "jobs": "1",
+    }
+
+    def run(command: str, **changed: str) -> str:
+        arguments = [sys.executable, "-m", "spacy", "project", "run", command, "."]
+        for key, value in {**settings, **changed}.items():
+            arguments += [f"--vars.{key}", value]
+        done = subprocess.run(arguments, cwd=project_dir, capture_output=True, text=True)
+        assert done.returncode == 0, f"{command}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def es_wheel(project_dir: Path, run_project: RunProject) -> Path:
+    """The Spanish pipeline of the sample corpus, made by every command on the way but install."""
+    run_project("check-corpus")
+    run_project("folds")
+    for step in ("convert", "stage1", "evaluate", "stage2", "assemble", "package"):
+        run_project(f"{step}-es")
+    (wheel,) = project_dir.glob("runs/packages/es_cardioner-*/dist/*.whl")
+    return wheel

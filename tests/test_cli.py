@@ -1,0 +1,157 @@
+"""The command line as a person meets it: help, exit codes, messages without tracebacks."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from spacy.vocab import Vocab
+
+from spacy_cardioner.cli import app
+from spacy_cardioner.corpus import read_docbin
+from tests.conftest import ROOT
+
+SAMPLE = ROOT / "assets/sample"
+DRUGS = SAMPLE / "track2/cardioccc_dev/es/brat"
+DISEASES = SAMPLE / "track1/cardioccc_dev/brat"
+
+
+def cardioner(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "spacy_cardioner", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_convert_and_audit(tmp_path: Path) -> None:
+    out, audit = tmp_path / "new" / "x.spacy", tmp_path / "audit.json"
+
+    done = cardioner(
+        "convert", DRUGS, DISEASES, "--lang", "es", "--label", "FARMACO=DRUG", "-o", out, "--strict"
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "12 documents" in done.stdout
+    labels = {span.label_ for doc in read_docbin(out, Vocab()) for span in doc.spans["cardioner"]}
+    assert labels == {"DRUG", "ENFERMEDAD"}
+    done = cardioner("audit", DRUGS, "--lang", "es", "--only", "FARMACO", "-o", audit)
+    assert done.returncode == 0
+    assert json.loads(audit.read_text())["entities"]["FARMACO"]["read"] == 106
+
+
+def test_a_malformed_file_is_named_and_good_ones_beside_it_are_kept(tmp_path: Path) -> None:
+    for name, ann in {"a": "T1\tX 0 4\tTosa\n", "b": "T1\tX 0 3\tTos\nT2\tX 2 99\tno\n"}.items():
+        (tmp_path / f"{name}.txt").write_text("Tosa y fiebre")
+        (tmp_path / f"{name}.ann").write_text(ann)
+    out = tmp_path / "x.spacy"
+
+    done = cardioner("convert", tmp_path, "--lang", "es", "-o", out)
+    assert done.returncode == 1
+    assert "b.ann:2:" in done.stderr
+    assert "fiebre" not in done.stderr
+    assert not out.exists()
+
+    done = cardioner("convert", tmp_path, "--lang", "es", "-o", out, "--lenient")
+    assert done.returncode == 0
+    assert "b.ann:2: malformed" in done.stdout
+    assert "b: moved X 0 3" in done.stdout
+    assert len(read_docbin(out, Vocab())) == 2
+
+
+def test_strict_makes_a_loss_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("bisoprolol")
+    (tmp_path / "a.ann").write_text("T1\tX 0 3\tbis\nT2\tX 3 6\topr\n")
+
+    done = cardioner("convert", tmp_path, "--lang", "es", "-o", tmp_path / "x", "--strict")
+
+    assert done.returncode == 1
+    assert "1 entities would be lost:\na: lost X 3 6" in done.stderr
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_documentation_names_commands_that_exist() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    named = set(re.findall(r"(?:^|`|\| )cardioner ([a-z][a-z-]+)", text, re.MULTILINE))
+    known = {command.name or command.callback.__name__ for command in app.registered_commands}  # type: ignore[union-attr]
+
+    assert named
+    assert named <= {name.replace("_", "-") for name in known}
+
+
+def test_split(tmp_path: Path) -> None:
+    out = tmp_path / "folds.json"
+
+    done = cardioner("split", DRUGS, "--folds", 4, "-o", out)
+
+    assert done.returncode == 0
+    assert [len(fold) for fold in json.loads(out.read_text())["folds"]] == [3, 3, 3, 3]
+    assert cardioner("split", DRUGS, "--folds", 13, "-o", out).returncode == 1
+
+
+def test_card(tmp_path: Path) -> None:
+    template = ROOT / "configs/card_sample.json"
+    gold = SAMPLE / "track2/cardioccc_dev/es/tsv/multicardioner_track2_cardioccc_dev_es.tsv"
+    metrics, out = tmp_path / "metrics.json", tmp_path / "card.json"
+    assert cardioner("evaluate", "--gold", gold, "--pred", gold, "-o", metrics).returncode == 0
+
+    done = cardioner("card", template, "--metrics", metrics, "-o", out)
+
+    assert done.returncode == 0
+    performance = json.loads(out.read_text())["performance"]
+    assert performance == {"ents_per_type": {"FARMACO": {"p": 1.0, "r": 1.0, "f": 1.0}}}
+    done = cardioner("card", template, "--metrics", template, "-o", out)
+    assert done.returncode == 1
+    assert "no result of `cardioner evaluate`" in done.stderr
+
+
+@pytest.mark.parametrize("corpus", ["", "nowhere", str(DRUGS)])
+def test_a_corpus_that_is_not_there(corpus: str) -> None:
+    done = cardioner("check-corpus", corpus)
+
+    assert done.returncode == 1
+    assert "10.5281/zenodo.10948354" in done.stderr
+
+
+def test_the_sample_has_the_layout_of_the_corpus() -> None:
+    assert cardioner("check-corpus", SAMPLE).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["convert", "x", "--lang", "es"],
+        ["convert", "x", "--lang", "es", "-o", "y", "--label", "A"],
+        ["convert", "x", "--lang", "es", "-o", "y", "--discontinuous", "all"],
+        ["split", "x", "--folds", "1", "-o", "y"],
+        ["crossval", "c", "--split", "s", "--folds", "f", "-o", "o", "--set", "a"],
+        ["nothing"],
+    ],
+)
+def test_wrong_usage_has_status_2(arguments: list[str]) -> None:
+    done = cardioner(*arguments)
+
+    assert done.returncode == 2
+    assert "Usage:" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["convert", "nowhere", "--lang", "es", "-o", "y"],
+        ["convert", str(DRUGS), "--lang", "qq", "-o", "y"],
+        ["audit", "nowhere", "--lang", "es"],
+        ["split", "nowhere", "-o", "y"],
+        ["crossval", "c", "--split", "s", "--folds", "f", "-o", "o"],
+        ["card", "nowhere", "-o", "y"],
+    ],
+)
+def test_input_at_fault_has_status_1(arguments: list[str]) -> None:
+    done = cardioner(*arguments)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")

@@ -1,0 +1,67 @@
+"""Cross-validation: each document predicted once by a model that never saw it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from spacy.vocab import Vocab
+
+from spacy_cardioner.brat import read_tsv
+from spacy_cardioner.corpus import convert, read_docbin, write_docbin
+from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.splits import make_folds
+from spacy_cardioner.tokenizer import blank
+from spacy_cardioner.training.crossval import Experiment, cross_validate
+from tests.conftest import ROOT
+
+QUICK = {"training.max_epochs": "1", "components.tok2vec.model.depth": "1"}
+
+
+@pytest.fixture(scope="module")
+def docbin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("corpus") / "en.spacy"
+    folder = ROOT / "assets/sample/track2/cardioccc_dev/en/brat"
+    write_docbin(path, convert([folder], blank("en")))
+    return path
+
+
+def names(path: Path) -> list[str]:
+    return [doc.user_data["note_id"] for doc in read_docbin(path, Vocab())]
+
+
+def test_folds_are_trained_apart_pooled_and_kept(docbin: Path, tmp_path: Path) -> None:
+    folds = make_folds(names(docbin), 2)
+    experiment = Experiment(ROOT / "configs/en_cpu.cfg", [docbin], overrides=QUICK)
+    told: list[str] = []
+
+    cross_validate(experiment, folds, tmp_path, chosen=[1], report=told.append)
+
+    assert names(tmp_path / "fold-1/dev.spacy") == folds[1]
+    assert names(tmp_path / "fold-1/train.spacy") == folds[0]
+    assert (tmp_path / "documents.txt").read_text().split() == folds[1]
+    assert not (tmp_path / "fold-0").exists()
+    # A finished fold is not trained again: what stands there is taken as it is.
+    row = f"{folds[1][0]}\tFARMACO\t0\t3\tabc\n"
+    (tmp_path / "fold-1/en.tsv").write_text("filename\tlabel\tstart_span\tend_span\ttext\n" + row)
+    cross_validate(experiment, folds, tmp_path, jobs=2, report=told.append)
+    assert row in (tmp_path / "en.tsv").read_text()
+    assert set(read_tsv(tmp_path / "en.tsv")) <= {name for fold in folds for name in fold}
+    assert len(told) == 3
+
+    other = Experiment(experiment.config, [docbin], overrides={**QUICK, "system.seed": "7"})
+    with pytest.raises(CardionerError, match="holds a cross-validation with other"):
+        cross_validate(other, folds, tmp_path)
+
+
+def test_what_does_not_fit_is_said(docbin: Path, tmp_path: Path) -> None:
+    experiment = Experiment(ROOT / "configs/en_cpu.cfg", [docbin], overrides=QUICK)
+    folds = make_folds(names(docbin), 3)
+
+    with pytest.raises(CardionerError, match="there is no fold 3: they are 0 to 2"):
+        cross_validate(experiment, folds, tmp_path / "a", chosen=[3])
+    with pytest.raises(CardionerError, match="en.spacy: its documents are not those of the folds"):
+        cross_validate(experiment, folds[:2], tmp_path / "b")
+    broken = Experiment(experiment.config, [docbin], overrides={"training.max_epochs": "many"})
+    with pytest.raises(CardionerError, match=r"fold-0/train.log: the training failed"):
+        cross_validate(broken, folds, tmp_path / "c")
