@@ -99,7 +99,7 @@ def convert(
         for target in annotated:
             target.layers |= layer
     layers = set().union(*(note.layers for note in joined.values()))
-    names = tqdm(sorted(joined), "convert", delay=2, unit="note")
+    names = tqdm(sorted(joined), "convert", delay=2, unit=" notes", disable=None)
     docs = [to_doc(nlp, joined[name], layers, audit) for name in names]
     audit.count_docs(docs, SPANS_KEY)
     return docs

@@ -84,7 +84,8 @@ def annotate_texts(
     nlp (Language): The pipeline.
     notes (Iterable[SourceNote]): The notes.
     batch_size (int): How many texts the pipeline gets at a time.
-    progress (bool): Show a progress bar on standard error if it takes over two seconds.
+    progress (bool): Show a progress bar on standard error, if that is a terminal and it takes
+        over two seconds.
     YIELDS (tuple[SourceNote, list[Mention]]): Each note with its entities, sorted by start, end
         and label.
     RAISES (CardionerError): The pipeline's tokenizer does not keep the characters of a text.
@@ -92,7 +93,8 @@ def annotate_texts(
     pieces = (piece for note in notes for piece in _pieces(note, nlp.max_length))
     texts = ((piece.note.text[piece.start : piece.end], piece) for piece in pieces)
     found: list[Mention] = []
-    with tqdm(total=length_hint(notes) or None, unit="note", delay=2, disable=not progress) as bar:
+    hidden = None if progress else True  # None: where standard error is no terminal
+    with tqdm(total=length_hint(notes) or None, unit="note", delay=2, disable=hidden) as bar:
         for doc, piece in nlp.pipe(texts, as_tuples=True, batch_size=batch_size):
             note, start, end = piece
             if doc.text != note.text[start:end]:

@@ -61,7 +61,7 @@ def read_annotations(path: Path, *, lenient: bool = False) -> Source:
     if path.is_dir():
         texts = {}
         notes = brat.read_folder(path, lenient=lenient, changes=changes)
-        for note in tqdm(notes, desc=f"reading {path.name}", unit=" notes", delay=2):
+        for note in tqdm(notes, desc=f"reading {path.name}", unit=" notes", delay=2, disable=None):
             found[note.name] = brat.entities(note, changes=changes)
             texts[note.name] = note.text
             if not note.annotated:
