@@ -1,0 +1,130 @@
+"""Linear-chain models over the tags B, I and O: exact, for a whole batch and all heads at once.
+
+The scores of a batch are one array of *steps*: ``steps[i, j, h, t]`` is the score (a log
+potential) of tag ``j`` at token ``t`` after tag ``i`` at the token before, in head ``h``.
+
+The documents of a batch stand in a ring. The step into a document's first token comes from the
+last token of the document before it, and that of the first document from the last one. On such a
+border the score is one part for ``i`` (ending there) plus one part for ``j`` (starting there), so
+that the documents know nothing of each other, and nothing needs padding or masking.
+
+Joining steps is associative, in sums as in maxima. A prefix scan over pairs of steps therefore
+takes log2(tokens) rounds of array operations in place of a loop over tokens: notes of thousands
+of tokens stay whole, and a GPU is not left waiting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy
+from numpy.typing import NDArray
+from thinc.util import get_array_module, to_numpy
+
+# Arrays of numpy, or of cupy on a GPU. (thinc's own types know no ellipsis and no broadcasting.)
+Floats = NDArray[numpy.floating[Any]]
+Ints = NDArray[numpy.integer[Any]]
+
+BEGIN, INSIDE, OUTSIDE = range(3)
+N_TAGS = 3
+
+# Stands for minus infinity, which would turn into NaN where it is subtracted from itself.
+FORBIDDEN = -1e4
+
+Reduce = Callable[[Floats, int], Floats]
+
+
+class Posterior(NamedTuple):
+    """What the scores of a batch say about each step, all other tokens taken into account.
+
+    log_joint (Floats): log P(tag before, tag), indexed like the steps.
+    log_next (Floats): log P(tag | tag before), indexed like the steps.
+    """
+
+    log_joint: Floats
+    log_next: Floats
+
+
+def posterior(steps: Floats) -> Posterior:
+    """Compute the probabilities of all steps (the forward-backward algorithm)."""
+    xp = get_array_module(steps)
+    before = xp.roll(_scan(steps, log_sum), 1, axis=-1)
+    onward = steps + _scan_back(steps, log_sum)
+    total = log_sum(onward, 1)
+    log_next = onward - total[:, None]
+    log_before = before + total
+    log_before -= log_sum(log_before, 0)
+    return Posterior(log_before[:, None] + log_next, log_next)
+
+
+def best_tags(steps: Floats) -> Ints:
+    """Find each head's best sequence of tags (the Viterbi algorithm).
+
+    steps (Floats): The scores.
+    RETURNS (Ints): A row of tags for each head, in main memory.
+    """
+    xp = get_array_module(steps)
+    best = _scan(steps, _maximum)
+    arrivals = (xp.roll(best, 1, axis=-1)[:, None] + steps).argmax(axis=0)
+    last = (best[..., -1] + steps[:, 0, :, 0]).argmax(axis=0)
+    return _trace_back(to_numpy(arrivals), to_numpy(last))
+
+
+def log_sum(scores: Floats, axis: int) -> Floats:
+    """Add up probabilities that are given as logarithms."""
+    xp = get_array_module(scores)
+    highest = scores.max(axis)
+    shifted = scores - xp.expand_dims(highest, axis)
+    return highest + xp.log(xp.exp(shifted).sum(axis))
+
+
+def _maximum(scores: Floats, axis: int) -> Floats:
+    return scores.max(axis)
+
+
+def _scan(steps: Floats, reduce: Reduce) -> Floats:
+    """Reduce over all ways that lead to each tag of each token.
+
+    The scores of a token are shifted so that the highest is 0: only their differences matter,
+    and sums over a long text would lose them to rounding.
+
+    RETURNS (Floats): Scores by tag, head and token.
+    """
+    n_tokens = steps.shape[-1]
+    if n_tokens == 1:
+        return steps[0]
+    first, second = steps[..., 0 : n_tokens - 1 : 2], steps[..., 1::2]
+    pairs = reduce(first[:, :, None] + second[None], 1)
+    odd = _scan(pairs - pairs.max((0, 1)), reduce)
+    even = reduce(odd[:, None, :, : (n_tokens - 1) // 2] + steps[..., 2::2], 0)
+    scores = get_array_module(steps).empty_like(steps[0])
+    scores[..., 0] = steps[0, ..., 0]
+    scores[..., 1::2] = odd
+    scores[..., 2::2] = even - even.max(0)
+    return scores
+
+
+def _scan_back(steps: Floats, reduce: Reduce) -> Floats:
+    """Reduce over all ways that lead on from each tag of each token, as `_scan` does."""
+    xp = get_array_module(steps)
+    out_of = xp.roll(steps, -1, axis=-1)
+    return _scan(out_of.swapaxes(0, 1)[..., ::-1], reduce)[..., ::-1]
+
+
+def _trace_back(arrivals: Ints, last: Ints) -> Ints:
+    """Follow the best arrivals from the last token to the first.
+
+    arrivals (Ints): The best tag before each tag, by tag, head and token.
+    last (Ints): The best tag of the last token, by head.
+    """
+    _, n_heads, n_tokens = arrivals.shape
+    tags = numpy.empty((n_heads, n_tokens), dtype="i")
+    for head in range(n_heads):
+        tag = int(last[head])
+        path = []
+        for row in reversed(arrivals[:, head].T.tolist()):
+            path.append(tag)
+            tag = row[tag]
+        tags[head] = path[::-1]
+    return tags

@@ -1,0 +1,116 @@
+"""The model inside `multihead_ner`: a tagging head for each label over shared features."""
+
+# No `from __future__ import annotations`: configs are checked against the types of the registered
+# function, which must not be strings.
+from collections.abc import Callable
+from typing import Any, Literal
+
+from spacy.tokens import Doc
+from spacy.util import registry
+from thinc.api import Linear, Maxout, Model, chain, list2ragged, with_array, zero_init
+from thinc.types import Floats2d, Ragged
+from thinc.util import get_width
+
+from spacy_cardioner.layers.crf import FORBIDDEN, INSIDE, N_TAGS, OUTSIDE, Floats, Ints
+
+
+@registry.architectures("spacy_cardioner.MultiHeadTagger.v1")
+def create_multihead_tagger(
+    tok2vec: Model[list[Doc], list[Floats2d]],
+    decoder: Literal["softmax", "crf"],
+    hidden_width: int,
+    nO: int | None = None,
+) -> Model[list[Doc], Floats]:
+    """Registered function: features, a hidden layer, and the scores of all heads.
+
+    tok2vec (Model[List[Doc], List[Floats2d]]): The features, usually a listener.
+    decoder (str): "crf" scores whole sequences, with learned scores for each pair of tags, and is
+        trained on them; "softmax" scores and is trained on each tag alone. Either way the best
+        sequence that is valid is decoded.
+    hidden_width (int): Width of the hidden layer that all heads share, or 0 for none.
+    nO (int): The number of labels, usually found in the data.
+    RETURNS (Model[List[Doc], Floats]): The model; its output is described in `crf`.
+    """
+    width = tok2vec.maybe_get_dim("nO")
+    heads = bio_heads(nO, hidden_width or width, learn_transitions=decoder == "crf")
+    model: Model[list[Doc], Floats]
+    if hidden_width:
+        hidden = Maxout(hidden_width, width, nP=2, normalize=True, dropout=0.0)
+        model = chain(tok2vec, with_array(hidden), list2ragged(), heads)
+    else:
+        model = chain(tok2vec, list2ragged(), heads)
+    model.set_ref("tok2vec", tok2vec)
+    model.set_ref("output_layer", heads)
+    model.attrs["decoder"] = decoder
+    return model
+
+
+def bio_heads(
+    nO: int | None = None, nI: int | None = None, *, learn_transitions: bool
+) -> Model[Ragged, Floats]:
+    """Score the steps from tag to tag that `crf` describes, for each head and token.
+
+    A step's score is the score of its tag, linear in the token's features, plus the score of the
+    transition, the same for all tokens. A document starts as if the tag O stood before it.
+
+    nO (int): The number of heads.
+    nI (int): The width of the features.
+    learn_transitions (bool): Whether transitions are learned; without, all that are valid are 0.
+    """
+    return Model(
+        "bio_heads",
+        _forward,
+        init=_init,
+        layers=[Linear(nI=nI, init_W=zero_init)],
+        dims={"nO": nO, "nI": nI},
+        params={"T": None} if learn_transitions else {},
+    )
+
+
+def _init(model: Model[Ragged, Floats], X: Ragged | None = None, Y: Floats2d | None = None) -> None:
+    if Y is not None:
+        model.set_dim("nO", get_width(Y))
+    linear = model.layers[0]
+    linear.set_dim("nO", N_TAGS * model.get_dim("nO"))
+    linear.initialize(X=None if X is None else X.dataXd)
+    model.set_dim("nI", linear.get_dim("nI"))
+    if model.has_param("T") is None:
+        model.set_param("T", model.ops.alloc3f(N_TAGS, N_TAGS, model.get_dim("nO")))
+
+
+def _forward(
+    model: Model[Ragged, Floats], X: Ragged, is_train: bool
+) -> tuple[Floats, Callable[[Floats], Ragged]]:
+    flat, backprop_linear = model.layers[0](X.dataXd, is_train)
+    tags = flat.reshape(-1, model.get_dim("nO"), N_TAGS).transpose(2, 1, 0)
+    steps = tags + _transitions(model)[..., None]
+    starts = _starts(X)
+    steps[..., starts] = steps[OUTSIDE][..., starts]
+
+    def backprop(d_steps: Floats) -> Ragged:
+        d_tags = d_steps.sum(0)
+        if model.has_param("T"):
+            d_starts = d_steps[..., starts]
+            d_transitions = d_steps.sum(-1) - d_starts.sum(-1)
+            d_transitions[OUTSIDE] += d_tags[..., starts].sum(-1)
+            d_transitions[OUTSIDE, INSIDE] = 0
+            model.inc_grad("T", d_transitions)
+        d_flat = model.ops.as_contig(d_tags.transpose(2, 1, 0)).reshape(flat.shape)
+        return Ragged(backprop_linear(d_flat), X.lengths)
+
+    return steps, backprop
+
+
+def _transitions(model: Model[Ragged, Floats]) -> Floats:
+    """The scores of the transitions, by tag before, tag and head."""
+    if model.has_param("T"):
+        transitions: Any = model.get_param("T").copy()
+    else:
+        transitions = model.ops.xp.zeros((N_TAGS, N_TAGS, model.get_dim("nO")), dtype="f")
+    transitions[OUTSIDE, INSIDE] = FORBIDDEN
+    return transitions
+
+
+def _starts(X: Ragged) -> Ints:
+    """The first token of each document that has any."""
+    return (X.lengths.cumsum() - X.lengths)[X.lengths > 0]
