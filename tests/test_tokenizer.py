@@ -17,6 +17,7 @@ from spacy.language import Language
 from spacy.tokenizer import Tokenizer
 
 from spacy_cardioner.brat import entities, read_folder
+from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.tokenizer import LINE_ENDS, SENTENCE_ENDS, TOKENIZER, blank
 
 LANGUAGES = ["es", "en", "it", "xx"]
@@ -108,6 +109,11 @@ def test_other_languages_share_the_rules(lang: str) -> None:
     tokens = words(blank(lang), "Cefazolin2g, Rituximab-Bendamustin (l'AAS) 2,5mg")
 
     assert " ".join(tokens) == "Cefazolin 2 g , Rituximab - Bendamustin ( l' AAS ) 2,5 mg"
+
+
+def test_an_unknown_language_is_told_to_the_person() -> None:
+    with pytest.raises(CardionerError, match="no language 'qq'"):
+        blank("qq")
 
 
 # Sentences end at each of these; "mg." ends one too, for a dose's border lies before its full stop.
