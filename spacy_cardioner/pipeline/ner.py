@@ -112,10 +112,15 @@ def make_multihead_ner(
 def multihead_ner_score(
     examples: Iterable[Example], *, spans_key: str, **cfg: Any
 ) -> dict[str, Any]:
-    """Score the spans strictly (``spans_{key}_p``, ``_r``, ``_f``, ``_per_type``), and doc.ents.
+    """Score all entities strictly, and the flat ones in ``doc.ents`` as spaCy's `ner` does.
 
     Predictions of a label are left out in documents where that layer was not annotated: there
     nobody knows whether they are right.
+
+    examples (Iterable[Example]): The examples to score.
+    spans_key (str): Key of the span group that holds the entities.
+    RETURNS (Dict[str, Any]): ``spans_{spans_key}_p``, ``_r``, ``_f`` and ``_per_type``, and
+        ``ents_p``, ``ents_r``, ``ents_f`` and ``ents_per_type``.
     """
     examples = list(examples)
     layers = {id(eg.predicted): layers_of(eg.reference, spans_key) for eg in examples}
@@ -215,7 +220,7 @@ class MultiHeadNER(TrainablePipe):
 
     def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
         """Score a batch of examples with the component's scorer."""
-        return super().score(examples, spans_key=self.spans_key, **kwargs)
+        return super().score(examples, **{"spans_key": self.spans_key, **kwargs})
 
     def predict(self, docs: Iterable[Doc]) -> list[list[Mention]]:
         """Find the entities of a batch of docs, without modifying them.
@@ -343,8 +348,7 @@ class MultiHeadNER(TrainablePipe):
         for label in labels:
             self.add_label(label)
         self._require_labels()
-        if self.class_weights == "inverse":
-            self._count_tags(get_examples())
+        self._count_tags(get_examples())
         sample = [eg.predicted for eg in islice(get_examples(), 10)]
         self.model.set_dim("nO", len(self.labels))  # or else `chain` takes the last axis for it
         label_sample: Any = self.model.ops.alloc2f(1, len(self.labels))
