@@ -1,0 +1,51 @@
+"""Learning rates over a training whose length is given in epochs."""
+
+# No `from __future__ import annotations`: configs are checked against the types of the registered
+# function, which must not be strings.
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+from spacy.tokens import DocBin
+from spacy.training.batchers import minibatch_by_words
+from spacy.training.corpus import FILE_TYPE, walk_corpus
+from spacy.util import registry
+from thinc.schedules import warmup_linear
+
+from spacy_cardioner.errors import CardionerError
+
+WARMUP_LINEAR = "spacy_cardioner.warmup_linear_epochs.v1"
+
+
+@registry.schedules(WARMUP_LINEAR)
+def warmup_linear_epochs(
+    initial_rate: float, warmup: float, epochs: int, train: Path | None, batch_words: int
+) -> Iterator[float]:
+    """Registered function: thinc's ``warmup_linear.v1`` that ends with the last epoch.
+
+    initial_rate (float): The highest learning rate.
+    warmup (float): Part of the training in which the rate rises from zero; in the rest it falls
+        back to zero.
+    epochs (int): Length of the training, ``training.max_epochs``.
+    train (Path): The training corpus, a DocBin or a folder of them: ``paths.train``.
+    batch_words (int): Size that the batcher ``spacy.batch_by_words.v1`` was given.
+    YIELDS (float): The rate of each step.
+    RAISES (CardionerError): There is no corpus, or the length is not given in epochs.
+    """
+    if train is None:
+        raise CardionerError(f"{WARMUP_LINEAR}: no training corpus; give it as paths.train")
+    if epochs < 1:
+        raise CardionerError(
+            f"{WARMUP_LINEAR}: the learning rate falls to zero with the last epoch; give the "
+            "length of the training as training.max_epochs, at least 1"
+        )
+    lengths = [
+        len(tokens)
+        for path in walk_corpus(train, FILE_TYPE)
+        for tokens in DocBin().from_disk(path).tokens
+    ]
+    # Batches hold what fits by chance: a shuffled epoch tells how many there will be.
+    random.Random(0).shuffle(lengths)
+    batches = minibatch_by_words(lengths, size=batch_words, get_length=int)
+    steps = epochs * sum(1 for _ in batches)
+    yield from warmup_linear(initial_rate, round(warmup * steps), steps)
