@@ -115,7 +115,7 @@ def main() -> None:
     seconds["prediction"] = round(time.perf_counter() - start)
     strict = score(gold, found, labels=[LABEL]).strict.micro
     encoder = Path(settings["components.transformer.model.name"])
-    settings["components.transformer.model.name"] = encoder.name
+    settings["components.transformer.model.name"] = "/".join(encoder.parts[-2:])
     result = {
         "strict": asdict(strict),
         "documents": len(notes),
