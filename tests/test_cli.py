@@ -148,6 +148,9 @@ def test_wrong_usage_has_status_2(arguments: list[str]) -> None:
         ["split", "nowhere", "-o", "y"],
         ["crossval", "c", "--split", "s", "--folds", "f", "-o", "o"],
         ["card", "nowhere", "-o", "y"],
+        ["convert", str(DRUGS), "--lang", "es", "-o", "/dev/null/y"],
+        ["split", str(DRUGS), "-o", "/dev/null/y"],
+        ["card", str(ROOT / "configs/card_sample.json"), "-o", "/dev/null/y"],
     ],
 )
 def test_input_at_fault_has_status_1(arguments: list[str]) -> None:

@@ -53,3 +53,6 @@ def main() -> None:
     except CardionerError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(1)
+    except OSError as error:
+        typer.echo(f"error: {error.filename}: {error.strerror}", err=True)
+        sys.exit(1)
