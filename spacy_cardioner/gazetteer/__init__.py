@@ -1,0 +1,1 @@
+"""Lists of names: registries' files read, cleaned and written as patterns; names looked up."""

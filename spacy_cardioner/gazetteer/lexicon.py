@@ -1,0 +1,153 @@
+"""Names looked up: wherever a text has them, or one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from spacy_cardioner.gazetteer.clean import strip_salt, without_strength
+from spacy_cardioner.gazetteer.names import code_rank
+from spacy_cardioner.gazetteer.normalise import fold, key, pieces, split_combination
+from spacy_cardioner.gazetteer.patterns import Pattern
+
+EXACT, NORMALISED, PART = "exact", "normalised", "part"
+
+
+class Answer(NamedTuple):
+    """What a name was found to be.
+
+    match (str): "exact" for a name as the list has it; "normalised" for another case, spelling,
+        language or salt; "part" where only a part of the name is known.
+    candidates (list[str]): Its ids, the likeliest first.
+    """
+
+    match: str
+    candidates: list[str]
+
+
+class Lexicon:
+    """Names with their ids, found without regard to case, accents, hyphens and line breaks."""
+
+    def __init__(self, patterns: Iterable[Pattern] = ()) -> None:
+        self._patterns: dict[str, list[Pattern]] = {}
+        # How many pieces the longest name has that starts with a piece.
+        self._longest: dict[str, int] = {}
+        self.add(patterns)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._patterns.values()))
+
+    def __iter__(self) -> Iterator[Pattern]:
+        for found in self._patterns.values():
+            # Added in this order, they stand in this order again.
+            yield from reversed(found)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and " ".join(pieces(name)) in self._patterns
+
+    def add(self, patterns: Iterable[Pattern]) -> None:
+        """Add names. One that is there already keeps its ids, after the new ones.
+
+        patterns (Iterable[Pattern]): The names.
+        """
+        for pattern in patterns:
+            found = pieces(pattern.text)
+            if not found:
+                continue
+            known = self._patterns.setdefault(" ".join(found), [])
+            if pattern not in known:
+                known.insert(0, pattern)
+            self._longest[found[0]] = max(self._longest.get(found[0], 0), len(found))
+        self.__dict__.pop("_by_key", None)
+
+    def find(self, folded: Sequence[str]) -> Iterator[tuple[int, int, list[Pattern]]]:
+        """Find names in a text.
+
+        folded (Sequence[str]): The pieces of the text, see `pieces`.
+        RETURNS (Iterator[tuple[int, int, list[Pattern]]]): First piece, piece after the last, and
+            the names' patterns, in the order of the text; of several that start at a piece, the
+            longest first.
+        """
+        longest, patterns = self._longest, self._patterns
+        for start, first in enumerate(folded):
+            if first not in longest:
+                continue
+            for length in range(min(longest[first], len(folded) - start), 0, -1):
+                if found := patterns.get(" ".join(folded[start : start + length])):
+                    yield start, start + length, found
+
+    def look_up(self, name: str) -> Answer | None:
+        """Find out which name of the list a mention is.
+
+        name (str): A mention, which may have a dose, a salt or several substances.
+        RETURNS (Optional[Answer]): None where nothing in it is known.
+        """
+        name = " ".join(name.split())
+        if whole := self._look_up_whole(name):
+            return whole
+        parts = [part for part in split_combination(name) if part != name]
+        found = [answer for answer in map(self._look_up_whole, parts) if answer]
+        if not found:
+            found = self._look_up_inside(name)
+        candidates = [candidate for answer in found for candidate in answer.candidates]
+        return Answer(PART, list(dict.fromkeys(candidates))) if found else None
+
+    def _look_up_whole(self, name: str) -> Answer | None:
+        known = self._patterns.get(" ".join(pieces(name)), [])
+        if any(pattern.text == name for pattern in known):
+            return _answer(EXACT, known)
+        bare = without_strength(name)
+        for other in dict.fromkeys((bare, strip_salt(bare))):
+            known = known or self._by_key.get(_order(other), [])
+        return _answer(NORMALISED, known)
+
+    def _look_up_inside(self, name: str) -> list[Answer]:
+        """The longest known name of a mention's words, the first of several."""
+        spans = [(start - end, start, patterns) for start, end, patterns in self.find(pieces(name))]
+        for _, _, patterns in sorted(spans, key=lambda span: span[:2]):
+            known = [p for p in patterns if p.kind != "abbreviation" or p.text in name.split()]
+            if answer := _answer(PART, known):
+                return [answer]
+        return []
+
+    @cached_property
+    def _by_key(self) -> dict[str, list[Pattern]]:
+        """The names by their language-free spelling; abbreviations have none."""
+        table: dict[str, list[Pattern]] = {}
+        for pattern in self:
+            if pattern.kind != "abbreviation":
+                table.setdefault(_order(pattern.text), []).append(pattern)
+        for found in table.values():
+            found.sort(key=lambda pattern: code_rank(pattern.id))
+        return table
+
+
+def in_case(pattern: Pattern, text: str) -> bool:
+    """Whether a text spells a name with the capitals that it needs.
+
+    pattern (Pattern): The name.
+    text (str): What a text has in its place.
+    RETURNS (bool): False for an abbreviation in small letters.
+    """
+    if pattern.kind != "abbreviation" or text.isupper():
+        return True
+    return _joined(pattern.text) == _joined(text)
+
+
+def _joined(text: str) -> str:
+    return "".join(char for char in fold(text, lower=False) if char.isalnum())
+
+
+def _order(name: str) -> str:
+    """The key of a name; of a combination, that of its parts in any order."""
+    return " / ".join(sorted(filter(None, map(key, split_combination(name)))))
+
+
+def _answer(match: str, patterns: Iterable[Pattern]) -> Answer | None:
+    """The ids of the patterns: those that each name is used for most, then the others."""
+    patterns = list(patterns)
+    first = [pattern.id for pattern in patterns if pattern.id]
+    others = [code for pattern in patterns for code in pattern.also]
+    candidates = list(dict.fromkeys([*first, *others]))
+    return Answer(match, candidates) if candidates else None
