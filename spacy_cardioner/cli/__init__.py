@@ -7,6 +7,7 @@ import sys
 import typer
 
 from spacy_cardioner import __version__
+from spacy_cardioner.cli import gazetteer
 from spacy_cardioner.cli.annotate import annotate
 from spacy_cardioner.cli.card import card
 from spacy_cardioner.cli.check_corpus import check_corpus
@@ -44,6 +45,7 @@ def _root(
 
 for command in (annotate, evaluate, check_corpus, audit, convert, split, crossval, card):
     app.command()(command)
+app.add_typer(gazetteer.app)
 
 
 def main() -> None:
