@@ -9,7 +9,7 @@ from functools import lru_cache
 _SIGNS = str.maketrans({"®": "", "™": "", "©": "", "+": "/", "&": "/", "’": "'", "`": "'"})
 _HYPHENS = re.compile(r"[\u00ad\u2010-\u2015\u2212]")
 _GREEK = {"α": "alfa", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ω": "omega"}
-_GREEK_LETTER = re.compile("|".join(_GREEK))
+_GREEK_LETTER = re.compile("|".join(_GREEK), re.IGNORECASE)
 _PIECE = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
 _WORD = re.compile(r"[^\W_]")
 _INSIDE = {"-", ".", "'"}
@@ -62,7 +62,7 @@ def fold(text: str, lower: bool = True) -> str:
         text = _HYPHENS.sub("-", text.translate(_SIGNS))
         marked = unicodedata.normalize("NFKD", text)
         text = "".join(char for char in marked if not unicodedata.combining(char))
-        text = _GREEK_LETTER.sub(lambda letter: _GREEK[letter[0]], text)
+        text = _GREEK_LETTER.sub(lambda letter: _GREEK[letter[0].lower()], text)
     else:
         text = text.translate(_SIGNS)
     return text.casefold() if lower else text
