@@ -30,7 +30,7 @@ class Lexicon:
     """Names with their ids, found without regard to case, accents, hyphens and line breaks."""
 
     def __init__(self, patterns: Iterable[Pattern] = ()) -> None:
-        self._patterns: dict[str, list[Pattern]] = {}
+        self._patterns: dict[str, tuple[Pattern, ...]] = {}
         # How many pieces the longest name has that starts with a piece.
         self._longest: dict[str, int] = {}
         self.add(patterns)
@@ -55,17 +55,18 @@ class Lexicon:
             found = pieces(pattern.text)
             if not found:
                 continue
-            known = self._patterns.setdefault(" ".join(found), [])
+            joined = " ".join(found)
+            known = self._patterns.get(joined, ())
             if pattern not in known:
-                known.insert(0, pattern)
+                self._patterns[joined] = (pattern, *known)
             self._longest[found[0]] = max(self._longest.get(found[0], 0), len(found))
         self.__dict__.pop("_by_key", None)
 
-    def find(self, folded: Sequence[str]) -> Iterator[tuple[int, int, list[Pattern]]]:
+    def find(self, folded: Sequence[str]) -> Iterator[tuple[int, int, Sequence[Pattern]]]:
         """Find names in a text.
 
         folded (Sequence[str]): The pieces of the text, see `pieces`.
-        RETURNS (Iterator[tuple[int, int, list[Pattern]]]): First piece, piece after the last, and
+        RETURNS (Iterator[tuple[int, int, Sequence[Pattern]]]): First piece, piece after the last, and
             the names' patterns, in the order of the text; of several that start at a piece, the
             longest first.
         """
@@ -94,12 +95,12 @@ class Lexicon:
         return Answer(PART, list(dict.fromkeys(candidates))) if found else None
 
     def _look_up_whole(self, name: str) -> Answer | None:
-        known = self._patterns.get(" ".join(pieces(name)), [])
+        known: Sequence[Pattern] = self._patterns.get(" ".join(pieces(name)), ())
         if any(pattern.text == name for pattern in known):
             return _answer(EXACT, known)
         bare = without_strength(name)
         for other in dict.fromkeys((bare, strip_salt(bare))):
-            known = known or self._by_key.get(_order(other), [])
+            known = known or self._by_key.get(_order(other), ())
         return _answer(NORMALISED, known)
 
     def _look_up_inside(self, name: str) -> list[Answer]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from sys import intern
 from typing import Any, NamedTuple
 
 import srsly
@@ -66,8 +67,9 @@ def to_pattern(entry: Mapping[str, Any], where: str = "pattern") -> Pattern:
         raise CardionerError(f'{where}: "label", "id" and each of "also" must be strings')
     if kind not in KINDS:
         raise CardionerError(f"{where}: {kind!r} is no kind of name; write one of {KINDS}")
-    label, identity, *others = texts
-    return Pattern(entry["pattern"], identity, kind, tuple(others), label)
+    # A list has each of these many times.
+    label, identity, *others = map(intern, texts)
+    return Pattern(entry["pattern"], identity, intern(kind), tuple(others), label)
 
 
 def read_patterns(path: Path) -> Iterator[Pattern]:

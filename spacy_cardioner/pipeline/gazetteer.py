@@ -145,13 +145,12 @@ class NamePipe(Pipe):
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
         """Serialize the names."""
-        return bytes(srsly.msgpack_dumps([list(pattern) for pattern in self.lexicon]))
+        return bytes(srsly.msgpack_dumps(self.patterns))
 
     def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "NamePipe":
         """Load the names from bytes."""
         self.clear()
-        rows = srsly.msgpack_loads(bytes_data)
-        self._add(Pattern(t, i, kind, tuple(also), label) for t, i, kind, also, label in rows)
+        self.add_patterns(srsly.msgpack_loads(bytes_data))
         return self
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
