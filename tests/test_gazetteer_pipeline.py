@@ -148,6 +148,8 @@ def link(nlp: Language, text: str) -> tuple[str, str | None, list[str]]:
         ("bisoprolol 2,5 mg comprimidos", "C07AB07", "normalised"),
         ("valsartan + sacubitril", "C09DX04", "normalised"),
         ("amlodipino/inventado", "C08CA01", "part"),
+        ("valsartán-amlodipino", "C09CA03", "part"),
+        ("betabloqueantes (bisoprolol)", "C07AB07", "part"),
         ("tratamiento antiguo con bisoprolol", "C07AB07", "part"),
     ],
 )

@@ -20,7 +20,7 @@ PACKAGE = Path(spacy_cardioner.__file__).parent
 ROOT = PACKAGE.parent
 CONSOLE_COMMAND = str(Path(sys.executable).with_name("cardioner"))
 OPTIONAL = ("torch", "transformers", "spacy_transformers", "medspacy")
-# `linear_context` derives from a class of medSpaCy; `context` imports it when it makes its component.
+# `linear_context` derives from a class of medSpaCy: `context` imports it to make its component.
 IMPORT_EVERYTHING = """
 import importlib, pkgutil, spacy_cardioner
 for module in pkgutil.walk_packages(spacy_cardioner.__path__, "spacy_cardioner."):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from spacy_cardioner.gazetteer.names import code_rank
 from spacy_cardioner.gazetteer.normalise import fold, key, pieces, split_combination
 from spacy_cardioner.gazetteer.patterns import Pattern
 
+_HYPHEN = re.compile(r"(?<=\w{4})\s*-\s*(?=\w{4})")
 EXACT, NORMALISED, PART = "exact", "normalised", "part"
 
 
@@ -66,9 +68,9 @@ class Lexicon:
         """Find names in a text.
 
         folded (Sequence[str]): The pieces of the text, see `pieces`.
-        RETURNS (Iterator[tuple[int, int, Sequence[Pattern]]]): First piece, piece after the last, and
-            the names' patterns, in the order of the text; of several that start at a piece, the
-            longest first.
+        RETURNS (Iterator[tuple[int, int, Sequence[Pattern]]]): First piece, piece after the last,
+            and the names' patterns, in the order of the text; of several that start at a piece,
+            the longest first.
         """
         longest, patterns = self._longest, self._patterns
         for start, first in enumerate(folded):
@@ -87,12 +89,12 @@ class Lexicon:
         name = " ".join(name.split())
         if whole := self._look_up_whole(name):
             return whole
-        parts = [part for part in split_combination(name) if part != name]
-        found = [answer for answer in map(self._look_up_whole, parts) if answer]
-        if not found:
-            found = self._look_up_inside(name)
-        candidates = [candidate for answer in found for candidate in answer.candidates]
-        return Answer(PART, list(dict.fromkeys(candidates))) if found else None
+        for parts in (split_combination(name), _HYPHEN.split(name)):
+            found = [answer for answer in map(self._look_up_whole, parts) if answer]
+            if found and len(parts) > 1:
+                return Answer(PART, _joined_candidates(found))
+        found = self._look_up_inside(name)
+        return Answer(PART, _joined_candidates(found)) if found else None
 
     def _look_up_whole(self, name: str) -> Answer | None:
         known: Sequence[Pattern] = self._patterns.get(" ".join(pieces(name)), ())
@@ -104,13 +106,18 @@ class Lexicon:
         return _answer(NORMALISED, known)
 
     def _look_up_inside(self, name: str) -> list[Answer]:
-        """The longest known name of a mention's words, the first of several."""
-        spans = [(start - end, start, patterns) for start, end, patterns in self.find(pieces(name))]
-        for _, _, patterns in sorted(spans, key=lambda span: span[:2]):
+        """The known names among a mention's words: brands and substances before groups."""
+        found: list[tuple[tuple[bool, bool, int], Answer]] = []
+        end_of_last = 0
+        for start, end, patterns in self.find(pieces(name)):
             known = [p for p in patterns if p.kind != "abbreviation" or p.text in name.split()]
-            if answer := _answer(PART, known):
-                return [answer]
-        return []
+            answer = _answer(PART, known)
+            if start >= end_of_last and answer:
+                one_substance = len(answer.candidates[0]) == 7
+                rank = (known[0].kind != "brand", not one_substance, start - end)
+                found.append((rank, answer))
+                end_of_last = end
+        return [answer for _, answer in sorted(found, key=lambda each: each[0])]
 
     @cached_property
     def _by_key(self) -> dict[str, list[Pattern]]:
@@ -134,6 +141,10 @@ def in_case(pattern: Pattern, text: str) -> bool:
     if pattern.kind != "abbreviation" or text.isupper():
         return True
     return _joined(pattern.text) == _joined(text)
+
+
+def _joined_candidates(answers: Iterable[Answer]) -> list[str]:
+    return list(dict.fromkeys(code for answer in answers for code in answer.candidates))
 
 
 def _joined(text: str) -> str:
