@@ -14,6 +14,7 @@ from spacy_cardioner.cli.check_corpus import check_corpus
 from spacy_cardioner.cli.convert import audit, convert
 from spacy_cardioner.cli.crossval import crossval
 from spacy_cardioner.cli.evaluate import evaluate
+from spacy_cardioner.cli.experiments import experiments
 from spacy_cardioner.cli.split import split
 from spacy_cardioner.errors import CardionerError
 
@@ -43,7 +44,17 @@ def _root(
     """Find diseases and drugs in cardiology notes in Spanish, English and Italian."""
 
 
-for command in (annotate, evaluate, check_corpus, audit, convert, split, crossval, card):
+for command in (
+    annotate,
+    evaluate,
+    check_corpus,
+    audit,
+    convert,
+    split,
+    crossval,
+    card,
+    experiments,
+):
     app.command()(command)
 app.add_typer(gazetteer.app)
 

@@ -311,7 +311,9 @@ class MultiHeadNER(TrainablePipe):
         if self.spans_key not in eg.reference.spans:
             return {}
         layers = layers_of(eg.reference, self.spans_key)
-        spans = eg.get_aligned_spans_y2x(eg.reference.spans[self.spans_key], allow_overlap=True)
+        spans = list(eg.reference.spans[self.spans_key])
+        if not _same_tokens(eg):
+            spans = eg.get_aligned_spans_y2x(spans, allow_overlap=True)
         return {
             label: filter_spans(span for span in spans if span.label_ == label)
             for label in self.labels
@@ -362,6 +364,12 @@ class MultiHeadNER(TrainablePipe):
             for tag in range(N_TAGS):
                 counts[:, tag] += ((tags == tag) & (known > 0)).sum(axis=1)
         self.cfg["tag_counts"] = dict(zip(self.labels, counts.tolist(), strict=True))
+
+
+def _same_tokens(eg: Example) -> bool:
+    """Whether both documents have the same tokens, so that no alignment is needed."""
+    attrs = ["ORTH", "SPACY"]
+    return numpy.array_equal(eg.predicted.to_array(attrs), eg.reference.to_array(attrs))
 
 
 def _trimmed(doc: Doc, start: int, end: int, label: str) -> Span | None:

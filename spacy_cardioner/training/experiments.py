@@ -1,0 +1,302 @@
+"""Many cross-validations from one file: what was changed, in which language, with which seed.
+
+The file (YAML) says where the data is and names *pieces*, each a few settings of a training config:
+
+    languages: [es, en]
+    seeds: [1, 2, 3]
+    config: configs/{lang}_cpu.cfg
+    corpus: runs/corpus/{lang}/{part}/{lang}.spacy
+    folds: runs/folds.json
+    gold:
+      es: {ENFERMEDAD: "${MULTICARDIONER_DIR}/track1/cardioccc_dev/brat"}
+    pieces:
+      always: {training.max_epochs: 4}
+      crf: {components.ner.model.decoder: crf}
+      stage1: {training.max_epochs: 3}
+
+An experiment is some pieces joined by "+", as in "crf+vectors". Its config is the base config with
+the settings of the piece "always" and of its own pieces, later ones winning; a value replaces the
+whole section of that name. The pieces "stage1" and "stage2" hold for that stage alone.
+
+Each experiment is a first stage on one part of the corpus and, from its weights, a second stage on
+the other part for each fold. First stages with the same settings are trained once. What is done is
+not done again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import spacy
+import srsly
+from spacy.cli.train import train as spacy_train
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
+from thinc.api import Config
+
+from spacy_cardioner.annotate.engine import doc_entities
+from spacy_cardioner.brat import Entity, write_tsv
+from spacy_cardioner.corpus import NOTE_ID, read_docbin, write_docbin
+from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.evaluation.evaluate import evaluate
+from spacy_cardioner.splits import read_folds
+
+STAGE1, STAGE2 = "temist", "cardioccc"
+ALWAYS = "always"
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What a file of experiments says. The module's description explains each entry."""
+
+    languages: Sequence[str]
+    seeds: Sequence[int]
+    config: str
+    corpus: str
+    folds: str
+    gold: Mapping[str, Mapping[str, str]]
+    pieces: Mapping[str, Mapping[str, Any]]
+
+    def part(self, lang: str, part: str) -> Path:
+        """The DocBin of a part of the corpus in a language."""
+        return Path(os.path.expandvars(self.corpus).format(lang=lang, part=part))
+
+    def make_config(self, name: str, lang: str, stage: str) -> Config:
+        """The training config of an experiment, without the paths of the data.
+
+        name (str): The experiment: pieces joined by "+".
+        lang (str): The language, also put in place of ``{lang}`` in settings.
+        stage (str): "stage1" or "stage2".
+        RAISES (CardionerError): There is no piece of such a name.
+        """
+        config = Config().from_disk(self.config.format(lang=lang), interpolate=False)
+        for piece in (ALWAYS, *name.split("+"), stage):
+            if piece not in self.pieces:
+                if piece in (ALWAYS, stage):
+                    continue
+                known = ", ".join(sorted(self.pieces))
+                raise CardionerError(f"there is no piece '{piece}' of experiments; known: {known}")
+            for key, value in self.pieces[piece].items():
+                _put(config, key, _formatted(value, lang))
+        return config
+
+
+class Job(NamedTuple):
+    """One experiment in one language with one seed."""
+
+    name: str
+    lang: str
+    seed: int
+
+
+def read_campaign(path: Path) -> Campaign:
+    """Read a file of experiments.
+
+    RAISES (CardionerError): The file is missing, no YAML, or lacks an entry.
+    """
+    try:
+        return Campaign(**srsly.read_yaml(path))
+    except (OSError, ValueError, TypeError) as error:
+        raise CardionerError(f"{path}: not a file of experiments ({error})") from error
+
+
+def run_experiments(
+    campaign: Campaign,
+    names: Sequence[str],
+    output: Path,
+    *,
+    jobs: int = 1,
+    report: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Train and score every experiment in every language with every seed, seed after seed.
+
+    campaign (Campaign): The data and the pieces.
+    names (Sequence[str]): The experiments.
+    output (Path): Folder of the results: ``NAME/LANG-SEED/`` with the configs, the predictions
+        of all folds and ``scores.json``.
+    jobs (int): How many run at the same time, each in a process with one thread.
+    report (Callable): Called with a line when one is done.
+    """
+    todo = [Job(n, lang, s) for s in campaign.seeds for n in names for lang in campaign.languages]
+    for job in todo:
+        campaign.make_config(job.name, job.lang, "stage1")
+    _write_folds(campaign, output)
+    todo = [job for job in todo if not (_folder(output, job) / "scores.json").exists()]
+    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    with _environment(one_thread):
+        context = multiprocessing.get_context("spawn")
+        # A process a job: what a training leaves in memory goes with it.
+        with context.Pool(jobs, maxtasksperchild=1) as pool:
+            tasks = [(campaign, job, output) for job in todo]
+            for line in pool.imap_unordered(_run, tasks, chunksize=1):
+                report(line)
+
+
+def table(campaign: Campaign, names: Sequence[str], output: Path) -> Iterator[list[str]]:
+    """Rows of the strict micro F1: the mean over the seeds, and the lowest and highest.
+
+    RETURNS (Iterator[list[str]]): A row with the titles, then one for each experiment; a cell is
+        empty where nothing is done.
+    """
+    tasks = [(lang, label) for lang in campaign.languages for label in campaign.gold[lang]]
+    yield ["experiment", *(f"{label} {lang}" for lang, label in tasks)]
+    for name in names:
+        cells = []
+        for lang, label in tasks:
+            paths = [_folder(output, Job(name, lang, s)) / "scores.json" for s in campaign.seeds]
+            found = [srsly.read_json(path)[label] for path in paths if path.exists()]
+            f1 = [report["strict"]["micro"]["f1"] for report in found]
+            cells.append(_cell(f1))
+        yield [name, *cells]
+
+
+def _cell(f1: Sequence[float]) -> str:
+    if len(f1) < 2:
+        return "".join(f"{value:.4f}" for value in f1)
+    return f"{statistics.mean(f1):.4f} ({min(f1):.4f} to {max(f1):.4f})"
+
+
+def _folder(output: Path, job: Job) -> Path:
+    return output / job.name / f"{job.lang}-{job.seed}"
+
+
+def _write_folds(campaign: Campaign, output: Path) -> None:
+    """Write the training and the held-out documents of each fold, for all experiments."""
+    folds = read_folds(Path(campaign.folds))
+    for lang in campaign.languages:
+        docs = {doc.user_data[NOTE_ID]: doc for doc in _docs(campaign.part(lang, STAGE2))}
+        for number, names in enumerate(folds):
+            folder = output / "data" / f"{lang}-{number}"
+            if not (folder / "dev.spacy").exists():
+                train = [doc for name, doc in docs.items() if name not in set(names)]
+                write_docbin(folder / "train.spacy", train)
+                write_docbin(folder / "dev.spacy", [docs[name] for name in names])
+
+
+def _run(task: tuple[Campaign, Job, Path]) -> str:
+    """One experiment in one language with one seed, in a process of its own."""
+    campaign, job, output = task
+    folder = _folder(output, job)
+    stage1 = _first_stage(campaign, job, output)
+    config = continued(campaign.make_config(job.name, job.lang, "stage2"), stage1)
+    mentions: dict[str, list[Entity]] = {}
+    scored: list[dict[str, Any]] = []
+    numbers = range(len(read_folds(Path(campaign.folds))))
+    for number in numbers:
+        data = output / "data" / f"{job.lang}-{number}"
+        model = train(config, folder / f"fold-{number}", data / "train.spacy", job.seed)
+        for name, found in predict(model, _docs(data / "dev.spacy")):
+            mentions[name] = [Entity(*mention[:4]) for mention in found]
+            scored.append({"id": name, "entities": [mention._asdict() for mention in found]})
+    write_tsv(folder / "predictions.tsv", mentions)
+    srsly.write_jsonl(folder / "predictions.jsonl", scored)
+    scores = {
+        label: evaluate(
+            Path(os.path.expandvars(gold)), folder / "predictions.tsv", labels=[label]
+        ).to_dict()
+        for label, gold in campaign.gold[job.lang].items()
+    }
+    srsly.write_json(folder / "scores.json", scores)
+    f1 = {label: each["strict"]["micro"]["f1"] for label, each in scores.items()}
+    return f"{job.name} {job.lang} seed {job.seed}: " + ", ".join(
+        f"{label} {value:.4f}" for label, value in f1.items()
+    )
+
+
+def _first_stage(campaign: Campaign, job: Job, output: Path) -> Path:
+    """The folder of the trained first stage; one with the same settings is taken again."""
+    config = campaign.make_config(job.name, job.lang, "stage1")
+    key = hashlib.sha256(config.to_str(interpolate=False).encode()).hexdigest()[:12]
+    folder = output / "stage1" / f"{job.lang}-{job.seed}-{key}"
+    return train(config, folder, campaign.part(job.lang, STAGE1), job.seed)
+
+
+def continued(config: Config, trained: Path) -> Config:
+    """The config that trains on from the weights of a trained pipeline.
+
+    config (Config): A config with the same components.
+    trained (Path): The pipeline's folder.
+    """
+    config = config.copy()
+    config["components"] = {name: {"source": str(trained)} for name in config["nlp"]["pipeline"]}
+    config["initialize"].pop("components", None)
+    if config["initialize"].get("vectors"):
+        config["initialize"]["vectors"] = str(trained)
+    return config
+
+
+def train(config: Config, folder: Path, data: Path, seed: int) -> Path:
+    """Run ``spacy train``, unless that was done; the last weights are what counts.
+
+    config (Config): The config, which is written beside the weights.
+    folder (Path): Where the pipeline and the log go.
+    data (Path): The training documents.
+    seed (int): Of everything that is drawn at random.
+    RETURNS (Path): The folder of the trained pipeline.
+    RAISES (CardionerError): The training failed; the log says why.
+    """
+    model = folder / "model-last"
+    if (folder / "done").exists():
+        return model
+    folder.mkdir(parents=True, exist_ok=True)
+    config.to_disk(folder / "config.cfg", interpolate=False)
+    # Nothing is chosen while training: look once at one document.
+    settings = {"paths.train": str(data), "paths.dev": str(data), "system.seed": seed}
+    settings |= {"training.eval_frequency": 10**6, "corpora.dev.limit": 1}
+    log = folder / "train.log"
+    with log.open("w", encoding="utf-8") as stream, contextlib.redirect_stdout(stream):
+        try:
+            spacy_train(folder / "config.cfg", folder, overrides=settings)
+        except SystemExit as error:
+            raise CardionerError(f"{log}: the training failed; the file says why") from error
+    shutil.rmtree(folder / "model-best", ignore_errors=True)
+    (folder / "done").touch()
+    return model
+
+
+def predict(model: Path, docs: Iterable[Doc]) -> Iterator[tuple[str, list[Any]]]:
+    """Annotate documents anew: names and what was found."""
+    nlp = spacy.load(model)
+    docs = list(docs)
+    for doc, result in zip(docs, nlp.pipe(doc.text for doc in docs), strict=True):
+        yield doc.user_data[NOTE_ID], doc_entities(result)
+
+
+def _docs(path: Path) -> list[Doc]:
+    return read_docbin(path, Vocab())
+
+
+def _put(config: Config, key: str, value: Any) -> None:
+    """Set a section or a setting by its dotted name; sections on the way are made."""
+    *sections, last = key.split(".")
+    target: dict[str, Any] = config
+    for section in sections:
+        target = target.setdefault(section, {})
+    target[last] = value
+
+
+def _formatted(value: Any, lang: str) -> Any:
+    """A copy of a setting in which ``{lang}`` is the language."""
+    return json.loads(json.dumps(value).replace("{lang}", lang))
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables, which new processes take over."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
