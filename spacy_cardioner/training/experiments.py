@@ -5,7 +5,8 @@ The file (YAML) says where the data is and names *pieces*, each a few settings o
     languages: [es, en]
     seeds: [1, 2, 3]
     config: configs/{lang}_cpu.cfg
-    corpus: runs/corpus/{lang}/{part}/{lang}.spacy
+    corpus: runs/corpus/{lang}/{part}/{source}.spacy
+    sources: {xx: [es, en, it]}
     folds: runs/folds.json
     gold:
       es: {ENFERMEDAD: "${MULTICARDIONER_DIR}/track1/cardioccc_dev/brat"}
@@ -16,7 +17,11 @@ The file (YAML) says where the data is and names *pieces*, each a few settings o
 
 An experiment is some pieces joined by "+", as in "crf+vectors". Its config is the base config with
 the settings of the piece "always" and of its own pieces, later ones winning; a value replaces the
-whole section of that name. The pieces "stage1" and "stage2" hold for that stage alone.
+whole section of that name. The pieces "stage1" and "stage2" hold for that stage alone. A piece with
+the entry ``runs: 3`` has three second stages with other seeds, whose weights are averaged.
+
+A pipeline learns from the corpora of its language, or of the languages that `sources` gives it, and
+is scored on each of them.
 
 Each experiment is a first stage on one part of the corpus and, from its weights, a second stage on
 the other part for each fold. First stages with the same settings are trained once. What is done is
@@ -33,26 +38,29 @@ import os
 import shutil
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import spacy
 import srsly
 from spacy.cli.train import train as spacy_train
+from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from thinc.api import Config
 
-from spacy_cardioner.annotate.engine import doc_entities
+from spacy_cardioner.annotate.engine import Mention, doc_entities
 from spacy_cardioner.brat import Entity, write_tsv
 from spacy_cardioner.corpus import NOTE_ID, read_docbin, write_docbin
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.evaluation.evaluate import evaluate
 from spacy_cardioner.splits import read_folds
+from spacy_cardioner.training.averaging import average_weights
 
 STAGE1, STAGE2 = "temist", "cardioccc"
 ALWAYS = "always"
+RUNS = "runs"
 
 
 @dataclass(frozen=True)
@@ -66,10 +74,23 @@ class Campaign:
     folds: str
     gold: Mapping[str, Mapping[str, str]]
     pieces: Mapping[str, Mapping[str, Any]]
+    sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    def part(self, lang: str, part: str) -> Path:
-        """The DocBin of a part of the corpus in a language."""
-        return Path(os.path.expandvars(self.corpus).format(lang=lang, part=part))
+    def part(self, lang: str, part: str) -> dict[str, Path]:
+        """The DocBins of a part of the corpus for a pipeline's language, by their own languages."""
+        pattern = os.path.expandvars(self.corpus)
+        return {
+            source: Path(pattern.format(lang=lang, part=part, source=source))
+            for source in self.sources.get(lang, [lang])
+        }
+
+    def tasks(self, lang: str) -> dict[str, tuple[str, str, Path]]:
+        """What a pipeline is scored on, by its name: language, label and gold folder."""
+        return {
+            f"{label} {source}": (source, label, Path(os.path.expandvars(gold)))
+            for source in self.part(lang, STAGE2)
+            for label, gold in self.gold[source].items()
+        }
 
     def make_config(self, name: str, lang: str, stage: str) -> Config:
         """The training config of an experiment, without the paths of the data.
@@ -80,15 +101,20 @@ class Campaign:
         RAISES (CardionerError): There is no piece of such a name.
         """
         config = Config().from_disk(self.config.format(lang=lang), interpolate=False)
-        for piece in (ALWAYS, *name.split("+"), stage):
-            if piece not in self.pieces:
-                if piece in (ALWAYS, stage):
-                    continue
-                known = ", ".join(sorted(self.pieces))
-                raise CardionerError(f"there is no piece '{piece}' of experiments; known: {known}")
-            for key, value in self.pieces[piece].items():
-                _put(config, key, _formatted(value, lang))
+        own = name.split("+")
+        if unknown := [piece for piece in own if piece not in self.pieces]:
+            known = ", ".join(sorted(self.pieces))
+            raise CardionerError(f"there is no piece '{unknown[0]}' of experiments; known: {known}")
+        for piece in (ALWAYS, *own, stage):
+            for key, value in self.pieces.get(piece, {}).items():
+                if key != RUNS:
+                    _put(config, key, _formatted(value, lang))
         return config
+
+    def runs(self, name: str) -> int:
+        """How many second stages of an experiment are averaged."""
+        found = [self.pieces[piece].get(RUNS) for piece in name.split("+")]
+        return max(filter(None, found), default=1)
 
 
 class Job(NamedTuple):
@@ -148,15 +174,15 @@ def table(campaign: Campaign, names: Sequence[str], output: Path) -> Iterator[li
     RETURNS (Iterator[list[str]]): A row with the titles, then one for each experiment; a cell is
         empty where nothing is done.
     """
-    tasks = [(lang, label) for lang in campaign.languages for label in campaign.gold[lang]]
-    yield ["experiment", *(f"{label} {lang}" for lang, label in tasks)]
+    columns = [(lang, task) for lang in campaign.languages for task in campaign.tasks(lang)]
+    titles = [task if task.endswith(lang) else f"{task} ({lang})" for lang, task in columns]
+    yield ["experiment", *titles]
     for name in names:
         cells = []
-        for lang, label in tasks:
+        for lang, task in columns:
             paths = [_folder(output, Job(name, lang, s)) / "scores.json" for s in campaign.seeds]
-            found = [srsly.read_json(path)[label] for path in paths if path.exists()]
-            f1 = [report["strict"]["micro"]["f1"] for report in found]
-            cells.append(_cell(f1))
+            found = [srsly.read_json(path)[task] for path in paths if path.exists()]
+            cells.append(_cell([report["strict"]["micro"]["f1"] for report in found]))
         yield [name, *cells]
 
 
@@ -174,13 +200,24 @@ def _write_folds(campaign: Campaign, output: Path) -> None:
     """Write the training and the held-out documents of each fold, for all experiments."""
     folds = read_folds(Path(campaign.folds))
     for lang in campaign.languages:
-        docs = {doc.user_data[NOTE_ID]: doc for doc in _docs(campaign.part(lang, STAGE2))}
-        for number, names in enumerate(folds):
-            folder = output / "data" / f"{lang}-{number}"
-            if not (folder / "dev.spacy").exists():
+        for source, path in campaign.part(lang, STAGE2).items():
+            docs = {doc.user_data[NOTE_ID]: doc for doc in _docs(path)}
+            for number, names in enumerate(folds):
                 train = [doc for name, doc in docs.items() if name not in set(names)]
-                write_docbin(folder / "train.spacy", train)
-                write_docbin(folder / "dev.spacy", [docs[name] for name in names])
+                _write(output, lang, number, "train", source, train)
+                _write(output, lang, number, "dev", source, [docs[name] for name in names])
+
+
+def _fold(output: Path, lang: str, number: int, part: str) -> Path:
+    return output / "data" / f"{lang}-{number}" / part
+
+
+def _write(
+    output: Path, lang: str, number: int, part: str, source: str, docs: Sequence[Doc]
+) -> None:
+    path = _fold(output, lang, number, part) / f"{source}.spacy"
+    if not path.exists():
+        write_docbin(path, docs)
 
 
 def _run(task: tuple[Campaign, Job, Path]) -> str:
@@ -189,28 +226,32 @@ def _run(task: tuple[Campaign, Job, Path]) -> str:
     folder = _folder(output, job)
     stage1 = _first_stage(campaign, job, output)
     config = continued(campaign.make_config(job.name, job.lang, "stage2"), stage1)
-    mentions: dict[str, list[Entity]] = {}
-    scored: list[dict[str, Any]] = []
-    numbers = range(len(read_folds(Path(campaign.folds))))
-    for number in numbers:
-        data = output / "data" / f"{job.lang}-{number}"
-        model = train(config, folder / f"fold-{number}", data / "train.spacy", job.seed)
-        for name, found in predict(model, _docs(data / "dev.spacy")):
-            mentions[name] = [Entity(*mention[:4]) for mention in found]
-            scored.append({"id": name, "entities": [mention._asdict() for mention in found]})
-    write_tsv(folder / "predictions.tsv", mentions)
-    srsly.write_jsonl(folder / "predictions.jsonl", scored)
-    scores = {
-        label: evaluate(
-            Path(os.path.expandvars(gold)), folder / "predictions.tsv", labels=[label]
-        ).to_dict()
-        for label, gold in campaign.gold[job.lang].items()
-    }
+    found: dict[str, dict[str, list[Mention]]] = {s: {} for s in campaign.part(job.lang, STAGE2)}
+    for number in range(len(read_folds(Path(campaign.folds)))):
+        data = _fold(output, job.lang, number, "train")
+        seeds = [job.seed + 100 * run for run in range(campaign.runs(job.name))]
+        models = [train(config, folder / f"fold-{number}" / str(s), data, s) for s in seeds]
+        nlp = average_weights([spacy.load(model) for model in models])
+        for source, mentions in found.items():
+            held_out = _docs(_fold(output, job.lang, number, "dev") / f"{source}.spacy")
+            mentions.update(predict(nlp, held_out))
+    scores = {}
+    for source, mentions in found.items():
+        _write_predictions(folder / f"predictions-{source}", mentions)
+    for name, (source, label, gold) in campaign.tasks(job.lang).items():
+        evaluation = evaluate(gold, folder / f"predictions-{source}.tsv", labels=[label])
+        scores[name] = evaluation.to_dict()
     srsly.write_json(folder / "scores.json", scores)
-    f1 = {label: each["strict"]["micro"]["f1"] for label, each in scores.items()}
-    return f"{job.name} {job.lang} seed {job.seed}: " + ", ".join(
-        f"{label} {value:.4f}" for label, value in f1.items()
-    )
+    f1 = [f"{name} {scored['strict']['micro']['f1']:.4f}" for name, scored in scores.items()]
+    return f"{job.name} {job.lang} seed {job.seed}: " + ", ".join(f1)
+
+
+def _write_predictions(path: Path, found: Mapping[str, Sequence[Mention]]) -> None:
+    """Write predictions as the task's table, and with their probabilities as JSONL."""
+    entities = {name: [Entity(*m[:4]) for m in mentions] for name, mentions in found.items()}
+    write_tsv(path.with_suffix(".tsv"), entities)
+    rows = [{"id": n, "entities": [m._asdict() for m in each]} for n, each in found.items()]
+    srsly.write_jsonl(path.with_suffix(".jsonl"), rows)
 
 
 def _first_stage(campaign: Campaign, job: Job, output: Path) -> Path:
@@ -218,7 +259,8 @@ def _first_stage(campaign: Campaign, job: Job, output: Path) -> Path:
     config = campaign.make_config(job.name, job.lang, "stage1")
     key = hashlib.sha256(config.to_str(interpolate=False).encode()).hexdigest()[:12]
     folder = output / "stage1" / f"{job.lang}-{job.seed}-{key}"
-    return train(config, folder, campaign.part(job.lang, STAGE1), job.seed)
+    data = next(iter(campaign.part(job.lang, STAGE1).values())).parent
+    return train(config, folder, data, job.seed)
 
 
 def continued(config: Config, trained: Path) -> Config:
@@ -240,7 +282,7 @@ def train(config: Config, folder: Path, data: Path, seed: int) -> Path:
 
     config (Config): The config, which is written beside the weights.
     folder (Path): Where the pipeline and the log go.
-    data (Path): The training documents.
+    data (Path): The folder of the training documents.
     seed (int): Of everything that is drawn at random.
     RETURNS (Path): The folder of the trained pipeline.
     RAISES (CardionerError): The training failed; the log says why.
@@ -264,9 +306,8 @@ def train(config: Config, folder: Path, data: Path, seed: int) -> Path:
     return model
 
 
-def predict(model: Path, docs: Iterable[Doc]) -> Iterator[tuple[str, list[Any]]]:
+def predict(nlp: Language, docs: Iterable[Doc]) -> Iterator[tuple[str, list[Mention]]]:
     """Annotate documents anew: names and what was found."""
-    nlp = spacy.load(model)
     docs = list(docs)
     for doc, result in zip(docs, nlp.pipe(doc.text for doc in docs), strict=True):
         yield doc.user_data[NOTE_ID], doc_entities(result)

@@ -1,0 +1,30 @@
+"""``cardioner shrink``: round a pipeline's weights, so that its package is small."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def shrink(
+    model: Annotated[str, typer.Argument(help="An installed pipeline or the folder of one.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the small one.")],
+    weight_bits: Annotated[
+        int, typer.Option(min=1, max=23, help="Binary digits of the weights.")
+    ] = 8,
+    vector_bits: Annotated[
+        int, typer.Option(min=1, max=23, help="Binary digits of the word vectors.")
+    ] = 4,
+) -> None:
+    """Round the weights of a pipeline: its wheel shrinks to about a third.
+
+    The pipeline takes as much memory as before and is as fast. Evaluate it afterwards.
+    """
+    from spacy_cardioner.annotate.engine import load_pipeline
+    from spacy_cardioner.training.rounding import round_weights
+
+    nlp = load_pipeline(model)
+    round_weights(nlp, weight_bits=weight_bits, vector_bits=vector_bits)
+    nlp.to_disk(output)
