@@ -133,3 +133,36 @@ def test_a_corpus_reader_takes_them_and_level_0_changes_nothing(
         read = list(Corpus(tmp_path / "x.spacy", augmenter=augment)(nlp))
         assert len(read) == len(docs)
     assert [spans(eg.reference) for eg in read] == [spans(doc) for doc in docs]
+
+
+def test_combined_augmenters_follow_one_another_anew_for_each_copy(
+    nlp: Language, docs: list[Doc], tmp_path: Path
+) -> None:
+    settings = {
+        "augmenter": {
+            "@augmenters": "spacy_cardioner.combine.v1",
+            "copies": 3,
+            "augmenters": {
+                "tokens": {
+                    "@augmenters": "spacy_cardioner.replace_tokens.v1",
+                    "level": 1.0,
+                    "share": 0.5,
+                },
+                "case": {
+                    "@augmenters": "spacy_cardioner.respell.v1",
+                    "lower": 0.0,
+                    "upper": 1.0,
+                    "no_accents": 0.0,
+                },
+            },
+        }
+    }
+    augment = registry.resolve(settings)["augmenter"]
+    write_docbin(tmp_path / "docs.spacy", docs)
+    random.seed(13)
+    found = list(Corpus(tmp_path / "docs.spacy", augmenter=augment)(nlp))
+    assert len(found) == 3 * len(docs)
+    assert all(example.reference.text.isupper() for example in found)
+    last = [example.reference.text for example in found[-3:]]
+    assert len(set(last)) == 3
+    assert docs[-1].text.upper() not in last

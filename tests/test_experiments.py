@@ -31,11 +31,14 @@ def settings_of(folder: Path, **changed: Any) -> dict[str, Any]:
         "folds": str(folder / "folds.json"),
         "gold": {"en": {"FARMACO": str(SAMPLE / "cardioccc_dev/en/brat")}},
         "pieces": {
-            "always": {"training.max_epochs": 1, "components.tok2vec.model.depth": 1},
+            "always": {
+                "training.max_epochs": 1,
+                "components.tok2vec.model.depth": 1,
+                "stage1": {"training.max_epochs": 2},
+            },
             "ner": {},
             "averaged": {"runs": 2},
             "wide": {"components.tok2vec.model": {"@architectures": "none for {lang}"}},
-            "stage1": {"training.max_epochs": 2},
         },
         **changed,
     }

@@ -6,12 +6,16 @@ They are named in a config as the augmenter of the training corpus:
     @augmenters = "spacy_cardioner.replace_mentions.v1"
     level = 0.3
 
-Every augmenter gives each example once, changed or not, so that the size of the corpus stays. All
-spans keep their labels and layers, and the random choices follow ``training.seed``.
+Every augmenter gives each example once, changed or not, so that the size of the corpus stays; but
+`combine` joins several and gives each example as often as told. All spans keep their labels and
+layers, and the random choices follow ``training.seed``.
+
+With ``training.max_epochs`` above 0, spaCy reads the corpus once: each epoch has the same changes.
+For other changes in each of five epochs, let `combine` give five copies, and train for one.
 """
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: configs are checked against the types of the registered
+# functions, which must not be strings.
 import random
 import unicodedata
 from collections import deque
@@ -110,6 +114,25 @@ def create_respell(lower: float = 0.05, upper: float = 0.05, no_accents: float =
         tokens = [] if style is str else list(example.reference)
         edits = [Edit(token.i, token.i + 1, [style(token.text)], []) for token in tokens]
         yield rewrite(nlp, example, edits)
+
+    return augment
+
+
+@registry.augmenters("spacy_cardioner.combine.v1")
+def create_combine(augmenters: dict[str, Augmenter], copies: int = 1) -> Augmenter:
+    """Apply several augmenters one after another, anew for each copy.
+
+    augmenters (dict): The augmenters, under any names, in this order.
+    copies (int): How many examples are made of each.
+    RETURNS (Callable): The augmenter.
+    """
+
+    def augment(nlp: Language, example: Example) -> Iterator[Example]:
+        for _ in range(copies):
+            changed = example
+            for augmenter in augmenters.values():
+                (changed,) = augmenter(nlp, changed)
+            yield changed
 
     return augment
 

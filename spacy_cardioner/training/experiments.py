@@ -11,14 +11,16 @@ The file (YAML) says where the data is and names *pieces*, each a few settings o
     gold:
       es: {ENFERMEDAD: "${MULTICARDIONER_DIR}/track1/cardioccc_dev/brat"}
     pieces:
-      always: {training.max_epochs: 4}
+      always:
+        nlp.lang: "{lang}"
+        stage1: {training.max_epochs: 3}
+        stage2: {training.max_epochs: 5}
       crf: {components.ner.model.decoder: crf}
-      stage1: {training.max_epochs: 3}
 
 An experiment is some pieces joined by "+", as in "crf+vectors". Its config is the base config with
 the settings of the piece "always" and of its own pieces, later ones winning; a value replaces the
-whole section of that name. The pieces "stage1" and "stage2" hold for that stage alone. A piece with
-the entry ``runs: 3`` has three second stages with other seeds, whose weights are averaged.
+whole section of that name. Settings under "stage1" and "stage2" hold for that stage alone. A piece
+with the entry ``runs: 3`` has three second stages with other seeds, whose weights are averaged.
 
 A pipeline learns from the corpora of its language, or of the languages that `sources` gives it, and
 is scored on each of them.
@@ -105,9 +107,10 @@ class Campaign:
         if unknown := [piece for piece in own if piece not in self.pieces]:
             known = ", ".join(sorted(self.pieces))
             raise CardionerError(f"there is no piece '{unknown[0]}' of experiments; known: {known}")
-        for piece in (ALWAYS, *own, stage):
-            for key, value in self.pieces.get(piece, {}).items():
-                if key != RUNS:
+        for piece in (ALWAYS, *own):
+            found = self.pieces.get(piece, {})
+            for key, value in {**found, **found.get(stage, {})}.items():
+                if key not in (RUNS, "stage1", "stage2"):
                     _put(config, key, _formatted(value, lang))
         return config
 
