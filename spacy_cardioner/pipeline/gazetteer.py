@@ -13,6 +13,7 @@ from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 from spacy.vocab import Vocab
 
+from spacy_cardioner.gazetteer.laboratory import laboratory
 from spacy_cardioner.gazetteer.lexicon import Lexicon, in_case
 from spacy_cardioner.gazetteer.names import KINDS
 from spacy_cardioner.gazetteer.normalise import pieces
@@ -39,6 +40,8 @@ class Mark(NamedTuple):
     label (str): The label of its pattern.
     kind (str): "ingredient", "combination", "group", "abbreviation" or "brand".
     candidates (list[str]): Its ids, the likeliest first; more than one for an ambiguous name.
+    analyte (bool): Whether laboratories measure what it names, such as sodium or iron.
+    laboratory (bool): Whether it stands in a laboratory context, analyte or not.
     """
 
     start: int
@@ -46,6 +49,8 @@ class Mark(NamedTuple):
     label: str
     kind: str
     candidates: list[str]
+    analyte: bool = False
+    laboratory: bool = False
 
 
 def get_marks(doc: Doc, spans_key: str = SPANS_KEY) -> Iterator[Mark]:
@@ -58,8 +63,9 @@ def get_marks(doc: Doc, spans_key: str = SPANS_KEY) -> Iterator[Mark]:
     group = doc.spans.get(spans_key, [])
     if len(group):
         attrs = group.attrs
-        for span, kind, found in zip(group, attrs["kinds"], attrs["candidates"], strict=True):
-            yield Mark(span.start, span.end, span.label_, kind, list(found))
+        columns = (attrs[key] for key in ("kinds", "candidates", "analytes", "laboratory"))
+        for span, kind, found, analyte, laboratory in zip(group, *columns, strict=True):
+            yield Mark(span.start, span.end, span.label_, kind, list(found), analyte, laboratory)
 
 
 @Language.factory(
@@ -72,7 +78,8 @@ def make_gazetteer(nlp: Language, name: str, spans_key: str) -> "Gazetteer":
 
     The names come from a patterns file, see `initialize`; later ones are added with
     `add_patterns`. Each name found is a span in ``doc.spans[spans_key]`` with the label and the id
-    (ATC code) of its pattern; `get_marks` gives its kind and all ids as well.
+    (ATC code) of its pattern; `get_marks` gives its kind and all ids as well, and whether it is
+    an analyte or stands in a laboratory context, by our rules for the pipeline's language.
 
     name (str): The component instance name.
     spans_key (str): Key of the Doc.spans dict to save the spans under.
@@ -191,6 +198,8 @@ class Gazetteer(NamePipe):
         attrs = {
             "kinds": [mark.kind for mark in marks],
             "candidates": [mark.candidates for mark in marks],
+            "analytes": [mark.analyte for mark in marks],
+            "laboratory": [mark.laboratory for mark in marks],
         }
         doc.spans[self.spans_key] = SpanGroup(doc, name=self.spans_key, spans=spans, attrs=attrs)
         return doc
@@ -202,6 +211,7 @@ class Gazetteer(NamePipe):
         RETURNS (Iterator[Mark]): The names, in the order of the text. None of them overlap.
         """
         folded, owners = self._pieces(doc)
+        rules = laboratory(doc.vocab.lang)
         end_of_last = 0
         for first, last, patterns in self.lexicon.find(folded):
             start, end = owners[first], owners[last - 1] + 1
@@ -211,7 +221,9 @@ class Gazetteer(NamePipe):
                 continue
             text = doc.text[doc[start].idx : doc[end - 1].idx + len(doc[end - 1])]
             if spelled := [pattern for pattern in patterns if in_case(pattern, text)]:
-                yield _mark(start, end, spelled)
+                analyte = rules.is_analyte(folded[first:last])
+                measured = rules.is_context(folded, first, last)
+                yield _mark(start, end, spelled, analyte, measured)
                 end_of_last = end
 
     def _pieces(self, doc: Doc) -> tuple[list[str], list[int]]:
@@ -244,9 +256,10 @@ def _is_glued(doc: Doc, index: int) -> bool:
     return 0 < index < len(doc) - 1 and not (doc[index].whitespace_ or doc[index - 1].whitespace_)
 
 
-def _mark(start: int, end: int, patterns: list[Pattern]) -> Mark:
+def _mark(start: int, end: int, patterns: list[Pattern], analyte: bool, measured: bool) -> Mark:
     """One mark for all patterns of a name; of several labels that of the latest pattern."""
     candidates = [code for pattern in patterns for code in pattern.candidates[:1]]
     candidates += [code for pattern in patterns for code in pattern.candidates[1:]]
     kind = min((pattern.kind for pattern in patterns), key=list[str](KINDS).index)
-    return Mark(start, end, patterns[0].label, kind, list(dict.fromkeys(candidates)))
+    codes = list(dict.fromkeys(candidates))
+    return Mark(start, end, patterns[0].label, kind, codes, analyte, measured)
