@@ -15,7 +15,8 @@ from spacy_cardioner.gazetteer.patterns import (
     to_pattern,
 )
 from spacy_cardioner.gazetteer.report import Report
-from spacy_cardioner.gazetteer.usage import count_usage, read_texts
+from spacy_cardioner.gazetteer.usage import count_usage
+from spacy_cardioner.texts import read_texts
 
 DATA = Path(__file__).parent / "data" / "gazetteer"
 SOURCES = [

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from spacy_cardioner import __version__
-from spacy_cardioner.cli import gazetteer
+from spacy_cardioner.cli import gazetteer, pretrain
 from spacy_cardioner.cli.annotate import annotate
 from spacy_cardioner.cli.card import card
 from spacy_cardioner.cli.check_corpus import check_corpus
@@ -57,6 +57,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(gazetteer.app)
+app.add_typer(pretrain.app)
 
 
 def main() -> None:

@@ -18,7 +18,8 @@ from spacy_cardioner.gazetteer.names import KINDS, Kind, Name, code_rank
 from spacy_cardioner.gazetteer.normalise import fold, key, pieces
 from spacy_cardioner.gazetteer.patterns import LABEL, Pattern
 from spacy_cardioner.gazetteer.report import Report
-from spacy_cardioner.gazetteer.usage import Usage, count_usage, read_texts
+from spacy_cardioner.gazetteer.usage import Usage, count_usage
+from spacy_cardioner.texts import read_texts
 
 # An abbreviation has no more letters than this.
 SHORT = 5

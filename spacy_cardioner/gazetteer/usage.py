@@ -7,15 +7,11 @@ often write in capitals and nowhere else is an abbreviation, whatever else carri
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.normalise import fold, pieces
 
 _PIECE = re.compile(r"[^\W\d_]+|\d+|[^\w\s]|\n")
@@ -43,35 +39,6 @@ class Usage:
         self.inside += inside
         self.small += inside and text.islower()
         self.capitals += text.isupper()
-
-
-def read_texts(path: Path) -> Iterator[str]:
-    """Read raw texts one by one.
-
-    path (Path): A text file, or documents in JSONL with the key "text"; may be packed with gzip.
-    RETURNS (Iterator[str]): The texts; of a text file, its lines.
-    RAISES (CardionerError): The file cannot be read, or a line has no text.
-    """
-    is_json = ".jsonl" in path.suffixes
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
-            for number, line in enumerate(stream, 1):
-                if not is_json:
-                    yield line.decode("utf-8")
-                elif line.strip():
-                    yield _text_of(line, path, number)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise CardionerError(f"{path}: cannot be read as UTF-8 text ({error})") from error
-
-
-def _text_of(line: bytes, path: Path, number: int) -> str:
-    try:
-        text = json.loads(line)["text"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise CardionerError(
-            f'{path}:{number}: not a JSON object with the key "text" ({type(error).__name__})'
-        ) from error
-    return str(text)
 
 
 def count_usage(texts: Iterable[str], names: Iterable[str]) -> tuple[dict[str, Usage], int]:
