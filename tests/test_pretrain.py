@@ -88,7 +88,7 @@ def test_size_that_makes_no_encoder(size: str) -> None:
 def scratch(texts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An encoder made for the texts."""
     pytest.importorskip("spacy_transformers", reason="needs the extra trf")
-    pytest.importorskip("accelerate", reason="needs the extra train")
+    pytest.importorskip("accelerate", reason="needs the extra trf")
     out = tmp_path_factory.mktemp("encoder") / "new"
     said = cardioner(
         "mlm", "--texts", texts, "--size", "1x64", "--vocab", 500, "-o", out, "--length", 64,
@@ -168,7 +168,7 @@ def test_stopped_training_goes_on_from_its_checkpoint(
 
 def test_encoder_that_is_not_there(texts: Path, tmp_path: Path) -> None:
     pytest.importorskip("spacy_transformers", reason="needs the extra trf")
-    pytest.importorskip("accelerate", reason="needs the extra train")
+    pytest.importorskip("accelerate", reason="needs the extra trf")
     (tmp_path / "empty").mkdir()
     with pytest.raises(CardionerError, match="cannot be loaded"):
         cardioner("mlm", "--texts", texts, "--encoder", tmp_path / "empty", "-o", tmp_path / "out")

@@ -126,7 +126,7 @@ def _check_packages() -> None:
     except ImportError as error:
         raise CardionerError(
             "transformers' Trainer needs the package accelerate; run: "
-            "pip install 'spacy_cardioner[trf,train]'"
+            "pip install 'spacy_cardioner[trf]'"
         ) from error
 
 
