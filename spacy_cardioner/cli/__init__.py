@@ -15,6 +15,7 @@ from spacy_cardioner.cli.convert import audit, convert
 from spacy_cardioner.cli.crossval import crossval
 from spacy_cardioner.cli.evaluate import evaluate
 from spacy_cardioner.cli.experiments import experiments
+from spacy_cardioner.cli.shrink import shrink
 from spacy_cardioner.cli.split import split
 from spacy_cardioner.errors import CardionerError
 
@@ -54,6 +55,7 @@ for command in (
     crossval,
     card,
     experiments,
+    shrink,
 ):
     app.command()(command)
 app.add_typer(gazetteer.app)

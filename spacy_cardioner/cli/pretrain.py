@@ -125,6 +125,7 @@ def vectors(
         max_n=max_n,
         threads=threads,
     )
+    output.parent.mkdir(parents=True, exist_ok=True)
     nlp.to_disk(output)
     srsly.write_json(output / "manifest.json", manifest(texts, {"lang": lang, **settings}))
     typer.echo(f"{output}: {len(nlp.vocab.vectors)} rows of {dim}")

@@ -27,4 +27,5 @@ def shrink(
 
     nlp = load_pipeline(model)
     round_weights(nlp, weight_bits=weight_bits, vector_bits=vector_bits)
+    output.parent.mkdir(parents=True, exist_ok=True)
     nlp.to_disk(output)
