@@ -68,6 +68,8 @@ _PREFIXES = [
     # A list's dash ("-Xarelto", "-3TC"), but not a minus sign.
     rf"{_HYPHEN}+(?=[0-9]?{_LETTER})",
     rf"{_HYPHEN}+(?=[(\[\"“«¿¡])",
+    # A full stop with its space on the wrong side ("fiebre .No").
+    rf"\.(?={_UPPER}{_LOWER})",
 ]
 
 _SUFFIXES = [

@@ -48,6 +48,7 @@ EVERYWHERE = {
     # no space where one should be
     "M2.Se EPOC.Ingresa 20%.Trombo": "M2 . Se EPOC . Ingresa 20 % . Trombo",
     "(AR)de la IVs(shock)": "( AR ) de la IVs ( shock )",
+    "fiebre .No tos .5 mg": "fiebre . No tos .5 mg",
     'sigue:"Válvula;aorta': 'sigue : " Válvula ; aorta',
     "PSA=4 FC>100 <50 ±5 ≥3": "PSA = 4 FC > 100 < 50 ± 5 ≥ 3",
     # elision, with every kind of apostrophe
