@@ -26,7 +26,7 @@ def project_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what `spacy project run` needs, so that tests leave no traces in the real one."""
     directory = tmp_path_factory.mktemp("project")
     shutil.copy(ROOT / "project.yml", directory)
-    for folder in ("assets/sample", "configs", "benchmarks"):
+    for folder in ("assets/gazetteer", "assets/sample", "configs", "benchmarks"):
         shutil.copytree(ROOT / folder, directory / folder)
     return directory
 
@@ -41,6 +41,8 @@ def run_project(project_dir: Path) -> RunProject:
         "stage1_epochs": "20",
         "stage2_epochs": "4",
         "union_epochs": "1",
+        "vector_buckets": "500",
+        "vector_dim": "16",
         "jobs": "1",
     }
 
@@ -60,7 +62,8 @@ def es_wheel(project_dir: Path, run_project: RunProject) -> Path:
     """The Spanish pipeline of the sample corpus, made by every command on the way but install."""
     run_project("check-corpus")
     run_project("folds")
-    for step in ("convert", "stage1", "evaluate", "stage2", "assemble", "package"):
+    steps = ("convert", "vectors", "gazetteer", "stage1", "evaluate", "stage2")
+    for step in (*steps, "assemble", "package"):
         run_project(f"{step}-es")
     (wheel,) = project_dir.glob("runs/packages/es_cardioner-*/dist/*.whl")
     return wheel
