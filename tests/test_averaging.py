@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -9,7 +10,9 @@ import pytest
 import spacy
 from spacy.language import Language
 from thinc.api import Model, fix_random_seed
+from typer.testing import CliRunner
 
+from spacy_cardioner.cli import app
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.training.averaging import average_weights
 
@@ -57,6 +60,17 @@ def test_every_weight_is_the_mean() -> None:
         numpy.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-7)
     for got, want in zip(weights(pipelines[1]), others, strict=True):
         numpy.testing.assert_array_equal(got, want)
+
+
+def test_the_command_writes_the_mean(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        make(seed).to_disk(tmp_path / str(seed))
+    paths = [str(tmp_path / name) for name in ("1", "2")]
+    arguments = ["average", *paths, "-o", str(tmp_path / "new/mean")]
+    assert CliRunner().invoke(app, arguments, catch_exceptions=False).exit_code == 0
+    want = average_weights([make(1), make(2)])
+    for got, mean in zip(weights(spacy.load(tmp_path / "new/mean")), weights(want), strict=True):
+        numpy.testing.assert_array_equal(got, mean)
 
 
 @pytest.mark.parametrize("other", [make(1, width=16), spacy.blank("es")])

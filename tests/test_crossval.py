@@ -15,7 +15,7 @@ from spacy_cardioner.tokenizer import blank
 from spacy_cardioner.training.crossval import Experiment, cross_validate
 from tests.conftest import ROOT
 
-QUICK = {"training.max_epochs": "1", "components.tok2vec.model.depth": "1"}
+QUICK = {"nlp.lang": "en", "training.max_epochs": "1", "components.tok2vec.model.depth": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def names(path: Path) -> list[str]:
 
 def test_folds_are_trained_apart_pooled_and_kept(docbin: Path, tmp_path: Path) -> None:
     folds = make_folds(names(docbin), 2)
-    experiment = Experiment(ROOT / "configs/en_cpu.cfg", [docbin], overrides=QUICK)
+    experiment = Experiment(ROOT / "configs/baseline_cpu.cfg", [docbin], overrides=QUICK)
     told: list[str] = []
 
     cross_validate(experiment, folds, tmp_path, chosen=[1], report=told.append)
@@ -55,7 +55,7 @@ def test_folds_are_trained_apart_pooled_and_kept(docbin: Path, tmp_path: Path) -
 
 
 def test_what_does_not_fit_is_said(docbin: Path, tmp_path: Path) -> None:
-    experiment = Experiment(ROOT / "configs/en_cpu.cfg", [docbin], overrides=QUICK)
+    experiment = Experiment(ROOT / "configs/baseline_cpu.cfg", [docbin], overrides=QUICK)
     folds = make_folds(names(docbin), 3)
 
     with pytest.raises(CardionerError, match="there is no fold 3: they are 0 to 2"):
@@ -63,5 +63,5 @@ def test_what_does_not_fit_is_said(docbin: Path, tmp_path: Path) -> None:
     with pytest.raises(CardionerError, match="en.spacy: its documents are not those of the folds"):
         cross_validate(experiment, folds[:2], tmp_path / "b")
     broken = Experiment(experiment.config, [docbin], overrides={"training.max_epochs": "many"})
-    with pytest.raises(CardionerError, match=r"fold-0/train.log: the training failed"):
+    with pytest.raises(CardionerError, match=r"fold-0/seed-13/train.log: the training failed"):
         cross_validate(broken, folds, tmp_path / "c")

@@ -26,12 +26,13 @@ def settings_of(folder: Path, **changed: Any) -> dict[str, Any]:
     return {
         "languages": ["en"],
         "seeds": [1, 2],
-        "config": str(ROOT / "configs/{lang}_cpu.cfg"),
+        "config": str(ROOT / "configs/baseline_cpu.cfg"),
         "corpus": str(folder / "{lang}/{part}/{source}.spacy"),
         "folds": str(folder / "folds.json"),
         "gold": {"en": {"FARMACO": str(SAMPLE / "cardioccc_dev/en/brat")}},
         "pieces": {
             "always": {
+                "nlp.lang": "{lang}",
                 "training.max_epochs": 1,
                 "components.tok2vec.model.depth": 1,
                 "stage1": {"training.max_epochs": 2},

@@ -9,6 +9,7 @@ import typer
 from spacy_cardioner import __version__
 from spacy_cardioner.cli import gazetteer, pretrain
 from spacy_cardioner.cli.annotate import annotate
+from spacy_cardioner.cli.average import average
 from spacy_cardioner.cli.card import card
 from spacy_cardioner.cli.check_corpus import check_corpus
 from spacy_cardioner.cli.convert import audit, convert
@@ -55,6 +56,7 @@ for command in (
     crossval,
     card,
     experiments,
+    average,
     shrink,
 ):
     app.command()(command)

@@ -18,12 +18,14 @@ from pathlib import Path
 import spacy
 import srsly
 from spacy.tokens import Doc
+from spacy.util import load_config
 from spacy.vocab import Vocab
 
 from spacy_cardioner.annotate.engine import doc_entities
 from spacy_cardioner.brat import Entity, read_tsv, write_tsv
 from spacy_cardioner.corpus import NOTE_ID, read_docbin, write_docbin
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.training.averaging import average_weights
 from spacy_cardioner.training.manifest import manifest
 
 
@@ -36,6 +38,7 @@ class Experiment:
     extra (Sequence[Path]): DocBins that are added to the training part of every fold.
     overrides (Mapping[str, str]): Settings of the config, e.g. ``{"paths.stage1": "models/es"}``.
     gpu_id (int): The GPU to train on, -1 for the CPU.
+    runs (int): How many trainings with other seeds are averaged in each fold.
     """
 
     config: Path
@@ -43,6 +46,7 @@ class Experiment:
     extra: Sequence[Path] = ()
     overrides: Mapping[str, str] = field(default_factory=dict)
     gpu_id: int = -1
+    runs: int = 1
 
     def manifest(self, folds: Sequence[Sequence[str]]) -> dict[str, object]:
         """What the results depend on; paths among the overrides count by their content."""
@@ -50,7 +54,11 @@ class Experiment:
         settings = {k: v for k, v in self.overrides.items() if not k.startswith("paths.")}
         return manifest(
             [self.config, *self.split, *self.extra, *paths],
-            {"overrides": settings, "folds": [list(fold) for fold in folds]},
+            {
+                "overrides": settings,
+                "runs": self.runs,
+                "folds": [list(fold) for fold in folds],
+            },
         )
 
 
@@ -130,16 +138,30 @@ def _claim(output: Path, claimed: dict[str, object]) -> None:
 
 
 def _train(experiment: Experiment, folder: Path) -> None:
-    """Run ``spacy train`` for one fold, in a process and on a thread of its own."""
+    """Run ``spacy train`` for one fold, in processes and on a thread of its own.
+
+    The folder gets the pipeline ``model-last``, the mean of all runs.
+    """
+    first = int(
+        load_config(experiment.config, overrides=dict(experiment.overrides))["system"]["seed"]
+    )
+    models = [_train_once(experiment, folder, first + 100 * run) for run in range(experiment.runs)]
+    average_weights([spacy.load(model) for model in models]).to_disk(folder / "model-last")
+
+
+def _train_once(experiment: Experiment, folder: Path, seed: int) -> Path:
     settings = {
         **experiment.overrides,
         "paths.train": str(folder / "train.spacy"),
         "paths.dev": str(folder / "dev.spacy"),
+        "system.seed": str(seed),
     }
+    run = folder / f"seed-{seed}"
+    run.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "spacy", "train", str(experiment.config)]
-    command += ["--output", str(folder), "--gpu-id", str(experiment.gpu_id)]
+    command += ["--output", str(run), "--gpu-id", str(experiment.gpu_id)]
     command += [part for key, value in settings.items() for part in (f"--{key}", value)]
-    log = folder / "train.log"
+    log = run / "train.log"
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with log.open("w", encoding="utf-8") as stream:
         done = subprocess.run(
@@ -147,6 +169,7 @@ def _train(experiment: Experiment, folder: Path) -> None:
         )
     if done.returncode:
         raise CardionerError(f"{log}: the training failed; the end of this file says why")
+    return run / "model-last"
 
 
 def _predict(folder: Path, held: Mapping[str, Sequence[Doc]]) -> None:
