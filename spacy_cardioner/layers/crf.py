@@ -121,10 +121,12 @@ def _trace_back(arrivals: Ints, last: Ints) -> Ints:
     _, n_heads, n_tokens = arrivals.shape
     tags = numpy.empty((n_heads, n_tokens), dtype="i")
     for head in range(n_heads):
+        # Bytes are read one by one faster than the elements of an array or of nested lists.
+        came_from = arrivals[:, head].T.astype("u1").tobytes()
         tag = int(last[head])
-        path = []
-        for row in reversed(arrivals[:, head].T.tolist()):
-            path.append(tag)
-            tag = row[tag]
-        tags[head] = path[::-1]
+        path = bytearray(n_tokens)
+        for token in range(n_tokens - 1, -1, -1):
+            path[token] = tag
+            tag = came_from[N_TAGS * token + tag]
+        tags[head] = numpy.frombuffer(path, dtype="u1")
     return tags
