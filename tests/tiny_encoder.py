@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+from spacy.language import Language
+from spacy.training import Example
 
 MAX_WORDPIECES = 256
 
@@ -55,6 +57,15 @@ LISTENER = {
     "grad_factor": 1.0,
     "pooling": {"@layers": "reduce_mean.v1"},
 }
+
+
+def step(nlp: Language, examples: list[Example], sgd: Any) -> None:
+    """One step of a training, as spaCy's loop does it: first all gradients, then all updates."""
+    nlp.update(examples, sgd=False)  # type: ignore[arg-type]
+    for _, component in nlp.pipeline:
+        if getattr(component, "is_trainable", False):
+            component.finish_update(sgd)  # type: ignore[attr-defined]
+    sgd.step_schedules()
 
 
 @contextmanager
