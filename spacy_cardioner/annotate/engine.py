@@ -3,50 +3,55 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from operator import length_hint
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 import spacy
 from spacy.language import Language
-from spacy.tokens import Doc, Span
-from tqdm import tqdm
+from spacy.tokens import Doc, DocBin
+from spacy.training.batchers import minibatch_by_padded_size
+from thinc.api import require_gpu
 
-from spacy_cardioner.annotate.readers import SourceNote
+from spacy_cardioner.annotate.mentions import Mention, doc_entities, known_attributes
+from spacy_cardioner.annotate.readers.base import SourceNote
 from spacy_cardioner.compat import check_transformers
-from spacy_cardioner.corpus import SPANS_KEY
+from spacy_cardioner.corpus import NOTE_ID
 from spacy_cardioner.errors import CardionerError
 
+__all__ = ["Annotated", "Annotator", "Mention", "batches", "cut", "doc_entities", "load_pipeline"]
+
 BATCH_SIZE = 64
+# The characters of the notes that are held at a time, and of the texts, each counted as long as the
+# longest, that go through the pipeline together.
+BATCH_CHARACTERS = 2_000_000
+PADDED_CHARACTERS = 400_000
 
 # Where a text that is too long is cut, best first: after a line, a sentence, a word.
 BORDERS = tuple(re.compile(border) for border in (r"\r\n?|\n", r"[.!?…]\s+", r"\s+"))
+SPACY_CODE = re.compile(r"\[[EW]\d+\]")
 
 
-class Mention(NamedTuple):
-    """An entity that a pipeline found; offsets in code points of the note.
+class Annotated(NamedTuple):
+    """A note with what was found in it: nothing, where the note has a fault.
 
-    start, end (int): Its first character, and the one after its last.
-    label (str): Its label.
-    text (str): Its characters, exactly those of the note from start to end.
-    score (float | None): How sure the pipeline is, where it says so.
-    kb_id (str): The code that the pipeline linked it to, for a drug its ATC code; or "".
+    note (SourceNote): The note.
+    mentions (list[Mention]): Sorted by start, end and label.
+    doc (bytes | None): A DocBin with the note's document, where it was asked for.
     """
 
-    start: int
-    end: int
-    label: str
-    text: str
-    score: float | None = None
-    kb_id: str = ""
+    note: SourceNote
+    mentions: list[Mention]
+    doc: bytes | None = None
 
 
 class _Piece(NamedTuple):
-    """Where a text given to the pipeline lies in its note."""
+    """A text given to the pipeline, and where it lies: in which note, from where on."""
 
-    note: SourceNote
+    note: int
     start: int
-    end: int
+    text: str
 
 
 def load_pipeline(model: str) -> Language:
@@ -69,54 +74,120 @@ def load_pipeline(model: str) -> Language:
         raise CardionerError(f"{model}: cannot be loaded as a pipeline: {error}") from error
 
 
-def annotate_texts(
-    nlp: Language,
-    notes: Iterable[SourceNote],
-    *,
-    batch_size: int = BATCH_SIZE,
-    progress: bool = False,
-) -> Iterator[tuple[SourceNote, list[Mention]]]:
-    """Find the entities of each note, in the order of the notes and without holding them all.
+def use_gpu(number: int) -> None:
+    """Run on a GPU the pipelines that are loaded after this.
+
+    RAISES (CardionerError): There is no such GPU, or nothing that drives it.
+    """
+    try:
+        require_gpu(number)
+    except Exception as error:  # CuPy and torch have errors of their own
+        raise CardionerError(f"GPU {number}: {error}") from error
+
+
+def batches(notes: Iterable[SourceNote], size: int = BATCH_SIZE) -> Iterator[list[SourceNote]]:
+    """Put notes together, at most `size` and without holding more than a few long ones."""
+    batch: list[SourceNote] = []
+    characters = 0
+    for note in notes:
+        batch.append(note)
+        characters += len(note.text)
+        if len(batch) == size or characters >= BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+class Annotator:
+    """Finds the entities of batches of notes: what every engine calls.
 
     A note longer than `nlp.max_length` goes through the pipeline in pieces that end where a line,
-    a sentence or a word ends.
+    a sentence or a word ends. Texts of like length go through it together.
 
     nlp (Language): The pipeline.
-    notes (Iterable[SourceNote]): The notes.
-    batch_size (int): How many texts the pipeline gets at a time.
-    progress (bool): Show a progress bar on standard error, if that is a terminal and it takes
-        over two seconds.
-    YIELDS (tuple[SourceNote, list[Mention]]): Each note with its entities, sorted by start, end
-        and label.
-    RAISES (CardionerError): The pipeline's tokenizer does not keep the characters of a text.
+    with_docs (bool): Keep the documents too.
+    tick (Callable[[], None]): Called whenever something has been done.
     """
-    pieces = (piece for note in notes for piece in _pieces(note, nlp.max_length))
-    texts = ((piece.note.text[piece.start : piece.end], piece) for piece in pieces)
-    found: list[Mention] = []
-    hidden = None if progress else True  # None: where standard error is no terminal
-    with tqdm(total=length_hint(notes) or None, unit="note", delay=2, disable=hidden) as bar:
-        for doc, piece in nlp.pipe(texts, as_tuples=True, batch_size=batch_size):
-            note, start, end = piece
-            if doc.text != note.text[start:end]:
+
+    def __init__(
+        self,
+        nlp: Language,
+        *,
+        with_docs: bool = False,
+        tick: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.nlp = nlp
+        self.with_docs = with_docs
+        self.tick = tick
+        self.attributes = known_attributes(nlp)
+
+    def __call__(self, notes: Sequence[SourceNote]) -> list[Annotated]:
+        """RETURNS (list[Annotated]): Each note in its order. One that the pipeline fails on
+        has that for a fault, and does not keep the others from being annotated.
+        RAISES (CardionerError): The pipeline's tokenizer does not keep the characters of a text.
+        """
+        try:
+            return self._annotate(notes)
+        except CardionerError:
+            raise
+        except Exception as error:
+            if len(notes) > 1:
+                return [annotated for note in notes for annotated in self([note])]
+            code = SPACY_CODE.search(str(error))
+            what = " ".join([type(error).__name__, *([code[0]] if code else [])])
+            fault = f"the pipeline failed on it ({what})"
+            return [Annotated(note._replace(fault=fault), []) for note in notes]
+
+    def _annotate(self, notes: Sequence[SourceNote]) -> list[Annotated]:
+        found: list[list[Mention]] = [[] for _ in notes]
+        docs: list[tuple[int, int, Doc]] = []
+        for piece, doc in self._pipe(notes):
+            if doc.text != piece.text:
                 raise CardionerError(
-                    f"{note.id}: the pipeline's tokenizer changes the text, so that no offset "
-                    "would hold; use a pipeline with spaCy's own tokenizer"
+                    f"{notes[piece.note].id}: the pipeline's tokenizer changes the text, so that "
+                    "no offset would hold; use a pipeline with spaCy's own tokenizer"
                 )
-            found += (_moved(mention, start) for mention in doc_entities(doc))
-            if end == len(note.text):
-                yield note, found
-                found = []
-                bar.update()
+            mentions = doc_entities(doc, self.attributes)
+            found[piece.note] += (_moved(mention, piece.start) for mention in mentions)
+            if self.with_docs:
+                docs.append((piece.note, piece.start, doc))
+        joined = self._join(notes, docs)
+        return [
+            Annotated(note, sorted(mentions, key=itemgetter(0, 1, 2)), joined.get(index))
+            for index, (note, mentions) in enumerate(zip(notes, found, strict=True))
+        ]
 
+    def _pipe(self, notes: Sequence[SourceNote]) -> Iterator[tuple[_Piece, Doc]]:
+        pieces = [
+            _Piece(index, start, note.text[start:end])
+            for index, note in enumerate(notes)
+            if not note.fault
+            for start, end in cut(note.text, self.nlp.max_length)
+        ]
+        for batch in minibatch_by_padded_size(
+            pieces,
+            PADDED_CHARACTERS,
+            buffer=len(pieces) or 1,
+            get_length=lambda piece: len(piece.text),
+        ):
+            texts = ((piece.text, piece) for piece in batch)
+            for doc, piece in self.nlp.pipe(texts, as_tuples=True, batch_size=len(batch)):
+                yield piece, doc
+            self.tick()
 
-def doc_entities(doc: Doc) -> list[Mention]:
-    """The entities of a document: all of `doc.spans["cardioner"]` where the pipeline writes that
-    group, which may overlap; else `doc.ents`.
-
-    RETURNS (list[Mention]): Sorted by start, end and label.
-    """
-    spans = doc.spans.get(SPANS_KEY, doc.ents)
-    return sorted(map(_mention, spans), key=lambda mention: mention[:3])
+    def _join(
+        self, notes: Sequence[SourceNote], docs: list[tuple[int, int, Doc]]
+    ) -> dict[int, bytes]:
+        """The document of each note, its pieces together, as bytes that need no vocabulary."""
+        joined = {}
+        for index, pieces in groupby(sorted(docs, key=itemgetter(0, 1)), key=itemgetter(0)):
+            parts = [doc for _, _, doc in pieces]
+            doc = parts[0] if len(parts) == 1 else Doc.from_docs(parts, ensure_whitespace=False)
+            assert doc is not None  # it is for no documents only
+            doc.user_data[NOTE_ID] = notes[index].id
+            joined[index] = DocBin(docs=[doc], store_user_data=True).to_bytes()
+        return joined
 
 
 def cut(text: str, limit: int) -> Iterator[tuple[int, int]]:
@@ -141,21 +212,5 @@ def _border(text: str, start: int, end: int) -> int:
     return end
 
 
-def _mention(span: Span) -> Mention:
-    score = span._.score if Span.has_extension("score") else None
-    return Mention(
-        span.start_char,
-        span.end_char,
-        span.label_,
-        span.text,
-        None if score is None else float(score),
-        span.kb_id_,
-    )
-
-
 def _moved(mention: Mention, by: int) -> Mention:
-    return mention._replace(start=mention.start + by, end=mention.end + by)
-
-
-def _pieces(note: SourceNote, limit: int) -> Iterator[_Piece]:
-    return (_Piece(note, start, end) for start, end in cut(note.text, limit))
+    return mention._replace(start=mention.start + by, end=mention.end + by) if by else mention

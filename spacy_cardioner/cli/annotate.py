@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spacy_cardioner.annotate.readers import Notes
-from spacy_cardioner.annotate.writers import (
-    Write,
-    brat_writer,
-    jsonl_writer,
-    refuse_overwriting,
-    tsv_writer,
-)
+from spacy_cardioner.annotate.local import TIMEOUT, Settings
+from spacy_cardioner.annotate.manifest import ERRORS
+from spacy_cardioner.annotate.readers import InputFormat, open_source
+from spacy_cardioner.annotate.writers import Output, OutputFormat, guess_format
 from spacy_cardioner.errors import CardionerError
 
+if TYPE_CHECKING:
+    from spacy_cardioner.annotate.run import Job, Summary
 
-class Format(str, Enum):
-    """The file formats that can be written."""
+INPUT, OUTPUT, LONG, ENGINE = "Input", "Output", "Long runs", "Engine"
 
-    brat = "brat"
-    tsv = "tsv"
-    jsonl = "jsonl"
+# Some notes failed, and nobody said beforehand that they may.
+SOME_FAILED = 3
+STOPPED = 130
+
+
+class Engine(str, Enum):
+    """What runs the pipeline."""
+
+    local = "local"
+    spark = "spark"
 
 
 def annotate(
@@ -33,7 +37,10 @@ def annotate(
         str,
         typer.Argument(
             metavar="INPUT",
-            help="A text file in UTF-8, a folder with .txt files, or - for standard input.",
+            help="A text file in UTF-8, a table (JSONL, CSV, TSV, Parquet), a folder of them, a "
+            "pattern in quotes (`'notes/**/*.txt'`), the address of a database "
+            "(`postgresql+psycopg://user@host/db`), or - for standard input. Files may be "
+            "compressed (.gz, .bz2, .xz).",
         ),
     ],
     model: Annotated[
@@ -42,78 +49,253 @@ def annotate(
             "--model", "-m", help="An installed pipeline (es_cardioner) or the folder of one."
         ),
     ],
-    output: Annotated[
-        str,
+    outputs: Annotated[
+        list[str] | None,
         typer.Option(
             "--output",
             "-o",
             metavar="OUT",
-            help="For jsonl and tsv a file, or - for standard output; for brat a folder.",
+            help="A file (for brat a folder), or - for standard output, the default. May be given "
+            "several times.",
         ),
-    ] = "-",
-    output_format: Annotated[
-        Format,
-        typer.Option("--format", "-f", help="What to write; only jsonl has the scores and codes."),
-    ] = Format.jsonl,
+    ] = None,
+    output_formats: Annotated[
+        list[OutputFormat] | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="What to write, once for each output. If not given, the name of the output says "
+            "it: .tsv, .parquet, .csv (omop), .spacy (docbin), .html; else it is jsonl.",
+        ),
+    ] = None,
     with_text: Annotated[
         bool, typer.Option("--with-text", help="Write the whole text of each note too (jsonl).")
     ] = False,
-    lenient: Annotated[
-        bool, typer.Option("--lenient", help="Leave out notes that cannot be read; say which.")
+    with_attributes: Annotated[
+        bool,
+        typer.Option(
+            "--with-attributes",
+            help="Add columns for score, code, section, negation and so on (tsv); the other "
+            "formats have them in any case.",
+        ),
     ] = False,
+    input_format: Annotated[
+        InputFormat | None,
+        typer.Option(
+            help="What the input is, where its name does not say it.", rich_help_panel=INPUT
+        ),
+    ] = None,
+    text_column: Annotated[
+        str | None,
+        typer.Option(help="The column with the texts, else guessed.", rich_help_panel=INPUT),
+    ] = None,
+    id_column: Annotated[
+        str | None,
+        typer.Option(help="The column with the ids, else guessed.", rich_help_panel=INPUT),
+    ] = None,
+    table: Annotated[
+        str, typer.Option(help="The table of a database.", rich_help_panel=INPUT)
+    ] = "note",
+    recursive: Annotated[
+        bool,
+        typer.Option(
+            "--recursive", "-r", help="Read the folders in a folder too.", rich_help_panel=INPUT
+        ),
+    ] = False,
+    lenient: Annotated[
+        bool,
+        typer.Option(
+            "--lenient",
+            help="Leave out notes that cannot be read; say which.",
+            rich_help_panel=LONG,
+        ),
+    ] = False,
+    max_errors: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="How many notes may fail before the run is stopped: none by default, any number "
+            "in a run in parts.",
+            rich_help_panel=LONG,
+        ),
+    ] = None,
+    part_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Write each output as a folder of numbered parts with so many notes, which a run "
+            "that was stopped goes on from. Notes that fail are listed in _errors.jsonl.",
+            rich_help_panel=LONG,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with a run in parts that was stopped, or begin one.",
+            rich_help_panel=LONG,
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Begin a run in parts again from the start.", rich_help_panel=LONG
+        ),
+    ] = False,
+    engine: Annotated[
+        Engine,
+        typer.Option(help="This machine, or a Spark session.", rich_help_panel=ENGINE),
+    ] = Engine.local,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="How many processes to share the notes out among; 0 to start none.",
+            rich_help_panel=ENGINE,
+        ),
+    ] = 0,
     batch_size: Annotated[
-        int, typer.Option(min=1, help="How many notes the pipeline gets at a time.")
+        int,
+        typer.Option(
+            min=1, help="How many notes the pipeline gets at a time.", rich_help_panel=ENGINE
+        ),
     ] = 64,
+    gpu: Annotated[
+        int | None,
+        typer.Option(min=0, help="The number of a GPU to run on.", rich_help_panel=ENGINE),
+    ] = None,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            min=1,
+            help="After how many seconds without a sign a worker is replaced.",
+            rich_help_panel=ENGINE,
+        ),
+    ] = TIMEOUT,
 ) -> None:
-    """Find the diseases and drugs in notes, and write them as BRAT, TSV or JSONL.
+    """Find the diseases and drugs in notes, and write them in one format or several.
 
     Offsets count the characters of the input exactly as they stand there.
+
+    A Parquet file, with the columns guessed:
+
+        cardioner annotate notes.parquet -m es_cardioner -o found.parquet
+
+    Millions of notes, with four processes; the same line again goes on after a stop:
+
+        cardioner annotate notes/ -m es_cardioner -o found --format parquet
+            --part-size 10000 --workers 4 --resume
+
+    Exit status: 0 done, 1 stopped by a fault, 2 wrong usage, 3 done but some notes failed.
     """
-    target = None if output == "-" else Path(output)
-    writer = _writer(output_format, target, with_text)
-    notes = Notes(None if source == "-" else Path(source), lenient=lenient)
-    if target:
-        refuse_overwriting(filter(None, notes.paths), target)
+    targets = _targets(outputs or ["-"], output_formats or [], in_parts=part_size is not None)
+    _check_usage(targets, with_text, with_attributes, part_size, resume, overwrite)
+    from spacy_cardioner.annotate.run import Job, wants_docs
+
+    notes = open_source(
+        source,
+        kind=input_format,
+        recursive=recursive,
+        text=text_column,
+        note_id=id_column,
+        table=table,
+    )
+    for choice in notes.choices:
+        typer.echo(choice, err=True)
+    if lenient:
+        max_errors = None
+    elif max_errors is None and part_size is None:
+        max_errors = 0
+    settings = Settings(
+        model,
+        batch_size=batch_size,
+        workers=workers,
+        gpu=gpu,
+        with_docs=wants_docs(targets),
+        timeout=timeout,
+    )
+    job = Job(
+        notes,
+        settings,
+        targets,
+        with_text=with_text,
+        with_attributes=with_attributes,
+        max_errors=max_errors,
+        part_size=part_size,
+        resume=resume,
+        overwrite=overwrite,
+        progress=True,
+    )
+    summary = _run(job)
+    _report(job, summary)
+    if summary.failed and not lenient:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _targets(
+    names: Sequence[str], formats: Sequence[OutputFormat], *, in_parts: bool
+) -> list[Output]:
+    """The outputs with their formats."""
+    if formats and len(formats) != len(names):
+        raise typer.BadParameter("once for each --output, or never", param_hint="--format")
+    paths = [None if name == "-" else Path(name) for name in names]
+    targets = [
+        Output(formats[index] if formats else guess_format(path), path)
+        for index, path in enumerate(paths)
+    ]
+    if len(set(paths)) < len(paths):
+        raise typer.BadParameter("two of the same name", param_hint="--output")
+    for kind, path in targets:
+        if path is None and (in_parts or kind is OutputFormat.brat):
+            what = "parts need" if in_parts else "brat needs"
+            raise typer.BadParameter(f"{what} a folder to write to", param_hint="--output")
+    return targets
+
+
+def _check_usage(
+    targets: Sequence[Output],
+    with_text: bool,
+    with_attributes: bool,
+    part_size: int | None,
+    resume: bool,
+    overwrite: bool,
+) -> None:
+    kinds = {kind for kind, _ in targets}
+    if with_text and OutputFormat.jsonl not in kinds:
+        raise typer.BadParameter("goes with --format jsonl only", param_hint="--with-text")
+    if with_attributes and OutputFormat.tsv not in kinds:
+        raise typer.BadParameter("goes with --format tsv only", param_hint="--with-attributes")
+    for option, given in (("--resume", resume), ("--overwrite", overwrite)):
+        if given and part_size is None:
+            raise typer.BadParameter("goes with --part-size only", param_hint=option)
+    if resume and overwrite:
+        raise typer.BadParameter("not together with --resume", param_hint="--overwrite")
+
+
+def _run(job: Job) -> Summary:
+    """Run it, and tell of a stop how to go on."""
+    from spacy_cardioner.annotate.run import run
+
+    again = "; what is done is kept, and --resume goes on" if job.part_size else ""
     try:
-        annotated, found = _run(model, notes, writer, batch_size)
+        return run(job)
+    except KeyboardInterrupt:
+        typer.echo(f"stopped{again}", err=True)
+        raise typer.Exit(STOPPED) from None
     except BrokenPipeError:
         raise
     except OSError as error:
-        place = error.filename or target or "standard output"
-        raise CardionerError(f"{place}: {error.strerror}") from error
-    for reason in notes.skipped:
-        typer.echo(f"skipped {reason}", err=True)
+        place = error.filename or ", ".join(str(path or "-") for _, path in job.outputs)
+        raise CardionerError(f"{place}: {error.strerror or error}{again}") from error
+
+
+def _report(job: Job, summary: Summary) -> None:
+    for fault in summary.faults:
+        typer.echo(f"skipped {fault}", err=True)
+    if job.part_size and summary.failed:
+        typer.echo(f"the notes that failed are listed in {job.folder / ERRORS}", err=True)
     typer.echo(
-        f"notes annotated: {annotated}, skipped: {len(notes.skipped)}; entities found: {found}",
+        f"notes annotated: {summary.annotated}, skipped: {summary.failed}; "
+        f"entities found: {summary.mentions}",
         err=True,
     )
-
-
-def _writer(
-    output_format: Format, target: Path | None, with_text: bool
-) -> AbstractContextManager[Write]:
-    if output_format is Format.jsonl:
-        return jsonl_writer(target, with_text=with_text)
-    if with_text:
-        raise typer.BadParameter("goes with --format jsonl only", param_hint="--with-text")
-    if output_format is Format.tsv:
-        return tsv_writer(target)
-    if target is None:
-        raise typer.BadParameter("brat needs a folder to write to", param_hint="--output")
-    return brat_writer(target)
-
-
-def _run(
-    model: str, notes: Notes, writer: AbstractContextManager[Write], batch_size: int
-) -> tuple[int, int]:
-    """Annotate everything, and count notes and entities."""
-    from spacy_cardioner.annotate.engine import annotate_texts, load_pipeline
-
-    nlp = load_pipeline(model)
-    annotated = found = 0
-    with writer as write:
-        for note, entities in annotate_texts(nlp, notes, batch_size=batch_size, progress=True):
-            write(note.id, note.text, entities)
-            annotated += 1
-            found += len(entities)
-    return annotated, found

@@ -1,0 +1,104 @@
+"""The engine of one machine: in this process, or in worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from spacy_cardioner.annotate.readers.base import SourceNote
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+    from spacy_cardioner.annotate.engine import Annotated
+
+TIMEOUT = 600.0
+
+
+class Annotate(Protocol):
+    """Annotates notes, in their order and without holding them all."""
+
+    def __call__(self, notes: Iterable[SourceNote]) -> Iterator[Annotated]:
+        """YIELDS (Annotated): Each note with what was found in it."""
+
+
+class Settings(NamedTuple):
+    """How a pipeline is to be run.
+
+    model (str | Language): An installed pipeline's name, a saved one's folder, or one itself.
+    batch_size (int): How many notes at most are held at a time, for each worker.
+    workers (int): How many processes to start, each with the pipeline and one thread; 0 to work in
+        this process.
+    gpu (int | None): The number of the GPU to run on.
+    with_docs (bool): Keep the documents too.
+    timeout (float): After how many seconds without a sign a worker is stuck.
+    """
+
+    model: str | Language
+    batch_size: int = 64
+    workers: int = 0
+    gpu: int | None = None
+    with_docs: bool = False
+    timeout: float = TIMEOUT
+
+
+@contextmanager
+def started(settings: Settings) -> Iterator[tuple[Annotate, dict[str, Any]]]:
+    """Load the pipeline, and let it go again.
+
+    YIELDS (tuple[Annotate, dict[str, Any]]): What annotates notes, and the pipeline's identity.
+    RAISES (CardionerError): The pipeline cannot be loaded.
+    """
+    if settings.workers:
+        from spacy_cardioner.annotate.workers import Pool
+
+        with Pool(settings) as pool:
+            yield pool, pool.identity
+    else:
+        nlp = load(settings)
+        yield _Here(nlp, settings), identity(nlp)
+
+
+def load(settings: Settings) -> Language:
+    """The pipeline, on the GPU if there is to be one.
+
+    RAISES (CardionerError): It cannot be loaded, or there is no such GPU.
+    """
+    from spacy_cardioner.annotate.engine import load_pipeline, use_gpu
+
+    if settings.gpu is not None:
+        use_gpu(settings.gpu)
+    return load_pipeline(settings.model) if isinstance(settings.model, str) else settings.model
+
+
+def identity(nlp: Language) -> dict[str, Any]:
+    """What tells a pipeline from others: name, version, and a checksum of its settings.
+
+    The checksum covers the scores and the settings that are saved with the pipeline, which differ
+    from one training to the next.
+    """
+    import hashlib
+    import json
+
+    described = json.dumps([nlp.meta, nlp.config.to_str()], sort_keys=True, default=str)
+    return {
+        "name": f"{nlp.meta['lang']}_{nlp.meta['name']}",
+        "version": nlp.meta["version"],
+        "sha256": hashlib.sha256(described.encode()).hexdigest(),
+    }
+
+
+class _Here:
+    """Runs the pipeline in this process."""
+
+    def __init__(self, nlp: Language, settings: Settings) -> None:
+        self.nlp = nlp
+        self.settings = settings
+
+    def __call__(self, notes: Iterable[SourceNote]) -> Iterator[Annotated]:
+        from spacy_cardioner.annotate.engine import Annotator, batches
+
+        annotator = Annotator(self.nlp, with_docs=self.settings.with_docs)
+        for batch in batches(notes, self.settings.batch_size):
+            yield from annotator(batch)
