@@ -26,6 +26,14 @@ def evaluate(
         Path | None,
         typer.Option(dir_okay=False, help="Score the documents named in this file, one a line."),
     ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            help="The predictions with their scores, as `annotate --format jsonl` writes them: "
+            "also show whether the scores are probabilities.",
+        ),
+    ] = None,
     only: Annotated[list[str], typer.Option(help="Score this label alone. Repeat for more.")] = [],  # noqa: B006
     resamples: Annotated[
         int, typer.Option(min=1, help="How often documents are drawn for the intervals.")
@@ -47,26 +55,46 @@ def evaluate(
 
     A TSV does not list documents without an entity: with a TSV as gold, documents that only the
     predictions have are taken for such.
+
+    Calibration: of the entities with a score of about 0.8, eight of ten should be right (strictly).
+    The expected calibration error is how far from that the scores are on average, in ten bins.
     """
     from spacy_cardioner.evaluation import evaluate as evaluation
     from spacy_cardioner.evaluation.report import render
 
+    names = None if documents is None else _names(documents)
     result = evaluation.evaluate(
         gold,
         pred,
         other=compare,
-        documents=None if documents is None else _names(documents),
+        documents=names,
         labels=only or None,
         resamples=resamples,
         seed=seed,
         lenient=lenient,
     )
+    figures = result.to_dict()
     typer.echo(render(result))
+    if calibration is not None:
+        shown, figures["calibration"] = _calibration(gold, calibration, names, only, lenient)
+        typer.echo(f"\n{shown}")
     if output is not None:
-        inputs = [gold, pred] if compare is None else [gold, pred, compare]
-        inputs += [] if documents is None else [documents]
+        inputs = [path for path in (gold, pred, compare, documents, calibration) if path]
         settings = {"only": only, "resamples": resamples, "seed": seed, "lenient": lenient}
-        _write(output, result.to_dict(), inputs, settings)
+        _write(output, figures, inputs, settings)
+
+
+def _calibration(
+    gold: Path, scored: Path, names: set[str] | None, only: list[str], lenient: bool
+) -> tuple[str, dict[str, Any]]:
+    """The calibration of scored predictions, for eyes and as plain data."""
+    from spacy_cardioner.evaluation import calibration as room
+    from spacy_cardioner.evaluation.sources import read_annotations
+
+    source = read_annotations(gold, lenient=lenient)
+    wanted = source.entities if names is None else source.restrict(names).entities
+    made = room.calibrations(wanted, room.read_scored(scored), only or None)
+    return room.render(made), room.to_dict(made)
 
 
 def _names(path: Path) -> set[str]:
