@@ -14,6 +14,7 @@ from spacy_cardioner.cli.card import card
 from spacy_cardioner.cli.check_corpus import check_corpus
 from spacy_cardioner.cli.convert import audit, convert
 from spacy_cardioner.cli.crossval import crossval
+from spacy_cardioner.cli.ensemble import ensemble
 from spacy_cardioner.cli.evaluate import evaluate
 from spacy_cardioner.cli.experiments import experiments
 from spacy_cardioner.cli.shrink import shrink
@@ -57,6 +58,7 @@ for command in (
     card,
     experiments,
     average,
+    ensemble,
     shrink,
 ):
     app.command()(command)
