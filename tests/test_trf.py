@@ -27,6 +27,7 @@ from spacy_cardioner.corpus import convert, write_docbin
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.tokenizer import blank
 from spacy_cardioner.training.schedules import warmup_linear_epochs
+from tests.tiny_encoder import MAX_WORDPIECES, save_tiny_encoder
 
 pytest.importorskip("spacy_transformers", reason="needs the extra trf")
 
@@ -34,7 +35,6 @@ ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "assets" / "sample"
 CONFIGS = ROOT / "configs"
 LANGUAGES = ("es", "en", "it", "xx")
-MAX_WORDPIECES = 256
 TEXT = "Alérgico a penicilina. Tratamiento: bisoprolol 2,5 mg y apixabán 5 mg cada 12 h.\n"
 NUMBERS = "1234567,8910 987654321 0,000123456 31415926535 "
 # A few steps at a rate that teaches an untrained encoder something.
@@ -79,27 +79,7 @@ def texts() -> list[str]:
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> Path:
-    """A folder with a tiny RoBERTa, untrained, whose tokenizer was trained on the sample."""
-    from tokenizers import ByteLevelBPETokenizer
-    from transformers import RobertaConfig, RobertaModel, RobertaTokenizerFast
-
-    folder = tmp_path_factory.mktemp("encoder")
-    bpe = ByteLevelBPETokenizer()
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    bpe.train_from_iterator(texts, vocab_size=800, special_tokens=special, show_progress=False)
-    bpe.save_model(str(folder))
-    tokenizer = RobertaTokenizerFast.from_pretrained(str(folder))
-    tokenizer.save_pretrained(str(folder))
-    config = RobertaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=MAX_WORDPIECES + 2,
-    )
-    RobertaModel(config).save_pretrained(str(folder))
-    return folder
+    return save_tiny_encoder(tmp_path_factory.mktemp("encoder"), texts)
 
 
 @pytest.fixture(scope="module")
