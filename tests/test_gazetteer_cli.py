@@ -80,20 +80,20 @@ def test_no_name_left_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Path:
     nlp = spacy.blank("es")
-    for component in ("gazetteer", "drug_linker"):
+    for component in ("gazetteer", "gazetteer_ruler", "drug_linker"):
         nlp.add_pipe(component).add_patterns([{"label": "FARMACO", "pattern": "bisoprolol"}])
     nlp.to_disk(tmp_path / "pipeline")
     return tmp_path / "pipeline"
 
 
 def names(folder: Path | str) -> set[tuple[str, str, str]]:
-    """Pattern, id and kind of what the gazetteer and the linker of a pipeline both have."""
+    """Pattern, id and kind of what all components of a pipeline have."""
     nlp = spacy.load(folder)
     found = [
         {(p["pattern"], p.get("id", ""), p.get("kind", "")) for p in nlp.get_pipe(name).patterns}
-        for name in ("gazetteer", "drug_linker")
+        for name in nlp.pipe_names
     ]
-    assert found[0] == found[1]
+    assert found[0] == found[1] == found[2]
     return found[0]
 
 
@@ -111,6 +111,7 @@ def test_add_reaches_a_saved_pipeline(
     assert names(pipeline / "again") == names(pipeline)
     doc = nlp("INVENTOL NUEVO")
     assert [span.id_ for span in doc.spans["gazetteer"]] == ["C07AB07"]
+    assert [(ent.label_, ent.kb_id_) for ent in doc.ents] == [("FARMACO", "C07AB07")]
 
 
 def test_add_takes_a_table(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:

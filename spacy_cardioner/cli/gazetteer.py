@@ -21,7 +21,8 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-FACTORIES = ("gazetteer", "drug_linker")
+# Components whose names are added to: marks, codes, and what counts whatever was measured.
+FACTORIES = ("gazetteer", "drug_linker", "gazetteer_ruler")
 OWN = "own"
 
 
@@ -99,8 +100,9 @@ def add(
         typer.Option("--table", help="Add all names of this table (.tsv: name, atc, kind)."),
     ] = None,
 ) -> None:
-    """Add names to a pipeline's gazetteer, in its folder: nothing is trained again.
+    """Add names to a pipeline, in its folder: nothing is trained again.
 
+    They are marked from then on, get their codes, and become entities where the model finds none.
     A name that is there already keeps its codes as further candidates.
     """
     from spacy_cardioner.gazetteer.build import write_files

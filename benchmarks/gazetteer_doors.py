@@ -1,0 +1,161 @@
+"""Measure what a list of drugs does to the drugs that a cross-validated model finds.
+
+Usage: python benchmarks/gazetteer_doors.py --crossval RUN --corpus LANG.spacy --folds FOLDS.json
+           --patterns LANG.jsonl [--extra OTHER.spacy] [--threshold P ...] [--output FIGURES.json]
+
+RUN is a folder that `cardioner crossval` has written; the predictions of its folds are used, so
+that no model is run again. Each is scored on the whole corpus by strict F1, with 95 % intervals:
+
+- none: the model's predictions alone;
+- hard: and every name of the list wherever it stands, as dictionaries are often used;
+- outside: the same without the analytes in a laboratory context;
+- ruler: what the component `gazetteer_ruler` adds, at each threshold. What it knows of the names'
+  precision comes from the documents that the fold's model was trained on, and from those of
+  --extra; never from the held-out ones.
+
+The difference to "none" has a paired interval.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import srsly
+from spacy.language import Language
+from spacy.tokens import Doc, Span, SpanGroup
+from spacy.training import Example
+
+from spacy_cardioner.brat import Entity, read_tsv
+from spacy_cardioner.corpus import NOTE_ID, SPANS_KEY, read_docbin
+from spacy_cardioner.evaluation.scores import compare, score
+from spacy_cardioner.gazetteer.patterns import LABEL
+from spacy_cardioner.pipeline.gazetteer import Gazetteer, get_marks
+from spacy_cardioner.pipeline.ruler import GazetteerRuler
+from spacy_cardioner.splits import read_folds
+from spacy_cardioner.tokenizer import blank
+
+Annotations = dict[str, list[Entity]]
+
+
+def make_pipeline(lang: str, patterns: Path) -> tuple[Language, Gazetteer, GazetteerRuler]:
+    """A pipeline of the list alone."""
+    nlp = blank(lang)
+    gazetteer = nlp.add_pipe("gazetteer")
+    ruler = nlp.add_pipe("gazetteer_ruler")
+    assert isinstance(gazetteer, Gazetteer) and isinstance(ruler, GazetteerRuler)
+    gazetteer.add_patterns(srsly.read_jsonl(patterns))
+    return nlp, gazetteer, ruler
+
+
+def entities(spans: Iterable[Span]) -> list[Entity]:
+    """The drugs among spans, each once."""
+    found = {
+        (span.start_char, span.end_char): Entity(
+            span.start_char, span.end_char, LABEL, " ".join(span.text.split())
+        )
+        for span in spans
+        if span.label_ == LABEL
+    }
+    return [found[borders] for borders in sorted(found)]
+
+
+def predicted(doc: Doc, mentions: Sequence[Entity]) -> Doc:
+    """The document with predictions in the place of its annotation."""
+    copy = Doc(doc.vocab, [t.text for t in doc], [bool(t.whitespace_) for t in doc])
+    spans = [copy.char_span(m.start, m.end, m.label, alignment_mode="expand") for m in mentions]
+    copy.spans[SPANS_KEY] = SpanGroup(copy, name=SPANS_KEY, spans=[s for s in spans if s])
+    return copy
+
+
+def examples(docs: Iterable[Doc]) -> list[Example]:
+    """Annotated documents as a component is initialized with them."""
+    return [Example(doc, doc) for doc in docs]
+
+
+def systems(
+    gazetteer: Gazetteer, ruler: GazetteerRuler, doc: Doc, thresholds: Sequence[float]
+) -> Iterator[tuple[str, list[Entity]]]:
+    """What each way of using the list makes of one document."""
+    found = list(doc.spans[SPANS_KEY])
+    gazetteer(doc)
+    marks = [(mark, doc[mark.start : mark.end]) for mark in get_marks(doc)]
+    named = [(mark, Span(doc, span.start, span.end, LABEL)) for mark, span in marks]
+    yield "none", entities(found)
+    yield "hard", entities([*found, *(span for _, span in named)])
+    outside = [span for mark, span in named if not (mark.analyte and mark.laboratory)]
+    yield "outside", entities([*found, *outside])
+    for threshold in thresholds:
+        ruler.threshold = threshold
+        added = (span for span, _ in ruler.find(doc))
+        yield f"ruler {threshold:g}", entities([*found, *added])
+
+
+def measure(given: argparse.Namespace) -> dict[str, Any]:
+    """Strict figures of each system, and its difference to the model alone."""
+    lang = given.corpus.stem
+    nlp, gazetteer, ruler = make_pipeline(lang, given.patterns)
+    docs = {doc.user_data[NOTE_ID]: doc for doc in read_docbin(given.corpus, nlp.vocab)}
+    extra = [doc for path in given.extra for doc in read_docbin(path, nlp.vocab)]
+    made: dict[str, Annotations] = {}
+    for number, fold in enumerate(read_folds(given.folds)):
+        mentions = read_tsv(given.crossval / f"fold-{number}" / f"{lang}.tsv")
+        training = [doc for name, doc in docs.items() if name not in set(fold)]
+        ruler.initialize(partial(examples, [*extra, *training]), nlp=nlp)
+        for name in fold:
+            doc = predicted(docs[name], mentions.get(name, []))
+            for system, found in systems(gazetteer, ruler, doc, given.threshold):
+                made.setdefault(system, {})[name] = found
+    gold = {name: entities(doc.spans[SPANS_KEY]) for name, doc in docs.items()}
+    return {system: figures(gold, found, made["none"]) for system, found in made.items()}
+
+
+def figures(gold: Annotations, found: Annotations, none: Annotations) -> dict[str, Any]:
+    """Strict precision, recall and F1 with its interval, and the difference to the model alone."""
+    strict = score(gold, found, labels=[LABEL]).strict.micro
+    difference = compare(gold, found, none, labels=[LABEL])
+    return {
+        "precision": strict.precision,
+        "recall": strict.recall,
+        "f1": strict.f1,
+        "interval": strict.interval["f1"],
+        "difference": difference.difference,
+        "difference_interval": difference.interval,
+        "added": sum(len(set(found[name]) - set(none[name])) for name in found),
+        "added_right": sum(
+            len((set(found[name]) - set(none[name])) & set(gold[name])) for name in found
+        ),
+    }
+
+
+def main() -> None:
+    """Print the table; write the figures."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    for name in ("--crossval", "--corpus", "--folds", "--patterns"):
+        parser.add_argument(name, type=Path, required=True)
+    parser.add_argument("--extra", type=Path, action="append", default=[])
+    parser.add_argument("--threshold", type=float, nargs="+", default=[0.7])
+    parser.add_argument("--output", type=Path)
+    given = parser.parse_args()
+    result = measure(given)
+    print("| list | P | R | F1 (95 %) | difference (95 %) | added | right |")
+    print("|---|---|---|---|---|---|---|")
+    for system, row in result.items():
+        low, high = row["interval"]
+        less, more = row["difference_interval"]
+        print(
+            f"| {system} | {row['precision']:.3f} | {row['recall']:.3f} | **{row['f1']:.3f}** "
+            f"({low:.3f} to {high:.3f}) | {row['difference']:+.3f} ({less:+.3f} to {more:+.3f}) "
+            f"| {row['added']} | {row['added_right']} |"
+        )
+    if given.output:
+        given.output.parent.mkdir(parents=True, exist_ok=True)
+        given.output.write_text(f"{json.dumps(result, indent=2)}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
