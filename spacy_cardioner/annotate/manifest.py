@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from spacy_cardioner.annotate.writers.base import partial
 from spacy_cardioner.errors import CardionerError
 
 MANIFEST = "_manifest.json"
@@ -106,7 +107,7 @@ class Manifest:
 
     def save(self) -> None:
         """Write the record: at each moment there is the old one or the new one."""
-        growing = self.folder / f".partial-{MANIFEST}"
+        growing = partial(self.folder / MANIFEST)
         data = {
             **self.about,
             "finished": self.finished,

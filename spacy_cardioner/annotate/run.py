@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ from tqdm import tqdm
 
 from spacy_cardioner import __version__
 from spacy_cardioner.annotate.local import Annotate, Settings, started
-from spacy_cardioner.annotate.manifest import ERRORS, MANIFEST, Manifest, Part
+from spacy_cardioner.annotate.manifest import Manifest, Part
 from spacy_cardioner.annotate.readers import Source, SourceNote
 from spacy_cardioner.annotate.writers import (
     Output,
@@ -26,14 +27,13 @@ from spacy_cardioner.annotate.writers import (
     opened_part,
     refuse_overwriting,
 )
-from spacy_cardioner.annotate.writers.base import Put
+from spacy_cardioner.annotate.writers.base import PARTIAL, Put
 from spacy_cardioner.errors import CardionerError
 
 if TYPE_CHECKING:
     from spacy_cardioner.annotate.engine import Annotated
 
-UNFINISHED = ".partial-*"
-OURS = (MANIFEST, ERRORS, "part-*", UNFINISHED)
+PART = re.compile(r"part-([0-9]+)")
 
 
 @dataclass
@@ -132,12 +132,10 @@ def _in_parts(job: Job, size: int) -> Summary:
         if manifest is None or job.overwrite:
             manifest = _begin(job, about)
         manifest.check(about)
-        manifest.restore()
-        for folder in _folders(job):
-            _remove(folder, [UNFINISHED])
         done = manifest.done
         summary = Summary(done.notes, done.errors, done.mentions)
         if manifest.finished is None:
+            _clean(job, manifest)
             when = datetime.fromisoformat(manifest.about["started"])
             writers = _writers(job, identity, when)
             found = _annotated(job, annotate, done.notes + done.errors)
@@ -257,7 +255,7 @@ def _existing(job: Job) -> Manifest | None:
     known = [path for _, path in manifest.about["options"]["outputs"]] if manifest else []
     for folder in _folders(job):
         if str(folder) not in known and folder.exists():
-            if not folder.is_dir() or any(folder.iterdir()):
+            if not folder.is_dir() or any(not _unfinished(path) for path in folder.iterdir()):
                 raise CardionerError(
                     f"{folder}: there is something here that no run in parts has written; "
                     "give the name of a new folder"
@@ -270,22 +268,29 @@ def _folders(job: Job) -> list[Path]:
 
 
 def _begin(job: Job, about: dict[str, Any]) -> Manifest:
-    """Make the folders, empty of what an earlier run wrote, and a new record."""
+    """Make the folders, and a record that knows of no part, in the place of an older one."""
     for folder in _folders(job):
         folder.mkdir(parents=True, exist_ok=True)
-        _remove(folder, OURS)
     manifest = Manifest(job.folder, about)
     manifest.save()
     return manifest
 
 
-def _remove(folder: Path, patterns: Sequence[str]) -> None:
-    for pattern in patterns:
-        for path in folder.glob(pattern):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+def _clean(job: Job, manifest: Manifest) -> None:
+    """Remove what is not recorded: half parts, whole ones, and those of a run to be overwritten."""
+    manifest.restore()
+    for folder in _folders(job):
+        for path in folder.iterdir():
+            number = PART.match(path.name)
+            if _unfinished(path) or (number and int(number[1]) >= len(manifest.parts)):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+
+
+def _unfinished(path: Path) -> bool:
+    return path.name.startswith(PARTIAL)
 
 
 def _software() -> dict[str, str]:

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from spacy_cardioner.annotate.engine import Annotated
     from spacy_cardioner.annotate.local import Settings
 
-# A batch that has cost this many workers is taken apart, to find the note that does it.
-TRIES = 2
+# How often a note is tried whose worker died: it may have been killed for another's hunger.
+CHANCES = 2
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 _TICK, _DONE, _FAULT = "tick", "done", "fault"
 
 
-@dataclass
+@dataclass(eq=False)
 class _Task:
     """A batch of notes, and what became of it."""
 
@@ -107,12 +107,13 @@ class Pool:
         busy = [worker for worker in self._workers if worker.task is not None]
         wait([worker.connection for worker in busy], timeout=min(self.settings.timeout, 1))
         for worker in busy:
-            reason = worker.heard() or worker.stuck(self.settings.timeout)
+            died = worker.heard()
+            reason = died or worker.stuck(self.settings.timeout)
             if reason:
                 task = worker.task
                 assert task is not None  # only busy workers are asked
                 self._replace(worker)
-                _again(task, reason, order, waiting)
+                _again(task, reason, CHANCES if died else 1, order, waiting)
 
     def _replace(self, worker: _Worker) -> None:
         worker.end()
@@ -121,22 +122,24 @@ class Pool:
         fresh.ready()
 
 
-def _again(task: _Task, reason: str, order: deque[_Task], waiting: deque[_Task]) -> None:
-    """Put back a batch that cost a worker: whole, then note by note. A single note is at fault."""
+def _again(
+    task: _Task, reason: str, chances: int, order: deque[_Task], waiting: deque[_Task]
+) -> None:
+    """Put back a batch that cost a worker, note by note, to find the one that did it."""
     from spacy_cardioner.annotate.engine import Annotated
 
     task.tries += 1
-    if len(task.notes) == 1:
-        task.found = [Annotated(note._replace(fault=reason), []) for note in task.notes]
-    elif task.tries < TRIES:
-        waiting.appendleft(task)
-    else:
+    if len(task.notes) > 1:
         place = order.index(task)
-        singles = [_Task([note]) for note in task.notes]
         del order[place]
-        for single in reversed(singles):
+        for note in reversed(task.notes):
+            single = _Task([note])
             order.insert(place, single)
             waiting.appendleft(single)
+    elif task.tries < chances:
+        waiting.appendleft(task)
+    else:
+        task.found = [Annotated(note._replace(fault=reason), []) for note in task.notes]
 
 
 class _Worker:

@@ -8,6 +8,7 @@ import json
 import sys
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,16 +58,15 @@ class TableFiles(Source):
     def rows(self, path: Path) -> Iterator[Row | str]:
         """The records of a file; of one that cannot be read, the reason."""
 
+    @abstractmethod
+    def names(self, path: Path) -> Sequence[str]:
+        """The columns of a file, none where it is empty."""
+
     def _choose(self, text: str | None, note_id: str | None) -> Columns:
-        names: Sequence[str] = ()
-        for path in self.files:
-            try:
-                first = next((row for row in self.rows(path) if not isinstance(row, str)), None)
-            except BROKEN as error:
-                raise CardionerError(f"{path}: cannot be read: {error}") from error
-            if first is not None:
-                names = list(first)
-                break
+        try:
+            names = next(filter(None, map(self.names, self.files)), ())
+        except BROKEN as error:
+            raise CardionerError(f"{self.name}: cannot be read: {error}") from error
         return choose(self.name, names, text, note_id)
 
     def __iter__(self) -> Iterator[SourceNote]:
@@ -115,6 +115,10 @@ class JsonLines(TableFiles):
                 if line.strip():
                     yield _json_row(line)
 
+    def names(self, path: Path) -> Sequence[str]:
+        """The fields of the first good line."""
+        return next((list(row) for row in self.rows(path) if not isinstance(row, str)), ())
+
 
 class Delimited(TableFiles):
     """CSV or TSV with a header, quoted as spreadsheets and databases do.
@@ -124,23 +128,35 @@ class Delimited(TableFiles):
 
     def rows(self, path: Path) -> Iterator[Row | str]:
         """The records of a file."""
-        csv.field_size_limit(sys.maxsize)
-        # Bytes that are no UTF-8 become surrogates, which the check of their own note finds.
-        with (
-            open_bytes(path) as data,
-            io.TextIOWrapper(data, "utf-8-sig", "surrogateescape", newline="") as stream,
-        ):
-            header = stream.readline()
-            delimiter = max(DELIMITERS, key=header.count)
-            names = next(csv.reader([header], delimiter=delimiter), [])
-            records = csv.reader(stream, delimiter=delimiter)
+        with _opened(path) as (names, records):
             while (record := _next(records)) is not None:
-                if isinstance(record, str) or len(record) == len(names):
-                    yield (
-                        record if isinstance(record, str) else dict(zip(names, record, strict=True))
-                    )
+                if isinstance(record, str):
+                    yield record
+                elif len(record) == len(names):
+                    yield dict(zip(names, record, strict=True))
                 elif record:
                     yield f"{len(record)} columns instead of {len(names)}"
+
+    def names(self, path: Path) -> Sequence[str]:
+        """The columns of the header."""
+        with _opened(path) as (names, _):
+            return names
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[list[str], Iterator[list[str]]]]:
+    """The header of a file and its records. Bytes that are no UTF-8 become surrogates, which the
+    check of their own note finds.
+    """
+    csv.field_size_limit(sys.maxsize)
+    with (
+        open_bytes(path) as data,
+        io.TextIOWrapper(data, "utf-8-sig", "surrogateescape", newline="") as stream,
+    ):
+        header = stream.readline()
+        delimiter = max(DELIMITERS, key=header.count)
+        names = next(csv.reader([header], delimiter=delimiter), [])
+        yield names, csv.reader(stream, delimiter=delimiter)
 
 
 def _next(records: Iterator[list[str]]) -> list[str] | str | None:

@@ -12,7 +12,6 @@ from spacy_cardioner.annotate.writers.base import (
     Writer,
     opened,
     opened_part,
-    partial,
     refuse_overwriting,
 )
 from spacy_cardioner.annotate.writers.docs import Docs, Html
@@ -29,7 +28,6 @@ __all__ = [
     "make_writer",
     "opened",
     "opened_part",
-    "partial",
     "refuse_overwriting",
 ]
 

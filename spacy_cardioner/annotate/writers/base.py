@@ -16,6 +16,8 @@ from spacy_cardioner.errors import CardionerError
 if TYPE_CHECKING:
     from spacy_cardioner.annotate.engine import Annotated
 
+PARTIAL = ".partial-"
+
 Put = Callable[[Any], object]
 
 
@@ -87,7 +89,7 @@ def refuse_overwriting(sources: Iterable[Path], output: Path) -> None:
 
 def partial(path: Path) -> Path:
     """What a file or folder is called until it is whole."""
-    return path.with_name(f".partial-{path.name}")
+    return path.with_name(PARTIAL + path.name)
 
 
 @contextmanager
