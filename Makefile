@@ -11,14 +11,17 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run show test test-slow lint format clean
+.PHONY: help run demo-train show test test-slow lint format clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-run: $(VENV)/run.stamp ## Train on the sample corpus, package, annotate a note of each language, show it
+run: $(VENV)/run.stamp ## Install the trained pipelines, annotate a note of each language, show it
 	python -m spacy project run all
 	@$(MAKE) --no-print-directory show
+
+demo-train: $(VENV)/train.stamp ## Train on the sample corpus: from BRAT folders to wheels, in minutes
+	python -m spacy project run demo
 
 show: $(VENV)/run.stamp
 	@for note in assets/notes/*/demo_01.txt; do \
@@ -48,7 +51,8 @@ clean: ## Remove the environment, builds and caches; what was trained stays
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find spacy_cardioner tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/run.stamp: EXTRAS := train
+$(VENV)/run.stamp: EXTRAS :=
+$(VENV)/train.stamp: EXTRAS := train
 $(VENV)/test.stamp: EXTRAS := dev,trf,context,train
 $(VENV)/lint.stamp: EXTRAS := dev
 $(VENV)/%.stamp: setup.cfg constraints.txt | $(BIN)/python

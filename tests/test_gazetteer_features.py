@@ -73,6 +73,14 @@ def test_the_gradient_goes_on_to_the_vectors_whether_there_are_marks_or_not(nlp:
         assert any(node.has_grad("E") for node in model.walk() if node.has_param("E"))
 
 
+def test_a_width_that_is_not_given_is_found_out(nlp: Language) -> None:
+    embed = make_model().get_ref("tok2vec")
+    model = layer.create_gazetteer_features(embed, None, 0.0)
+    model.initialize(X=[nlp(NOTE)])
+    assert model.get_dim("nO") == WIDTH
+    assert model.predict([nlp(NOTE)])[0].shape[1] == WIDTH
+
+
 def test_features_are_hidden_in_training_alone(nlp: Language) -> None:
     docs = [nlp(NOTE)]
     model = make_model(dropout=1.0)

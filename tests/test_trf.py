@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import spacy
+import srsly
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
@@ -39,7 +40,7 @@ TEXT = "Alérgico a penicilina. Tratamiento: bisoprolol 2,5 mg y apixabán 5 mg 
 NUMBERS = "1234567,8910 987654321 0,000123456 31415926535 "
 # A few steps at a rate that teaches an untrained encoder something.
 QUICK = {
-    "training.max_epochs": 30,
+    "training.max_epochs": 60,
     "training.eval_frequency": 1000,
     "training.optimizer.learn_rate.initial_rate": 0.005,
 }
@@ -89,6 +90,9 @@ def stage1(
     """The pipeline after a first stage: as it is in memory, and the folder where it was saved."""
     output = tmp_path_factory.mktemp("stage1")
     paths = {"paths.train": str(corpora["stage1"]), "paths.dev": str(corpora["stage2"])}
+    pattern = {"label": "FARMACO", "pattern": "bisoprolol", "id": "C07AB07"}
+    srsly.write_jsonl(output / "drugs.jsonl", [pattern])
+    paths["paths.gazetteer"] = str(output / "drugs.jsonl")
     name = {"components.transformer.model.name": str(encoder)}
     nlp = run_training(CONFIGS / "es_trf.cfg", output, {**QUICK, **paths, **name})
     shutil.rmtree(encoder)
@@ -248,11 +252,12 @@ def test_configs_of_all_languages_build_the_same_pipeline(lang: str) -> None:
         return load_config(CONFIGS / f"{name}.cfg", interpolate=False)
 
     config, spanish = read(f"{lang}_trf"), read("es_trf")
+    config["paths"]["gazetteer"] = spanish["paths"]["gazetteer"] = "drugs.jsonl"
 
     nlp = load_model_from_config(config.interpolate(), auto_fill=True)
 
     assert nlp.lang == lang
-    assert nlp.pipe_names == ["sentencizer", "transformer", "ner"]
+    assert nlp.pipe_names == ["sentencizer", "gazetteer", "transformer", "ner"]
     for each in (config, spanish):
         each["nlp"]["lang"] = each["components"]["transformer"]["model"]["name"] = ""
     assert config == spanish

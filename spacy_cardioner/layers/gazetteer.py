@@ -22,7 +22,7 @@ N_FEATURES = 2 * len(KINDS) + 3
 @registry.architectures("spacy_cardioner.GazetteerFeatures.v1")
 def create_gazetteer_features(
     tok2vec: Model[list[Doc], list[Floats2d]],
-    width: int,
+    width: int | None,
     dropout: float,
     spans_key: str = "gazetteer",
 ) -> Model[list[Doc], list[Floats2d]]:
@@ -33,7 +33,8 @@ def create_gazetteer_features(
 
     tok2vec (Model[List[Doc], List[Floats2d]]): The vectors: an embedding layer, so that the
         encoder sees the features in their context, or an encoder or listener before the heads.
-    width (int): The width of those vectors.
+    width (Optional[int]): The width of those vectors; None finds it out, for encoders that tell
+        it only when they are loaded.
     dropout (float): Share of the marks that are hidden in training, and of the documents without
         any, so that the model also learns to find drugs that no list has.
     spans_key (str): The span group with the marks.
@@ -58,6 +59,10 @@ def _init(
 ) -> None:
     tok2vec, linear = model.layers
     tok2vec.initialize(X=X)
+    if X and model.has_dim("nO") is None:
+        width = tok2vec.predict(X[:1])[0].shape[1]
+        model.set_dim("nO", width)
+        linear.set_dim("nO", width)
     linear.initialize()
 
 
@@ -79,7 +84,9 @@ def _forward(
         backprop_linear(model.ops.flatten(d_vectors))
         return backprop_tok2vec(d_vectors)
 
-    return [vector + part for vector, part in zip(vectors, parts, strict=True)], backprop
+    # An empty document's vectors may have no width either.
+    joined = zip(vectors, parts, strict=True)
+    return [vector + part if part.size else vector for vector, part in joined], backprop
 
 
 def features(doc: Doc, spans_key: str = "gazetteer", hidden: float = 0.0) -> Any:
