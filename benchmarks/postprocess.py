@@ -1,24 +1,28 @@
 """What each rule of the component `postprocess` changes in cross-validated predictions.
 
-Usage: python benchmarks/postprocess.py CROSSVAL --gold DOCBIN --folds FOLDS
+Usage: python benchmarks/postprocess.py PREDICTIONS --gold DOCBIN [--folds FOLDS]
 
-CROSSVAL is a folder that `cardioner crossval` wrote: the model of each fold predicts the documents
-that it was not trained on, which are those of the fold in DOCBIN. Printed for each label and each
-rule alone: strict F1 without and with it, the difference with its 95 % interval (paired bootstrap
-over documents), and how many entities it added or took away, and how many of these were right.
+PREDICTIONS is a folder that `cardioner crossval` wrote: the model of each fold predicts the
+documents that it was not trained on, which are those of FOLDS in DOCBIN. Or it is a JSONL file of
+predictions for the documents of DOCBIN, with scores, as `cardioner annotate` writes them. Printed
+for each label and each rule alone: strict F1 without and with it, the difference with its 95 %
+interval (paired bootstrap over documents), and how many entities it added or took away, and how
+many of these were right.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from spacy.tokens import Doc
+from spacy.tokens import Doc, SpanGroup
+from spacy.vocab import Vocab
 
 from spacy_cardioner.annotate.engine import doc_entities
 from spacy_cardioner.brat import Entity
-from spacy_cardioner.corpus import NOTE_ID, SPANS_KEY
+from spacy_cardioner.corpus import NOTE_ID, SPANS_KEY, read_docbin
+from spacy_cardioner.evaluation.calibration import read_scored
 from spacy_cardioner.evaluation.scores import compare
 from spacy_cardioner.pipeline.postprocess import Postprocess
 from spacy_cardioner.pipeline.postprocess_rules import read_rules
@@ -40,14 +44,34 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("crossval", type=Path)
+    parser.add_argument("predictions", type=Path)
     parser.add_argument("--gold", type=Path, required=True, help="DocBin of the documents")
-    parser.add_argument("--folds", type=Path, required=True, help="as `cardioner split` writes")
+    parser.add_argument("--folds", type=Path, help="as `cardioner split` writes")
     parser.add_argument("--lang", help="language of the rules; by default the DocBin's name")
     parser.add_argument("--rules", default="default", help="a file of rules")
     parser.add_argument("--min-share", type=float, default=0.5)
     parser.add_argument("--min-score", type=float, default=0.5)
     return parser.parse_args()
+
+
+def read_pairs(args: argparse.Namespace) -> Iterator[tuple[Doc, Doc]]:
+    """Each gold document and the predicted one."""
+    if args.predictions.is_dir():
+        yield from predict_held_out(args.predictions, args.gold, read_folds(args.folds))
+        return
+    found = read_scored(args.predictions)
+    for gold in read_docbin(args.gold, Vocab()):
+        doc = Doc(gold.vocab, [t.text for t in gold], [bool(t.whitespace_) for t in gold])
+        doc.user_data[NOTE_ID] = gold.user_data[NOTE_ID]
+        places = [
+            (doc.char_span(entity.start, entity.end, entity.label), score)
+            for entity, score in found.get(gold.user_data[NOTE_ID], ())
+        ]
+        spans = [(span, score) for span, score in places if span is not None]
+        doc.spans[SPANS_KEY] = SpanGroup(
+            doc, spans=[span for span, _ in spans], attrs={"scores": [score for _, score in spans]}
+        )
+        yield gold, doc
 
 
 def entities(docs: Iterable[Doc], label: str) -> Sets:
@@ -89,9 +113,9 @@ def row(label: str, variant: str, gold: Sets, changed: Sets, without: Sets) -> s
 
 def main() -> None:
     args = arguments()
-    gold_docs, docs = zip(
-        *predict_held_out(args.crossval, args.gold, read_folds(args.folds)), strict=True
-    )
+    if args.predictions.is_dir() and args.folds is None:
+        raise SystemExit("Give --folds with a folder of cross-validation")
+    gold_docs, docs = zip(*read_pairs(args), strict=True)
     print("| label | rule | without | with | difference | 95 % interval | added | taken away |")
     print("|---|---|---|---|---|---|---|---|")
     for label in sorted({span.label_ for doc in gold_docs for span in doc.spans[SPANS_KEY]}):

@@ -287,3 +287,13 @@ def test_any_text(pieces: list[str], data: st.DataObject) -> None:
     assert not group.has_overlap
     assert [(e.start, e.end) for e in doc.ents] == [(s.start, s.end) for s in group]
     assert all(0 <= score <= 0.8 for score in group.attrs["scores"])
+
+
+def test_rules_that_pay_are_on() -> None:
+    nlp = blank("es")
+    rules = nlp.add_pipe("postprocess")
+    assert isinstance(rules, Postprocess)
+    text = "amlodipino/valsartán. Toma ácido acetilsalicílico (AAS). AAS; timolol 0,5 %; timolol 5"
+    names = ["amlodipino", "valsartán", "ácido acetilsalicílico", "timolol 0,5 %"]
+    expected = ["amlodipino/valsartán", "ácido acetilsalicílico", "AAS", "AAS", "timolol 0,5 %"]
+    assert texts(rules, text, names) == expected

@@ -36,9 +36,9 @@ Step = Callable[[Doc, Iterable[Found], Collection[str], Rules], list[Found]]
     assigns=["doc.spans", "doc.ents"],
     requires=["doc.ents"],
     default_config={
-        "join": [],
+        "join": [LABEL],
         "trim_doses": [],
-        "abbreviations": [],
+        "abbreviations": [LABEL],
         "repeat": [LABEL],
         "min_share": 0.5,
         "min_score": 0.5,
@@ -62,8 +62,9 @@ def make_postprocess(
 ) -> "Postprocess":
     """Create a Postprocess component. It stands after the components that find entities.
 
-    Each rule is given the labels of the entities that it works on, an empty list for none. They
-    work in this order, on ``doc.spans[spans_key]`` and on ``doc.ents``:
+    Each rule is given the labels of the entities that it works on, an empty list for none; what is
+    on by default has raised strict F1 (`benchmarks/postprocess.py`, docs/ner.md). They work in this
+    order, on ``doc.spans[spans_key]`` and on ``doc.ents``:
 
     name (str): The component instance name.
     join (List[str]): Entities that only a joiner parts become one: "sacubitrilo/valsartán".
