@@ -1,0 +1,51 @@
+"""Measure which share of annotated drug mentions gets an ATC code, and how it is found.
+
+Usage: python benchmarks/gazetteer_codes.py --patterns LANG.jsonl --corpus LANG.spacy
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+import srsly
+
+from spacy_cardioner.corpus import SPANS_KEY, read_docbin
+from spacy_cardioner.gazetteer.names import is_atc
+from spacy_cardioner.gazetteer.patterns import LABEL
+from spacy_cardioner.pipeline.linker import DrugLinker
+from spacy_cardioner.tokenizer import blank
+
+NOT_KNOWN, OTHER_ID = "not known", "an id that is no ATC code"
+
+
+def main() -> None:
+    """Print the table: over mentions, and over names, each of which counts once."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--patterns", type=Path, required=True)
+    parser.add_argument("--corpus", type=Path, required=True)
+    given = parser.parse_args()
+    nlp = blank(given.corpus.stem)
+    linker = DrugLinker(nlp.vocab)
+    linker.add_patterns(srsly.read_jsonl(given.patterns))
+    mentions: Counter[str] = Counter()
+    for doc in read_docbin(given.corpus, nlp.vocab):
+        spans = (span for span in doc.spans[SPANS_KEY] if span.label_ == LABEL)
+        mentions.update(" ".join(span.text.split()) for span in spans)
+    found: dict[str, Counter[str]] = {}
+    for name, count in mentions.items():
+        answer = linker.look_up(name)
+        how = answer.match if answer else NOT_KNOWN
+        if answer and not is_atc(answer.candidates[0]):
+            how = OTHER_ID
+        found.setdefault(how, Counter()).update(mentions=count, names=1)
+    print(f"| found | mentions of {mentions.total()} | names of {len(mentions)} |")
+    print("|---|---|---|")
+    for how, counts in sorted(found.items(), key=lambda item: -item[1]["mentions"]):
+        shares = counts["mentions"] / mentions.total(), counts["names"] / len(mentions)
+        print(f"| {how} | {shares[0]:.1%} | {shares[1]:.1%} |")
+
+
+if __name__ == "__main__":
+    main()
