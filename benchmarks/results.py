@@ -46,10 +46,15 @@ def main() -> int:
     if not rows:
         print(f"error: {folder}: no cross-validated figures", file=sys.stderr)
         return 1
-    print("| entities | language | pipeline | " + " | ".join(SCHEMES.values()) + " |")
-    print("|---|---|---|" + "---|" * len(SCHEMES))
+    schemes = [scheme for scheme in SCHEMES if any(scheme in found for found in rows.values())]
+    print(
+        "| entities | language | pipeline | "
+        + " | ".join(SCHEMES[scheme] for scheme in schemes)
+        + " |"
+    )
+    print("|---|---|---|" + "---|" * len(schemes))
     for (label, language, family, pipeline), reports in sorted(rows.items()):
-        cells = [cell(reports[scheme]) if scheme in reports else "" for scheme in SCHEMES]
+        cells = [cell(reports[scheme]) if scheme in reports else "" for scheme in schemes]
         print(f"| {label} | {language} | {pipeline} {family} | " + " | ".join(cells) + " |")
     return 0
 
