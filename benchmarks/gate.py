@@ -74,7 +74,9 @@ def examples(docs: list[Doc]) -> list[Example]:
     return [Example(nlp(doc.text), doc) for doc in docs]
 
 
-def train_gate(training: list[Doc], tuning: list[Doc], epochs: int, recall: float) -> Language:
+def train_gate(
+    training: list[Doc], tuning: list[Doc], epochs: int, recall: float, folder: Path
+) -> Language:
     fix_random_seed(13)
     nlp = blank("en")
     gate: Any = nlp.add_pipe("sentence_gate")
@@ -85,7 +87,8 @@ def train_gate(training: list[Doc], tuning: list[Doc], epochs: int, recall: floa
             gate.update(batch, drop=0.1, sgd=sgd)
     with gate.model.use_params(sgd.averages):
         gate.tune(examples(tuning), recall=recall)
-        return nlp.from_bytes(nlp.to_bytes())
+        nlp.to_disk(folder)
+    return spacy.load(folder)
 
 
 def entities(doc: Doc) -> list[Entity]:
@@ -108,9 +111,10 @@ def main() -> None:
     if "MULTICARDIONER_DIR" not in os.environ:
         raise SystemExit("Set MULTICARDIONER_DIR to the folder that holds track1 and track2")
     torch.set_num_threads(options.threads)
+    options.output.mkdir(parents=True, exist_ok=True)
     training, tuning, measured = read(Path(os.environ["MULTICARDIONER_DIR"]) / "track2")
     measured = measured[: options.documents]
-    gate_nlp = train_gate(training, tuning, options.epochs, options.recall)
+    gate_nlp = train_gate(training, tuning, options.epochs, options.recall, options.output / "gate")
     scores = gate_nlp.get_pipe("sentence_gate").score(
         [Example(gate_nlp(doc.text), doc) for doc in measured]
     )

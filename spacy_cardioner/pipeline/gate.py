@@ -283,9 +283,8 @@ def _targets(eg: Example, spans_key: str, labels: Sequence[str]) -> tuple[Array,
     Where a layer is not annotated, a token in no entity may be in one of that layer.
     """
     entity = numpy.zeros(len(eg.predicted), dtype=bool)
-    spans = eg.reference.spans.get(spans_key, [])
-    for span in eg.get_aligned_spans_y2x(spans, allow_overlap=True):
-        entity[span.start : span.end] = True
+    for span in eg.reference.spans.get(spans_key, []):
+        entity[eg.alignment.y2x[span.start : span.end]] = True
     layers = layers_of(eg.reference, spans_key)
     complete = spans_key in eg.reference.spans and (layers is None or set(labels) <= layers)
     return entity, entity | complete
