@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,11 @@ ERRORS = "_errors.jsonl"
 
 # What has to be the same for the parts to belong together.
 IDENTITY = ("software", "model", "inputs", "options")
+
+
+def software() -> dict[str, str]:
+    """The versions of what decides on what is found."""
+    return {name: version(name) for name in ("spacy_cardioner", "spacy")}
 
 
 class Part(NamedTuple):

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from spacy_cardioner import __version__
 from spacy_cardioner.annotate.local import Annotate, Settings, started
-from spacy_cardioner.annotate.manifest import Manifest, Part
+from spacy_cardioner.annotate.manifest import Manifest, Part, software
 from spacy_cardioner.annotate.readers import Source, SourceNote
 from spacy_cardioner.annotate.writers import (
     Output,
@@ -123,7 +123,7 @@ def _in_parts(job: Job, size: int) -> Summary:
     manifest = _existing(job)
     with started(job.settings) as (annotate, identity):
         about = {
-            "software": _software(),
+            "software": software(),
             "model": identity,
             "inputs": job.source.describe(),
             "options": _options(job, size),
@@ -291,12 +291,6 @@ def _clean(job: Job, manifest: Manifest) -> None:
 
 def _unfinished(path: Path) -> bool:
     return path.name.startswith(PARTIAL)
-
-
-def _software() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {"spacy_cardioner": __version__, "spacy": version("spacy")}
 
 
 def _options(job: Job, size: int) -> dict[str, Any]:

@@ -25,6 +25,9 @@ SOME_FAILED = 3
 STOPPED = 130
 
 
+SPARK_FORMATS = {OutputFormat.parquet, OutputFormat.jsonl, OutputFormat.omop}
+
+
 class Engine(str, Enum):
     """What runs the pipeline."""
 
@@ -188,85 +191,110 @@ def annotate(
 
     Exit status: 0 done, 1 stopped by a fault, 2 wrong usage, 3 done but some notes failed.
     """
-    targets = _targets(outputs or ["-"], output_formats or [], in_parts=part_size is not None)
-    _check_usage(targets, with_text, with_attributes, part_size, resume, overwrite)
-    from spacy_cardioner.annotate.run import Job, wants_docs
-
-    notes = open_source(
-        source,
-        kind=input_format,
-        recursive=recursive,
-        text=text_column,
-        note_id=id_column,
-        table=table,
-    )
-    for choice in notes.choices:
-        typer.echo(choice, err=True)
+    names = outputs or ["-"]
+    kinds = _formats(names, output_formats or [])
+    _check_usage(names, kinds, engine, with_text, with_attributes, part_size, resume, overwrite)
     if lenient:
         max_errors = None
     elif max_errors is None and part_size is None:
         max_errors = 0
-    settings = Settings(
-        model,
-        batch_size=batch_size,
-        workers=workers,
-        gpu=gpu,
-        with_docs=wants_docs(targets),
-        timeout=timeout,
-    )
-    job = Job(
-        notes,
-        settings,
-        targets,
-        with_text=with_text,
-        with_attributes=with_attributes,
-        max_errors=max_errors,
-        part_size=part_size,
-        resume=resume,
-        overwrite=overwrite,
-        progress=True,
-    )
-    summary = _run(job)
-    _report(job, summary)
+    if engine is Engine.spark:
+        from spacy_cardioner.annotate.spark_run import SparkJob, run_spark
+
+        on_spark = SparkJob(
+            source,
+            Settings(model, batch_size=batch_size, gpu=gpu),
+            list(zip(kinds, names, strict=True)),
+            kind=input_format,
+            text=text_column,
+            note_id=id_column,
+            recursive=recursive,
+            max_errors=max_errors,
+            part_size=part_size,
+            resume=resume,
+            overwrite=overwrite,
+        )
+        summary, errors = run_spark(on_spark), f"{names[0]}/{ERRORS}"
+    else:
+        from spacy_cardioner.annotate.run import Job, wants_docs
+
+        notes = open_source(
+            source,
+            kind=input_format,
+            recursive=recursive,
+            text=text_column,
+            note_id=id_column,
+            table=table,
+        )
+        for choice in notes.choices:
+            typer.echo(choice, err=True)
+        targets = [
+            Output(kind, None if name == "-" else Path(name))
+            for kind, name in zip(kinds, names, strict=True)
+        ]
+        settings = Settings(
+            model,
+            batch_size=batch_size,
+            workers=workers,
+            gpu=gpu,
+            with_docs=wants_docs(targets),
+            timeout=timeout,
+        )
+        job = Job(
+            notes,
+            settings,
+            targets,
+            with_text=with_text,
+            with_attributes=with_attributes,
+            max_errors=max_errors,
+            part_size=part_size,
+            resume=resume,
+            overwrite=overwrite,
+            progress=True,
+        )
+        summary, errors = _run(job), str(job.folder / ERRORS) if part_size else ""
+    _report(summary, errors)
     if summary.failed and not lenient:
         raise typer.Exit(SOME_FAILED)
 
 
-def _targets(
-    names: Sequence[str], formats: Sequence[OutputFormat], *, in_parts: bool
-) -> list[Output]:
-    """The outputs with their formats."""
+def _formats(names: Sequence[str], formats: Sequence[OutputFormat]) -> list[OutputFormat]:
+    """The format of each output."""
     if formats and len(formats) != len(names):
         raise typer.BadParameter("once for each --output, or never", param_hint="--format")
-    paths = [None if name == "-" else Path(name) for name in names]
-    targets = [
-        Output(formats[index] if formats else guess_format(path), path)
-        for index, path in enumerate(paths)
-    ]
-    if len(set(paths)) < len(paths):
-        raise typer.BadParameter("two of the same name", param_hint="--output")
-    for kind, path in targets:
-        if path is None and (in_parts or kind is OutputFormat.brat):
-            what = "parts need" if in_parts else "brat needs"
-            raise typer.BadParameter(f"{what} a folder to write to", param_hint="--output")
-    return targets
+    return list(formats) or [guess_format(Path(name)) for name in names]
 
 
 def _check_usage(
-    targets: Sequence[Output],
+    names: Sequence[str],
+    kinds: Sequence[OutputFormat],
+    engine: Engine,
     with_text: bool,
     with_attributes: bool,
     part_size: int | None,
     resume: bool,
     overwrite: bool,
 ) -> None:
-    kinds = {kind for kind, _ in targets}
-    if with_text and OutputFormat.jsonl not in kinds:
-        raise typer.BadParameter("goes with --format jsonl only", param_hint="--with-text")
-    if with_attributes and OutputFormat.tsv not in kinds:
-        raise typer.BadParameter("goes with --format tsv only", param_hint="--with-attributes")
+    """What is wrong with the options whatever the input is."""
+    spark = engine is Engine.spark
+    if len(set(names)) < len(names):
+        raise typer.BadParameter("two of the same name", param_hint="--output")
+    folders = [part_size is not None or spark or kind is OutputFormat.brat for kind in kinds]
+    if "-" in names and folders[list(names).index("-")]:
+        raise typer.BadParameter("this needs a folder to write to", param_hint="--output")
+    if spark and not set(kinds) <= SPARK_FORMATS:
+        able = ", ".join(sorted(SPARK_FORMATS))
+        raise typer.BadParameter(f"Spark writes {able}", param_hint="--format")
+    for option, given, needed in (
+        ("--with-text", with_text, OutputFormat.jsonl),
+        ("--with-attributes", with_attributes, OutputFormat.tsv),
+    ):
+        if given and (needed not in kinds or spark):
+            raise typer.BadParameter(
+                f"goes with --format {needed.value} only, on this machine", param_hint=option
+            )
     for option, given in (("--resume", resume), ("--overwrite", overwrite)):
-        if given and part_size is None:
+        if given and part_size is None and not spark:
             raise typer.BadParameter("goes with --part-size only", param_hint=option)
     if resume and overwrite:
         raise typer.BadParameter("not together with --resume", param_hint="--overwrite")
@@ -289,11 +317,11 @@ def _run(job: Job) -> Summary:
         raise CardionerError(f"{place}: {error.strerror or error}{again}") from error
 
 
-def _report(job: Job, summary: Summary) -> None:
+def _report(summary: Summary, errors: str) -> None:
     for fault in summary.faults:
         typer.echo(f"skipped {fault}", err=True)
-    if job.part_size and summary.failed:
-        typer.echo(f"the notes that failed are listed in {job.folder / ERRORS}", err=True)
+    if errors and summary.failed:
+        typer.echo(f"the notes that failed are listed in {errors}", err=True)
     typer.echo(
         f"notes annotated: {summary.annotated}, skipped: {summary.failed}; "
         f"entities found: {summary.mentions}",

@@ -134,6 +134,11 @@ def _of_one_kind(
     )
 
 
+def kind_of(name: str) -> InputFormat | None:
+    """What the ending of a name says."""
+    return next((kind for kind in ENDINGS if _is(kind, name)), None)
+
+
 def _is(kind: InputFormat, file: str) -> bool:
     """By its ending. Tables' folders hold other files with an underscore: _SUCCESS, _errors."""
     name = without_compression(os.path.basename(file))

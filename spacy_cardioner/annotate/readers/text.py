@@ -66,7 +66,7 @@ class TextFiles(Source):
         except BROKEN as error:
             why = getattr(error, "strerror", None) or "damaged"
             return SourceNote(note_name(file), "", f"the file {shown} cannot be read: {why}")
-        return _decoded(note_name(file), f"the file {shown}", data)
+        return decoded(note_name(file), f"the file {shown}", data)
 
 
 class StandardInput(Source):
@@ -78,7 +78,7 @@ class StandardInput(Source):
         return 1
 
     def __iter__(self) -> Iterator[SourceNote]:
-        yield _decoded("stdin", "standard input", sys.stdin.buffer.read())
+        yield decoded("stdin", "standard input", sys.stdin.buffer.read())
 
     def describe(self) -> dict[str, Any]:
         """What it is, to know it again."""
@@ -90,7 +90,8 @@ def note_name(file: str) -> str:
     return without_compression(file).removesuffix(".txt")
 
 
-def _decoded(note_id: str, shown: str, data: bytes) -> SourceNote:
+def decoded(note_id: str, shown: str, data: bytes) -> SourceNote:
+    """A note of the bytes of a text file, which messages call `shown`."""
     try:
         note = checked(note_id, data.decode().removeprefix("\ufeff"))
     except UnicodeDecodeError as error:

@@ -21,6 +21,7 @@ from spacy_cardioner.annotate.writers.parquet import Parquet
 from spacy_cardioner.annotate.writers.standoff import Brat
 
 __all__ = [
+    "Omop",
     "Output",
     "OutputFormat",
     "Writer",

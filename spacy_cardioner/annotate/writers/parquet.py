@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from spacy_cardioner.annotate.engine import Annotated
+    from spacy_cardioner.annotate.mentions import Mention
 
 ROWS = 20_000  # in a row group: what is held before it is written
 
@@ -44,6 +45,11 @@ def schema() -> pa.Schema:
         pa.field(name, pa.type_for_alias(kind), nullable=index >= REQUIRED)
         for index, (name, kind) in enumerate(COLUMNS)
     )
+
+
+def mention_row(note_id: str, mention: Mention) -> tuple[Any, ...]:
+    """A mention in the order of `COLUMNS`."""
+    return (note_id, *mention[:5], mention.kb_id or None, *mention[6:])
 
 
 class RowGroups:
@@ -99,10 +105,7 @@ class Parquet(Writer):
 
     def render(self, found: Annotated) -> list[tuple[Any, ...]]:
         """A note as it will be written."""
-        return [
-            (found.note.id, *mention[:5], mention.kb_id or None, *mention[6:])
-            for mention in found.mentions
-        ]
+        return [mention_row(found.note.id, mention) for mention in found.mentions]
 
     @contextmanager
     def into(self, place: IO[bytes], first: int = 1) -> Iterator[Put]:
