@@ -159,7 +159,7 @@ def print_table(title: str, cases: Sequence[Case], language: str, names: Sequenc
     print("|---" * (len(names) + 1) + "|")
     for label, build in systems(language).items():
         nlp = build()
-        work = tqdm(zip(cases, docs, strict=True), label, len(docs), delay=2)
+        work = tqdm(zip(cases, docs, strict=True), label, len(docs), delay=2, disable=None)
         found = [names_ for case, doc in work for names_ in predict(nlp, doc, case.places)]
         print(f"| {label} | {score(gold, found, names)} |", flush=True)
 
@@ -169,7 +169,9 @@ def print_outside(cases: Sequence[Case], model: str) -> None:
     nlp, tokens = systems("es")["cardioner_context"](), blank("es")
     found: list[Attributes] = []
     docs = pipeline.pipe((case.text for case in cases), batch_size=8)
-    for case, doc in tqdm(zip(cases, docs, strict=True), "outside", len(cases), delay=2):
+    for case, doc in tqdm(
+        zip(cases, docs, strict=True), "outside", len(cases), delay=2, disable=None
+    ):
         spans = list(doc.spans.get(SPANS_KEY, doc.ents))
         found += outside(nlp, case, tokens(case.text), spans)
     print(f"\nOutside all scopes: {len(found)} entities of {model}, of which wrongly\n")

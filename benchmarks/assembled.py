@@ -1,0 +1,92 @@
+"""Cross-validated scores of whole pipelines: with the stages that follow the recogniser, rounded.
+
+Usage: python benchmarks/assembled.py RUN --lang es --corpus es.spacy --extra temist.spacy
+           --folds folds.json --gazetteer es.jsonl --gold LABEL=BRAT_FOLDER... [-o OUTPUT]
+
+RUN is a folder that `cardioner crossval` has written. Each fold's recogniser is joined with the
+other stages as configs/assemble_cpu.cfg says, its weights are rounded as those of a package, and it
+annotates the held-out documents of CORPUS. What the stages know of the corpus comes from the
+documents that the fold was trained on, and from those of --extra. Printed are strict precision,
+recall and F1 with the 95 % interval, and the difference to the recogniser alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import spacy
+from spacy.vocab import Vocab
+
+from spacy_cardioner.annotate.engine import doc_entities
+from spacy_cardioner.brat import Entity, write_tsv
+from spacy_cardioner.corpus import NOTE_ID, read_docbin
+from spacy_cardioner.evaluation.evaluate import evaluate
+from spacy_cardioner.splits import read_folds
+from spacy_cardioner.training.rounding import round_weights
+
+CONFIG = Path(__file__).parent.parent / "configs/assemble_cpu.cfg"
+
+
+def assemble(args: argparse.Namespace, fold: Path, folder: Path) -> None:
+    """Join the stages around a fold's recogniser."""
+    corpus = [str(fold / "train.spacy"), *map(str, args.extra)]
+    command = [sys.executable, "-m", "spacy", "assemble", str(CONFIG), str(folder)]
+    command += ["--nlp.lang", args.lang, "--paths.trained", str(fold / "model-last")]
+    command += ["--paths.gazetteer", str(args.gazetteer), "--paths.corpus", json.dumps(corpus)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def annotate(args: argparse.Namespace, names: list[str], folder: Path) -> dict[str, list[Entity]]:
+    """What a whole pipeline finds in the held-out documents."""
+    nlp = spacy.load(folder)
+    round_weights(nlp, weight_bits=8, vector_bits=4)
+    texts = {doc.user_data[NOTE_ID]: doc.text for doc in read_docbin(args.corpus, Vocab())}
+    docs = nlp.pipe(texts[name] for name in names)
+    return {
+        name: [Entity(*mention[:4]) for mention in doc_entities(doc)]
+        for name, doc in zip(names, docs, strict=True)
+    }
+
+
+def main() -> None:
+    """Print a table row for each label."""
+    parser = argparse.ArgumentParser(description="See the top of this file.")
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--lang", required=True)
+    parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--extra", type=Path, action="append", default=[])
+    parser.add_argument("--folds", type=Path, required=True)
+    parser.add_argument("--gazetteer", type=Path, required=True)
+    parser.add_argument("--gold", action="append", required=True, metavar="LABEL=BRAT_FOLDER")
+    parser.add_argument("-o", "--output", type=Path, help="TSV of the predictions")
+    args = parser.parse_args()
+    found: dict[str, list[Entity]] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for number, names in enumerate(read_folds(args.folds)):
+            assemble(args, args.run / f"fold-{number}", Path(scratch, str(number)))
+            found.update(annotate(args, names, Path(scratch, str(number))))
+        whole = args.output or Path(scratch, "whole.tsv")
+        write_tsv(whole, found)
+        print("| label | P | R | F1 (95 %) | recogniser alone | difference (95 %) |")
+        print("|---|---|---|---|---|---|")
+        for pair in args.gold:
+            label, _, gold = pair.partition("=")
+            alone = args.run / f"{args.corpus.stem}.tsv"
+            done = evaluate(Path(gold), whole, other=alone, documents=found, labels=[label])
+            micro, change = done.report.strict.micro, done.comparison
+            assert change is not None
+            print(
+                f"| {label} | {micro.precision:.3f} | {micro.recall:.3f} | **{micro.f1:.4f}** "
+                f"({micro.interval['f1'][0]:.3f} to {micro.interval['f1'][1]:.3f}) | "
+                f"{change.second:.4f} | {change.difference:+.4f} "
+                f"({change.interval[0]:+.4f} to {change.interval[1]:+.4f}) |"
+            )
+
+
+if __name__ == "__main__":
+    main()
