@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from spacy.tokens import Doc
+from spacy.vocab import Vocab
 from tqdm import tqdm
 
 from spacy_cardioner.annotate.engine import load_pipeline
@@ -21,12 +22,12 @@ def predict_held_out(
     crossval (Path): A folder that `cardioner crossval` wrote.
     gold (Path): DocBin of the documents, one of those that were split.
     folds (Sequence[Sequence[str]]): Document names of each fold.
-    YIELDS (tuple[Doc, Doc]): The gold document and the predicted one, of one vocabulary.
+    YIELDS (tuple[Doc, Doc]): The gold document and the predicted one.
     RAISES (CardionerError): A model or the DocBin cannot be read; the DocBin lacks a document.
     """
+    docs = {doc.user_data[NOTE_ID]: doc for doc in read_docbin(gold, Vocab())}
     for number, names in enumerate(tqdm(folds, "predict", delay=2, unit=" folds", disable=None)):
         nlp = load_pipeline(str(crossval / f"fold-{number}" / "model-last"))
-        docs = {doc.user_data[NOTE_ID]: doc for doc in read_docbin(gold, nlp.vocab)}
         if missing := sorted(set(names) - set(docs)):
             raise CardionerError(f"{gold}: has no document {missing[0]}, which is in fold {number}")
         found = nlp.pipe(docs[name].text for name in names)
