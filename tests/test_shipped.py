@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +97,10 @@ def test_a_pipeline_finds_codes_and_probabilities(
     assert all(0.5 <= score <= 1 for *_, score in found)
 
 
-def snippets() -> Iterator[str]:
-    """The Python code of the README."""
-    yield from re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+SNIPPETS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 
 
-@pytest.mark.parametrize("snippet", snippets())
+@pytest.mark.parametrize("snippet", SNIPPETS)
 def test_the_readme_runs_and_prints_what_it_says(
     snippet: str, installed: Path, tmp_path: Path
 ) -> None:

@@ -45,7 +45,9 @@ def round_weights(nlp: Language, *, weight_bits: int, vector_bits: int) -> None:
     for node in _nodes(nlp):
         for name in node.param_names:
             if node.has_param(name):
-                node.set_param(name, round_floats(node.get_param(name), weight_bits))
+                weights: Any = node.get_param(name)
+                rounded: Any = round_floats(weights, weight_bits)
+                node.set_param(name, rounded)
     vectors = nlp.vocab.vectors
     if vectors.size:
         vectors.data = round_floats(vectors.data, vector_bits)
