@@ -143,10 +143,90 @@ def test_sources_are_safe_from_brat(model: str, notes: Path, arguments: list[str
         ["-f", "tsv", "--with-text"],
         ["-f", "xml"],
         ["--batch-size", "0"],
+        ["-f", "jsonl", "-f", "tsv"],
+        ["-o", "a.jsonl", "-o", "a.jsonl"],
+        ["-f", "jsonl", "--with-attributes"],
+        ["-o", "out", "--resume"],
+        ["-o", "out", "--overwrite"],
+        ["-o", "out", "--part-size", "2", "--resume", "--overwrite"],
+        ["--part-size", "2"],
+        ["--engine", "spark"],
+        ["--engine", "spark", "-o", "out", "-f", "brat"],
+        ["--engine", "spark", "-o", "out", "--with-text"],
     ],
 )
 def test_wrong_usage(model: str, notes: Path, arguments: list[str]) -> None:
     assert annotate("-m", model, notes, *arguments).exit_code == 2
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """A CSV with four notes, of which one has no text in UTF-8."""
+    path = tmp_path / "notes.csv"
+    texts = [NOTE, "", "ni\udcf1o", NOTE]
+    rows = "".join(f'{i},"{text}"\n' for i, text in enumerate(texts))
+    path.write_bytes(("NHC,Informe\n" + rows).encode("utf-8", "surrogateescape"))
+    return path
+
+
+def test_several_outputs_in_one_pass(model: str, notes: Path, tmp_path: Path) -> None:
+    out = [tmp_path / name for name in ("a.jsonl", "a.tsv", "brat", "a.html", "a.spacy")]
+    options = [option for path in out for option in ("-o", path)]
+    formats = ["-f", "jsonl", "-f", "tsv", "-f", "brat", "-f", "html", "-f", "docbin"]
+    result = annotate("-m", model, notes, *options, *formats, "--with-attributes")
+    assert result.exit_code == 0, result.output
+    assert [spans(line) for line in out[0].read_bytes().splitlines()] == [DRUGS, [], DRUGS]
+    header, *rows = out[1].read_text(encoding="utf-8").splitlines()
+    assert header.split("\t")[:7] == [*brat.TSV_HEADER, "score", "kb_id"]
+    assert len(rows) == 6
+    assert len(list(brat.read_folder(out[2]))) == 3
+    assert out[3].read_text(encoding="utf-8").count("<mark") == 6
+    nlp = spacy.blank("es")
+    docs = list(spacy.tokens.DocBin().from_disk(out[4]).get_docs(nlp.vocab))
+    assert [doc.user_data["note_id"] for doc in docs] == ["a", "b", "c"]
+
+
+def test_columns_are_guessed_and_the_guess_is_said(model: str, tmp_path: Path, table: Path) -> None:
+    arguments = ("-m", model, table, "--lenient", "--text-column", "Informe")
+    result = annotate(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "the numbers of the rows (--id-column)" in result.stderr
+    assert "Informe" not in result.stderr
+    ids = [json.loads(line)["id"] for line in result.stdout.splitlines()]
+    assert ids == ["notes-1", "notes-2", "notes-4"]
+    result = annotate(*arguments, "--id-column", "NHC")
+    assert [json.loads(line)["id"] for line in result.stdout.splitlines()] == ["0", "1", "3"]
+    assert "column" not in result.stderr
+
+
+def test_a_run_in_parts_tells_what_failed_by_its_status(
+    model: str, tmp_path: Path, table: Path
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["-m", model, table, "--text-column", "Informe", "--id-column", "NHC", "-o", out]
+    arguments += ["--part-size", "2"]
+    result = annotate(*arguments, "--max-errors", "0")
+    assert isinstance(result.exception, CardionerError)
+    assert "2: not UTF-8" in str(result.exception)
+    result = annotate(*arguments, "--resume")
+    assert result.exit_code == 3
+    assert "notes annotated: 3, skipped: 1; entities found: 6" in result.stderr
+    errors = out / "_errors.jsonl"
+    assert str(errors) in result.stderr
+    assert json.loads(errors.read_bytes()) == {"id": "2", "reason": "not UTF-8 at character 2"}
+    assert annotate(*arguments, "--resume", "--lenient").exit_code == 0
+    result = annotate(*arguments)
+    assert isinstance(result.exception, CardionerError)
+    assert "--overwrite" in str(result.exception)
+    assert annotate(*arguments, "--overwrite").exit_code == 3
+
+
+def test_so_many_errors_are_allowed(model: str, table: Path) -> None:
+    arguments = ["-m", model, table, "--text-column", "Informe", "--max-errors"]
+    assert isinstance(annotate(*arguments, "0").exception, CardionerError)
+    result = annotate(*arguments, "1")
+    assert result.exit_code == 3
+    assert "skipped notes-3: not UTF-8" in result.stderr
 
 
 def test_what_cannot_be_written_is_named(model: str, notes: Path, tmp_path: Path) -> None:
