@@ -139,6 +139,14 @@ def test_entities_set_before_stay(nlp: Language) -> None:
     assert len(doc.spans["cardioner"]) == 4
 
 
+def test_gated_sentences_have_no_entities(nlp: Language) -> None:
+    doc = nlp.make_doc(NESTED)
+    doc.spans["gated"] = [doc[:4]]
+    doc = nlp.get_pipe("ner")(doc)
+    assert [ent.text for ent in doc.ents] == ["bisoprolol", "fibrilación auricular"]
+    assert len(doc.spans["cardioner"]) == 2
+
+
 def test_probabilities_travel_with_the_document(nlp: Language) -> None:
     doc = nlp(NESTED)
     group = doc.spans["cardioner"]

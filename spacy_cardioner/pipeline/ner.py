@@ -20,6 +20,7 @@ from spacy_cardioner.corpus import SPANS_KEY, layers_of
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.layers.crf import BEGIN, INSIDE, N_TAGS, OUTSIDE, Floats, Ints
 from spacy_cardioner.layers.losses import crf_loss, softmax_loss
+from spacy_cardioner.layers.windows import gated_tokens
 from spacy_cardioner.pipeline.decode import Mention, decode
 
 multihead_ner_default_config = """
@@ -234,16 +235,18 @@ class MultiHeadNER(TrainablePipe):
         return decode(self.model.predict(docs), [len(doc) for doc in docs])
 
     def set_annotations(self, docs: Iterable[Doc], mentions: Iterable[Iterable[Mention]]) -> None:
-        """Write entities to ``doc.spans`` and ``doc.ents``.
+        """Write entities to ``doc.spans`` and ``doc.ents``, but for those in gated sentences.
 
         docs (Iterable[Doc]): The documents to modify.
         mentions (Iterable[Iterable[Mention]]): The entities, as produced by `predict`.
         """
         for doc, found in zip(docs, mentions, strict=True):
             spans, scores = [], []
+            gated = gated_tokens(doc)
             for mention in found:
                 span = _trimmed(doc, mention.start, mention.end, self.labels[mention.head])
-                if span and mention.probability >= self.threshold:
+                unread = gated[mention.start : mention.end].any()
+                if span and mention.probability >= self.threshold and not unread:
                     spans.append(span)
                     scores.append(mention.probability)
             attrs = {"scores": scores, "layers": list(self.labels)}
