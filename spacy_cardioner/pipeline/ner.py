@@ -371,7 +371,7 @@ class MultiHeadNER(TrainablePipe):
 
 def _same_tokens(eg: Example) -> bool:
     """Whether both documents have the same tokens, so that no alignment is needed."""
-    attrs = ["ORTH", "SPACY"]
+    attrs: list[int | str] = ["ORTH", "SPACY"]
     return numpy.array_equal(eg.predicted.to_array(attrs), eg.reference.to_array(attrs))
 
 
