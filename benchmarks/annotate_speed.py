@@ -8,6 +8,7 @@ The tools take turns; words a second of CPU time, the best round of each. The fi
 the ratios, as the machine is the same for all.
 
 - ours: notes in, JSONL lines out, with everything that the pipeline has;
+- the same pipeline in `nlp.pipe` alone, which shows what reading and writing cost;
 - spaCy's ner: the encoder of configs/baseline_cpu.cfg with spaCy's own `ner`, untrained;
 - BERT base: a token classifier of that size with random weights in Hugging Face's pipeline, with
   several batch sizes, on the first so many words (it is slow);
@@ -172,6 +173,7 @@ def compare(options: argparse.Namespace, texts: list[str]) -> dict[str, float]:
     nlp = load_pipeline(options.model)
     tools: dict[str, tuple[Tool, Sequence[str]]] = {
         f"ours ({options.model})": (ours(options.model), texts),
+        "the same pipeline, no more than nlp.pipe": (piped(nlp), texts),
         "spaCy's ner alone": (spacy_ner(nlp.lang), texts),
     }
     if options.patterns:
@@ -235,7 +237,7 @@ def plot(rates: dict[str, float], path: Path) -> None:
     """Bars on a logarithmic scale: the tools are orders of magnitude apart."""
     height = 30 * len(rates)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="760" height="{height + 40}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="800" height="{height + 40}" '
         'font-family="sans-serif" font-size="13">',
         f'<text x="8" y="{height + 30}">words a second of one core, logarithmic</text>',
     ]
@@ -243,8 +245,8 @@ def plot(rates: dict[str, float], path: Path) -> None:
         y, width = 30 * index + 10, round(80 * log10(max(rate, 1)))
         parts += [
             f'<text x="8" y="{y + 15}">{html.escape(name)}</text>',
-            f'<rect x="250" y="{y}" width="{width}" height="20" fill="#47a"/>',
-            f'<text x="{256 + width}" y="{y + 15}">{rate:,.0f}</text>',
+            f'<rect x="290" y="{y}" width="{width}" height="20" fill="#47a"/>',
+            f'<text x="{296 + width}" y="{y + 15}">{rate:,.0f}</text>',
         ]
     path.write_text("\n".join([*parts, "</svg>\n"]), encoding="utf-8")
 

@@ -372,3 +372,23 @@ def test_a_command_killed_at_random_moments_is_resumed(
 
 def parts(record: Path) -> int:
     return len(json.loads(record.read_bytes())["parts"])
+
+
+def test_ctrl_c_stops_a_run_in_good_order(nlp: Language, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason='needs "spacy_cardioner[parquet]"')
+    nlp.to_disk(tmp_path / "model")
+    notes = write_notes(tmp_path / "notes.jsonl", 20_000)
+    out = tmp_path / "out"
+    record = out / "found" / "_manifest.json"
+    process = subprocess.Popen(
+        command(tmp_path / "model", notes, out), stderr=subprocess.PIPE, text=True
+    )
+    while process.poll() is None and (not record.exists() or not parts(record)):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "stopped; what is done is kept, and --resume goes on" in said
+    assert "Traceback" not in said
+    assert not list(out.rglob(".partial-*"))
+    assert parts(record) > 0

@@ -6,7 +6,10 @@ import csv
 import json
 import os
 import shutil
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,3 +153,29 @@ def test_a_frame_has_the_rows_that_pandas_gets(spark: SparkSession, model: str) 
     assert theirs.astype(ours.dtypes).equals(ours)
     with pytest.raises(CardionerError, match="needs? a column of ids"):
         annotate(table.select("text"), model)
+
+
+def test_a_command_that_is_killed_is_resumed(model: str, notes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "spacy_cardioner", "annotate", str(notes), "-m", model]
+    command += ["--engine", "spark", "--part-size", "8", "--resume", "--lenient"]
+    for kind, name in job(model, notes, out).outputs:
+        command += ["-f", kind.value, "-o", name]
+    master = "--master local-cluster[2,1,1024] --conf spark.ui.enabled=false pyspark-shell"
+    environment = {**os.environ, "PYSPARK_SUBMIT_ARGS": master, "PYSPARK_PYTHON": sys.executable}
+    # A session of its own, so that Spark's processes die with it.
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    second = out / "found.unfinished" / "part-00001" / "_SUCCESS"
+    while process.poll() is None and not second.exists():
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it was done before it could be killed"
+    made = second.stat().st_mtime_ns
+    assert not (out / "found").exists()
+
+    resumed = subprocess.Popen(command, env=environment, start_new_session=True)
+    while resumed.poll() is None and not (out / "found").exists():
+        assert not second.exists() or second.stat().st_mtime_ns == made
+        time.sleep(0.05)
+    assert resumed.wait() == 0
+    check(out)

@@ -63,7 +63,16 @@ def run_spark(job: SparkJob) -> Summary:
     """
     with needs("pyspark", "spark"):
         from pyspark.sql import SparkSession
+    own = SparkSession.getActiveSession() is None
     session = SparkSession.builder.appName("cardioner annotate").getOrCreate()
+    try:
+        return _run(job, session)
+    finally:
+        if own:  # or its executors are started again and again while the program ends
+            session.stop()
+
+
+def _run(job: SparkJob, session: SparkSession) -> Summary:
     files = _Files(session)
     if (done := _finished(job, files)) is not None:
         return done
