@@ -52,11 +52,11 @@ clean: ## Remove the environment, builds and caches; what was trained stays
 	find spacy_cardioner tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/run.stamp: EXTRAS :=
-$(VENV)/train.stamp: EXTRAS := train
-$(VENV)/test.stamp: EXTRAS := dev,trf,context,train
-$(VENV)/lint.stamp: EXTRAS := dev
+$(VENV)/train.stamp: EXTRAS := [train]
+$(VENV)/test.stamp: EXTRAS := [dev,trf,context,train,parquet,omop]
+$(VENV)/lint.stamp: EXTRAS := [dev]
 $(VENV)/%.stamp: setup.cfg constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --editable '.[$(EXTRAS)]' --constraint constraints.txt
+	$(BIN)/python -m pip install --editable '.$(EXTRAS)' --constraint constraints.txt
 	@touch $@
 
 $(BIN)/python:

@@ -350,6 +350,7 @@ def test_omop_has_the_fields_of_the_model(tmp_path: Path) -> None:
 
 
 def test_omop_as_parquet(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason='needs "spacy_cardioner[parquet]"')
     path = tmp_path / "out.parquet"
     write(path, found("7", "Niega disnea", [KNOWN]), kind="omop")
     [row] = read_parquet(path)
@@ -388,6 +389,7 @@ def test_html_draws_what_is_negated_apart(tmp_path: Path) -> None:
 
 
 def test_a_run_that_fails_leaves_no_half_file(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason='needs "spacy_cardioner[parquet]"')
     old = tmp_path / "old.jsonl"
     old.write_text("old\n")
     two_words = found("b", NOTE, [Mention(0, 3, "two words", NOTE[:3])])

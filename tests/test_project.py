@@ -17,7 +17,15 @@ from spacy_cardioner.corpus import layers_of, read_docbin
 from tests.conftest import ROOT, RunProject
 
 PROJECT = srsly.read_yaml(ROOT / "project.yml")
-PIPES = ["sentencizer", "gazetteer", "tok2vec", "ner", "drug_linker"]
+PIPES = [
+    "sentencizer",
+    "gazetteer",
+    "tok2vec",
+    "ner",
+    "gazetteer_ruler",
+    "postprocess",
+    "drug_linker",
+]
 NOTE = "Alérgico a penicilina; toma bisoprolol 2,5 mg por fibrilación auricular."
 
 

@@ -148,15 +148,19 @@ def _opened(path: Path) -> Iterator[tuple[list[str], Iterator[list[str]]]]:
     """The header of a file and its records. Bytes that are no UTF-8 become surrogates, which the
     check of their own note finds.
     """
-    csv.field_size_limit(sys.maxsize)
-    with (
-        open_bytes(path) as data,
-        io.TextIOWrapper(data, "utf-8-sig", "surrogateescape", newline="") as stream,
-    ):
-        header = stream.readline()
-        delimiter = max(DELIMITERS, key=header.count)
-        names = next(csv.reader([header], delimiter=delimiter), [])
-        yield names, csv.reader(stream, delimiter=delimiter)
+    # The limit holds for the whole process: others want theirs back.
+    limit = csv.field_size_limit(sys.maxsize)
+    try:
+        with (
+            open_bytes(path) as data,
+            io.TextIOWrapper(data, "utf-8-sig", "surrogateescape", newline="") as stream,
+        ):
+            header = stream.readline()
+            delimiter = max(DELIMITERS, key=header.count)
+            names = next(csv.reader([header], delimiter=delimiter), [])
+            yield names, csv.reader(stream, delimiter=delimiter)
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _next(records: Iterator[list[str]]) -> list[str] | str | None:
