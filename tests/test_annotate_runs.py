@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -381,7 +382,11 @@ def test_ctrl_c_stops_a_run_in_good_order(nlp: Language, tmp_path: Path) -> None
     out = tmp_path / "out"
     record = out / "found" / "_manifest.json"
     process = subprocess.Popen(
-        command(tmp_path / "model", notes, out), stderr=subprocess.PIPE, text=True
+        command(tmp_path / "model", notes, out),
+        stderr=subprocess.PIPE,
+        text=True,
+        # Background jobs of a shell, such as these tests may be, ignore Ctrl-C, as would the child.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
     )
     while process.poll() is None and (not record.exists() or not parts(record)):
         time.sleep(0.01)
