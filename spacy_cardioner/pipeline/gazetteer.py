@@ -219,7 +219,8 @@ class Gazetteer(NamePipe):
             whole = (first == 0 or owners[first - 1] < start) and owners[last] >= end
             if start < end_of_last or not whole:
                 continue
-            text = doc.text[doc[start].idx : doc[end - 1].idx + len(doc[end - 1])]
+            # doc.text would put the whole note together again for each name.
+            text = doc[start:end].text
             if spelled := [pattern for pattern in patterns if in_case(pattern, text)]:
                 analyte = rules.is_analyte(folded[first:last])
                 measured = rules.is_context(folded, first, last)

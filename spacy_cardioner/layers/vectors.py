@@ -1,0 +1,75 @@
+"""Word vectors that are not made twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy
+from spacy.vectors import Mode, Vectors
+
+if TYPE_CHECKING:
+    from spacy.vocab import Vocab
+
+# Words whose vectors are kept: 8 MB of 96 numbers each.
+MAX_CACHE = 20_000
+
+
+def create_cached_vectors() -> Callable[[Vocab], Vectors]:
+    """Create the vectors `spacy_cardioner.CachedVectors.v1`, for `[nlp.vectors]`.
+
+    RETURNS (Callable): Takes the vocabulary and gives its table of vectors.
+    """
+    return lambda vocab: CachedVectors(strings=vocab.strings)
+
+
+class CachedVectors(Vectors):
+    """spaCy's vectors; those of floret are kept for the words that come again.
+
+    floret makes a word's vector of those of its parts, some forty of them, and spaCy does it anew
+    for each batch. The figures are the same. On a GPU nothing is kept.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        """Create the table. The arguments are those of spaCy's Vectors."""
+        super().__init__(**settings)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._made_of = self.data
+        self._rows: dict[int, int] = {}
+        self._kept = numpy.zeros((0, 0), dtype="f")
+
+    def get_batch(self, keys: Any) -> Any:
+        """Get the vectors of many words.
+
+        keys (Iterable[Union[int, str]]): The words or their hashes.
+        RETURNS (Floats2d): A row for each.
+        """
+        if self.mode != Mode.floret or not isinstance(self.data, numpy.ndarray):
+            return super().get_batch(keys)
+        hashes = [self.strings.add(key) if isinstance(key, str) else key for key in keys]
+        words, places = numpy.unique(numpy.asarray(hashes, dtype="uint64"), return_inverse=True)
+        return self._get(words.tolist())[places]
+
+    def _get(self, words: list[int]) -> Any:
+        if self.data is not self._made_of or len(self._rows) + len(words) > MAX_CACHE:
+            self._forget()
+        new = [word for word in words if word not in self._rows]
+        if new:
+            made = super().get_batch(new)
+            self._rows.update(
+                zip(new, range(len(self._rows), len(self._rows) + len(new)), strict=True)
+            )
+            self._kept = numpy.concatenate([self._kept, made]) if self._kept.size else made
+        return self._kept[[self._rows[word] for word in words]]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the table without what is kept."""
+        return _unpickled, (self.to_bytes(),)
+
+
+def _unpickled(data: bytes) -> CachedVectors:
+    vectors = CachedVectors()
+    vectors.from_bytes(data)
+    return vectors

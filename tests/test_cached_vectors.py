@@ -1,0 +1,89 @@
+"""Vectors that are kept for words that come again: the same figures, less work."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy
+import pytest
+import spacy
+from hypothesis import given
+from hypothesis import strategies as st
+from spacy.vectors import Vectors
+from thinc.api import NumpyOps
+
+from spacy_cardioner.layers import vectors
+from spacy_cardioner.layers.vectors import CachedVectors
+from spacy_cardioner.tokenizer import blank
+
+FLORET = {"mode": "floret", "minn": 2, "maxn": 4, "hash_count": 2}
+TABLE = numpy.random.default_rng(5).normal(size=(50, 6)).astype("f")
+CONFIG = {"nlp": {"vectors": {"@vectors": "spacy_cardioner.CachedVectors.v1"}}}
+
+
+def make() -> CachedVectors:
+    return CachedVectors(data=TABLE, **FLORET)
+
+
+@given(st.lists(st.lists(st.text(max_size=8), min_size=1), max_size=4))
+def test_they_are_spacys(batches: list[list[str]]) -> None:
+    kept, made = make(), Vectors(data=TABLE, **FLORET)
+    for words in batches:
+        keys = [made.strings.add(word) for word in words]
+        numpy.testing.assert_array_equal(kept.get_batch(words), made.get_batch(words))
+        numpy.testing.assert_array_equal(
+            kept.get_batch(numpy.asarray(keys, dtype="uint64")), made.get_batch(words)
+        )
+
+
+def test_a_word_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, made = make(), []
+    ngrams = Vectors._get_ngrams
+    monkeypatch.setattr(
+        CachedVectors, "_get_ngrams", lambda self, key: made.append(key) or ngrams(self, key)
+    )
+    table.get_batch(["disnea", "fiebre", "disnea"])
+    table.get_batch(["fiebre", "tos"])
+    assert sorted(made) == ["disnea", "fiebre", "tos"]
+
+
+def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors, "MAX_CACHE", 10)
+    table, plain = make(), Vectors(data=TABLE, **FLORET)
+    for number in range(20):
+        words = [f"palabra{number}", f"otra{number % 3}", "siempre"]
+        numpy.testing.assert_array_equal(table.get_batch(words), plain.get_batch(words))
+        assert len(table._rows) == len(table._kept) <= 10
+
+
+def test_another_table_is_read_anew(tmp_path: Path) -> None:
+    table, other = make(), Vectors(data=TABLE + 1, **FLORET)
+    table.get_batch(["disnea"])
+    other.to_disk(tmp_path)
+    table.from_disk(tmp_path)
+    numpy.testing.assert_array_equal(table.get_batch(["disnea"]), other.get_batch(["disnea"]))
+
+
+def test_other_modes_and_copies(tmp_path: Path) -> None:
+    plain = CachedVectors(data=TABLE[:2], keys=["disnea", "tos"])
+    numpy.testing.assert_array_equal(plain.get_batch([plain.strings["tos"]]), TABLE[1:2])
+    copy = pickle.loads(pickle.dumps(make()))
+    assert isinstance(copy, CachedVectors)
+    numpy.testing.assert_array_equal(copy.get_batch(["tos"]), make().get_batch(["tos"]))
+    copy.to_ops(NumpyOps())
+    numpy.testing.assert_array_equal(copy.get_batch(["tos"]), make().get_batch(["tos"]))
+
+
+def test_a_config_names_them(tmp_path: Path) -> None:
+    source = blank("es")
+    source.vocab.vectors = Vectors(strings=source.vocab.strings, data=TABLE, **FLORET)
+    source.to_disk(tmp_path / "vectors")
+    nlp = spacy.blank("es", config={**CONFIG, "initialize": {"vectors": str(tmp_path / "vectors")}})
+    nlp.initialize()
+    nlp.to_disk(tmp_path / "pipeline")
+    again = spacy.load(tmp_path / "pipeline")
+    assert isinstance(again.vocab.vectors, CachedVectors)
+    numpy.testing.assert_array_equal(
+        again.vocab["bisoprolol"].vector, source.vocab["bisoprolol"].vector
+    )
