@@ -19,6 +19,7 @@ from spacy_cardioner.cli.evaluate import evaluate
 from spacy_cardioner.cli.experiments import experiments
 from spacy_cardioner.cli.shrink import shrink
 from spacy_cardioner.cli.split import split
+from spacy_cardioner.cli.stack import stack
 from spacy_cardioner.errors import CardionerError
 
 app = typer.Typer(
@@ -58,6 +59,7 @@ for command in (
     card,
     experiments,
     average,
+    stack,
     ensemble,
     shrink,
 ):

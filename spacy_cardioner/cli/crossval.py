@@ -27,9 +27,13 @@ def crossval(
         typer.Option("--set", help="A setting of the config: paths.stage1=DIR. Repeat for more."),
     ] = [],  # noqa: B006
     jobs: Annotated[int, typer.Option(min=1, help="Folds trained at the same time.")] = 1,
-    runs: Annotated[
-        int, typer.Option(min=1, help="Trainings with other seeds whose weights are averaged.")
-    ] = 1,
+    seed: Annotated[
+        list[int],
+        typer.Option(
+            help="Train with this seed. Repeat to put several pipelines side by side, see `cardioner "
+            "stack`; in a setting, {seed} stands for it. [default: the config's]"
+        ),
+    ] = [],  # noqa: B006
     gpu_id: Annotated[int, typer.Option(help="GPU to train on; -1 is the CPU.")] = -1,
 ) -> None:
     """Train on all folds but one, predict that one, for each fold; pool the predictions.
@@ -45,7 +49,7 @@ def crossval(
         raise typer.BadParameter(f"'{bad[0]}' is not NAME=VALUE", param_hint="--set")
     overrides = dict(pair.split("=", maxsplit=1) for pair in set_)
     cross_validate(
-        Experiment(config, split, extra, overrides, gpu_id, runs),
+        Experiment(config, split, extra, overrides, gpu_id, seed),
         read_folds(folds),
         output,
         chosen=fold or None,

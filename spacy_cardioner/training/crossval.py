@@ -25,8 +25,11 @@ from spacy_cardioner.annotate.engine import doc_entities
 from spacy_cardioner.brat import Entity, read_tsv, write_tsv
 from spacy_cardioner.corpus import NOTE_ID, read_docbin, write_docbin
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.training.averaging import average_weights
 from spacy_cardioner.training.manifest import manifest
+from spacy_cardioner.training.stacking import stack
+
+# A file in the folder of a finished training.
+DONE = "done"
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,10 @@ class Experiment:
     split (Sequence[Path]): DocBins of the documents that the folds are made of, one a language.
     extra (Sequence[Path]): DocBins that are added to the training part of every fold.
     overrides (Mapping[str, str]): Settings of the config, e.g. ``{"paths.stage1": "models/es"}``.
+        In a value, ``{seed}`` stands for the seed.
     gpu_id (int): The GPU to train on, -1 for the CPU.
-    runs (int): How many trainings with other seeds are averaged in each fold.
+    seeds (Sequence[int]): Each fold is trained with each of them, and the pipelines are put side by
+        side, see `stacking`. Without any, it is trained once, with the config's own seed.
     """
 
     config: Path
@@ -46,17 +51,28 @@ class Experiment:
     extra: Sequence[Path] = ()
     overrides: Mapping[str, str] = field(default_factory=dict)
     gpu_id: int = -1
-    runs: int = 1
+    seeds: Sequence[int] = ()
+
+    def settings(self, seed: int | None) -> dict[str, str]:
+        """The overrides for a seed."""
+        if seed is None:
+            return dict(self.overrides)
+        return {key: value.replace("{seed}", str(seed)) for key, value in self.overrides.items()}
 
     def manifest(self, folds: Sequence[Sequence[str]]) -> dict[str, object]:
         """What the results depend on; paths among the overrides count by their content."""
-        paths = [Path(v) for k, v in self.overrides.items() if k.startswith("paths.")]
+        paths = [
+            Path(value)
+            for seed in self.seeds or (None,)
+            for key, value in self.settings(seed).items()
+            if key.startswith("paths.")
+        ]
         settings = {k: v for k, v in self.overrides.items() if not k.startswith("paths.")}
         return manifest(
-            [self.config, *self.split, *self.extra, *paths],
+            [self.config, *self.split, *self.extra, *dict.fromkeys(paths)],
             {
                 "overrides": settings,
-                "runs": self.runs,
+                "seeds": list(self.seeds),
                 "folds": [list(fold) for fold in folds],
             },
         )
@@ -138,25 +154,24 @@ def _claim(output: Path, claimed: dict[str, object]) -> None:
 
 
 def _train(experiment: Experiment, folder: Path) -> None:
-    """Run ``spacy train`` for one fold, in processes and on a thread of its own.
-
-    The folder gets the pipeline ``model-last``, the mean of all runs.
-    """
-    first = int(
-        load_config(experiment.config, overrides=dict(experiment.overrides))["system"]["seed"]
-    )
-    models = [_train_once(experiment, folder, first + 100 * run) for run in range(experiment.runs)]
-    average_weights([spacy.load(model) for model in models]).to_disk(folder / "model-last")
+    """Train all members of one fold; the folder gets the pipeline that they make, ``model-last``."""
+    config = load_config(experiment.config, overrides=dict(experiment.overrides))
+    seeds = experiment.seeds or [int(config["system"]["seed"])]
+    members = [spacy.load(_train_member(experiment, folder, seed)) for seed in seeds]
+    stack(members).to_disk(folder / "model-last")
 
 
-def _train_once(experiment: Experiment, folder: Path, seed: int) -> Path:
+def _train_member(experiment: Experiment, folder: Path, seed: int) -> Path:
+    """Run ``spacy train`` in processes and on a thread of its own, unless that was done."""
     settings = {
-        **experiment.overrides,
+        **experiment.settings(seed),
         "paths.train": str(folder / "train.spacy"),
         "paths.dev": str(folder / "dev.spacy"),
         "system.seed": str(seed),
     }
     run = folder / f"seed-{seed}"
+    if (run / DONE).exists():
+        return run / "model-last"
     run.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "spacy", "train", str(experiment.config)]
     command += ["--output", str(run), "--gpu-id", str(experiment.gpu_id)]
@@ -169,6 +184,7 @@ def _train_once(experiment: Experiment, folder: Path, seed: int) -> Path:
         )
     if done.returncode:
         raise CardionerError(f"{log}: the training failed; the end of this file says why")
+    (run / DONE).touch()
     return run / "model-last"
 
 
