@@ -26,7 +26,7 @@ NOTES = [
     (3, "Toma bisoprolol.\r\nNiega fiebre 🫀."),
     (1, 'Alérgico a "penicilina"; toma bisoprolol'),
     (2, None),
-    (10, ""),
+    (10, " \n"),
 ]
 # The fields of the model that matter here, as its scripts for PostgreSQL have them.
 CREATE_NOTE = "CREATE TABLE cdm.note (note_id integer NOT NULL, person_id integer, note_text text)"
@@ -138,7 +138,7 @@ def test_notes_come_sorted_by_their_ids(url: str) -> None:
     source = open_source(url, table="cdm.note")
     notes = list(source)
     assert [note.id for note in notes] == ["1", "2", "3", "10"]
-    assert [note.fault for note in notes] == ["", "no text (null)", "", ""]
+    assert [note.fault for note in notes] == ["", "no text (null)", "", "empty"]
     assert {int(note.id): note.text or None for note in notes} == {**dict(NOTES), 10: None}
     assert list(source.after(2)) == notes[2:]
     assert len(source) == 4
@@ -172,8 +172,8 @@ def annotate(url: str, out: Path) -> None:
     drugs = ("bisoprolol", "penicilina")
     nlp.add_pipe("entity_ruler").add_patterns([{"label": "FARMACO", "pattern": d} for d in drugs])
     outputs = [Output(OutputFormat.omop, out)]
-    summary = run(Job(open_source(url, table="cdm.note"), Settings(nlp), outputs, max_errors=1))
-    assert (summary.annotated, summary.failed, summary.mentions) == (3, 1, 3)
+    summary = run(Job(open_source(url, table="cdm.note"), Settings(nlp), outputs))
+    assert (summary.annotated, summary.failed, summary.mentions) == (2, 2, 3)
 
 
 def test_note_nlp_is_loaded_by_postgresql(postgres_url: str, tmp_path: Path) -> None:

@@ -65,11 +65,11 @@ def arrow() -> None:
 
 
 def test_a_folder_is_read_sorted_and_without_hidden_files(tmp_path: Path) -> None:
-    put(tmp_path, b="b", a="a", **{"a-1": "", "._a": b"\x00\xff", "con espacio": "c"})
+    put(tmp_path, b="b", a="a", **{"a-1": "d", "._a": b"\x00\xff", "con espacio": "c"})
     put(tmp_path / "more.txt", d="d")
     (tmp_path / "a.ann").write_text("T1\tX 0 1\ta\n")
     (tmp_path / "loop.txt").symlink_to(tmp_path / "loop.txt")
-    notes = [("a", "a"), ("a-1", ""), ("b", "b"), ("con espacio", "c")]
+    notes = [("a", "a"), ("a-1", "d"), ("b", "b"), ("con espacio", "c")]
     assert read(tmp_path) == notes
     assert len(open_source(str(tmp_path))) == 4
     inner = [*notes, ("more.txt/d", "d")]
@@ -112,6 +112,21 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path) -> None:
     assert "NUL" in found["d"]
 
 
+@pytest.mark.parametrize("text", ["", " \r\n\t", "\u2003\x85\u2028\x1c", "\ufeff\n"])
+def test_white_space_alone_is_no_note(tmp_path: Path, text: str, arrow: None) -> None:
+    empty = {"0": "empty"}
+    put(tmp_path / "files", **{"0": text, "1": "bien"})
+    assert faults(tmp_path / "files") == empty
+    text = text.removeprefix("\ufeff")
+    rows = [{"id": "0", "text": text}, {"id": "1", "text": "bien"}]
+    assert faults(table(tmp_path / "n.parquet", rows)) == empty
+    (tmp_path / "n.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert faults(tmp_path / "n.jsonl") == empty
+    with (tmp_path / "n.csv").open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([["id", "text"], *(row.values() for row in rows)])
+    assert faults(tmp_path / "n.csv") == empty
+
+
 def test_a_file_name_that_no_output_could_hold_is_at_fault(tmp_path: Path) -> None:
     path = tmp_path / "ni\udcf1o.txt"
     try:
@@ -133,12 +148,14 @@ def test_nothing_to_read_is_an_error(
 
 def test_jsonl(tmp_path: Path) -> None:
     path = tmp_path / "n.jsonl"
-    texts = ["a\r\nb", "\u2028\x85 é", ""]
+    texts = ["a\r\nb", "\u2028\x85 é", " "]
     rows = [{"Note_ID": i, "other": None, "TEXT": text} for i, text in enumerate(texts)]
     lines = [json.dumps(row, ensure_ascii=False) for row in rows]
     path.write_bytes(b"\xef\xbb\xbf" + "\n\n".join(lines).encode())
     source = open_source(str(path))
-    assert read(path) == [("0", texts[0]), ("1", texts[1]), ("2", "")]
+    *good, empty = source
+    assert good == [("0", texts[0], ""), ("1", texts[1], "")]
+    assert empty == ("2", "", "empty")
     assert any("column TEXT" in choice for choice in source.choices)
     assert any("column Note_ID" in choice for choice in source.choices)
 
@@ -177,7 +194,9 @@ def test_what_is_wrong_with_a_line_is_said(tmp_path: Path) -> None:
 @settings(deadline=None, max_examples=30)
 @given(
     rows=st.lists(
-        st.text(st.characters(codec="utf-8", exclude_characters="\0")), min_size=1, max_size=4
+        st.text(st.characters(codec="utf-8", exclude_characters="\0")).filter(str.strip),
+        min_size=1,
+        max_size=4,
     ),
     delimiter=st.sampled_from(",;\t|"),
 )
@@ -230,7 +249,7 @@ def test_columns_are_guessed_only_by_their_names() -> None:
 
 
 def test_parquet(tmp_path: Path, arrow: None) -> None:
-    texts = ["a\r\nb", "\u2028\x85 é", "", "🫀", "e"]
+    texts = ["a\r\nb", "\u2028\x85 é", "\ufeff", "🫀", "e"]
     rows = [{"x": 0.5, "note_id": i, "note_text": text} for i, text in enumerate(texts)]
     path = table(tmp_path / "n.parquet", rows)
     expected = [(str(i), text) for i, text in enumerate(texts)]

@@ -51,7 +51,7 @@ def write_notes(path: Path, count: int) -> Path:
 
 def job(nlp: Language, notes: Path, out: Path, **options: Any) -> Job:
     outputs = [Output(kind, out / kind.value) for kind in FORMATS]
-    defaults: dict[str, Any] = {"part_size": 4, "resume": True, "max_errors": None}
+    defaults: dict[str, Any] = {"part_size": 4, "resume": True}
     settings = Settings(nlp, batch_size=3)
     return Job(open_source(str(notes)), settings, outputs, **{**defaults, **options})
 
@@ -111,7 +111,7 @@ def notes(tmp_path: Path) -> Path:
 def whole(nlp: Language, notes: Path, tmp_path: Path) -> dict[str, bytes]:
     """What a run writes that nothing happens to."""
     summary = run(job(nlp, notes, tmp_path / "whole"))
-    assert summary == Summary(annotated=9, failed=2, mentions=18, faults=[])
+    assert summary == Summary(annotated=9, failed=2, mentions=18)
     return files(tmp_path / "whole")
 
 
@@ -173,6 +173,23 @@ def test_a_finished_run_is_left_alone(nlp: Language, notes: Path, tmp_path: Path
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
+@pytest.mark.parametrize("kind", [OutputFormat.jsonl, OutputFormat.brat])
+def test_a_finished_file_or_folder_is_left_alone_too(
+    nlp: Language, notes: Path, tmp_path: Path, kind: OutputFormat
+) -> None:
+    out = tmp_path / "out"
+    new, old = Output(OutputFormat.html, tmp_path / "new.html"), Output(kind, out)
+    again = Job(open_source(str(notes)), Settings(nlp), [new, old])
+    run(Job(again.source, again.settings, [old]))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    with pytest.raises(CardionerError, match="out: this is here already; --overwrite"):
+        run(again)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    again.overwrite = True
+    assert run(again).annotated == 9
+    assert set(tmp_path.rglob("*")) == {*before, tmp_path / "new.html"}
+
+
 def test_overwriting_removes_what_the_run_wrote_and_nothing_else(
     nlp: Language, notes: Path, whole: dict[str, bytes], tmp_path: Path
 ) -> None:
@@ -211,7 +228,7 @@ def test_what_no_run_has_written_is_never_touched(
 
 def stopped(nlp: Language, notes: Path, out: Path) -> None:
     """A run that stops at the second note that fails, in its third part."""
-    with pytest.raises(CardionerError, match="more than 1 notes failed.*n10: no text"):
+    with pytest.raises(CardionerError, match="2 notes failed, more than --max-errors 1.*n10: no"):
         run(job(nlp, notes, out, max_errors=1))
     assert manifest(out)["finished"] is None
     assert len(manifest(out)["parts"]) == 2

@@ -103,6 +103,20 @@ def test_notes_are_read_as_they_are_needed_and_no_process_stays(model: str) -> N
     assert not processes() & children
 
 
+def test_a_batch_is_read_while_the_worker_is_busy(model: str) -> None:
+    taken = []
+
+    def notes() -> Iterator[SourceNote]:
+        for number in range(9):
+            taken.append(number)
+            yield SourceNote(str(number), "fiebre")
+
+    with started(settings(model, workers=1, batch_size=1)) as (annotate, _):
+        next(annotate(notes()))
+        # One is done, one was handed out as it was, and one is ready for the worker.
+        assert taken == [0, 1, 2]
+
+
 def processes() -> set[str]:
     """The workers of this process."""
     import multiprocessing
@@ -130,7 +144,7 @@ FIEBRE = Mention(4, 10, "X", "fiebre")
 @pytest.mark.parametrize(
     "notes, ids",
     [
-        (["sin fiebre", None], ["0", "1"]),
+        (["sin fiebre", None, "", "\n"], ["0", "1"]),
         ([("a", "sin fiebre"), ("b", None)], ["a", "b"]),
         ([{"ID": 7, "texto": "sin fiebre"}, {"ID": 8}], ["7", "8"]),
         ([{"texto": "sin fiebre"}, {}], ["0", "1"]),
@@ -138,24 +152,27 @@ FIEBRE = Mention(4, 10, "X", "fiebre")
     ],
 )
 def test_from_python_over_any_iterable(notes: list[Any], ids: list[str]) -> None:
-    good, bad = spacy_cardioner.annotate(iter(notes), nlp())
+    good, bad, *empty = spacy_cardioner.annotate(iter(notes), nlp())
+    assert [one.note.fault for one in empty] == ["empty"] * (len(notes) - 2)
     assert good == Annotated(SourceNote(ids[0], "sin fiebre"), [FIEBRE])
     assert bad == Annotated(SourceNote(ids[1], "", "no text (null)"), [])
 
 
 def test_from_python_over_a_pandas_frame() -> None:
     pd = pytest.importorskip("pandas", reason='needs "spacy_cardioner[spark]"')
-    notes = pd.DataFrame({"id": [7, 8, 9], "informe": ["sin fiebre", None, "bien"]})
+    texts = ["sin fiebre", None, "bien", " "]
+    notes = pd.DataFrame({"id": [7, 8, 9, 10], "informe": texts})
     found = spacy_cardioner.annotate(notes, nlp(), text="informe")
     assert list(found.columns) == [
         *("note_id", "start", "end", "label", "text", "score", "kb_id", "match", "section"),
         *("negated", "uncertain", "historical", "hypothetical", "family", "error"),
     ]
-    assert list(found.note_id) == ["7", "8"]
+    assert list(found.note_id) == ["7", "8", "10"]
     assert found.iloc[0].dropna().to_dict() == {
         **{"note_id": "7", "start": 4, "end": 10, "label": "X", "text": "fiebre"}
     }
     assert found.iloc[1].dropna().to_dict() == {"note_id": "8", "error": "no text (null)"}
+    assert found.iloc[2].dropna().to_dict() == {"note_id": "10", "error": "empty"}
     assert len(spacy_cardioner.annotate(notes[:0], nlp(), text="informe")) == 0
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import spacy
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from spacy.language import Language
 from spacy.tokens import DocBin
@@ -113,6 +113,7 @@ def nlp() -> Language:
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0")) | st.text(
     "aé🫀́ .,\n\r\t\u2028\x85\x1c\ufeff<&\"'", max_size=60
 )
+PLAIN = 1_000_000  # characters, which no example has
 FORMATS = {
     OutputFormat.brat: "brat",
     OutputFormat.tsv: "n.tsv",
@@ -126,11 +127,18 @@ FORMATS = {
 
 @settings(deadline=None, max_examples=50)
 @given(text=TEXTS, limit=st.integers(1, 80))
-@example(text=NOTE, limit=1_000_000)
-@example(text="\ufeff\ufeffdos marcas", limit=80)
-@example(text="<b>a & b</b>\r\nb \rc", limit=80)
+@example(text=NOTE, limit=PLAIN)
+@example(text=NOTE, limit=7)
+@example(text="\ufeff\ufeffdos marcas\ufeff y otra", limit=PLAIN)
+@example(text="<b>a & b</b>\r\nb \rc &#13; d", limit=PLAIN)
+@example(text="𝒜 𐍈🫀 👩\u200d⚕️ 🇪🇸 fin", limit=PLAIN)
+@example(text="e\u0301 n\u0303o a\u0308\u0323\u200b b", limit=PLAIN)
+@example(text="\x01a \x07b\x1b[0m \x0bc\x0cd \x7fe \x9ff", limit=PLAIN)
+@example(text="uno\r\ndos\n\rtres\r\r\ncuatro\u2028cinco\u2029seis\x85siete", limit=PLAIN)
+@example(text="שלום عليكم \u202eabc\u202c \ufffd\uffff", limit=PLAIN)
 def test_offsets_hold_in_every_format(nlp: Language, text: str, limit: int) -> None:
     pytest.importorskip("pyarrow", reason='needs "spacy_cardioner[parquet]"')
+    assume(text.removeprefix("\ufeff").strip())
     nlp.max_length = limit
     with tempfile.TemporaryDirectory() as name:
         folder, out = Path(name), Path(name, "out")

@@ -36,7 +36,7 @@ def notes(tmp_path: Path) -> Path:
     folder = tmp_path / "notes"
     folder.mkdir()
     (folder / "a.txt").write_bytes(b"\xef\xbb\xbf" + NOTE.encode())
-    (folder / "b.txt").write_bytes(b"")
+    (folder / "b.txt").write_bytes(b"bien")
     (folder / "c.txt").write_bytes(NOTE.encode())
     return folder
 
@@ -71,7 +71,7 @@ def test_a_folder_to_brat(model: str, notes: Path, tmp_path: Path) -> None:
     assert result.stdout == ""
     for note in brat.read_folder(out):
         assert note.annotated
-        assert note.text == ("" if note.name == "b" else NOTE)
+        assert note.text == ("bien" if note.name == "b" else NOTE)
         found = brat.entities(note)
         assert [(entity.start, entity.end) for entity in found] == DRUGS[: len(found)]
         assert len(found) == (0 if note.name == "b" else 3)
@@ -109,22 +109,49 @@ def test_standard_input_to_standard_output_whatever_the_locale(
     assert NOTE[slice(*DRUGS[2])] in done.stdout.decode()
 
 
-def test_an_unreadable_note_stops_the_run_unless_lenient(
+def test_notes_that_fail_are_named_and_the_rest_goes_on(
     model: str, notes: Path, tmp_path: Path
 ) -> None:
     (notes / "b.txt").write_bytes("ni\xf1o".encode("latin-1"))
-    out = tmp_path / "out.jsonl"
-    result = annotate("-m", model, notes, "-o", out)
+    (notes / "d.txt").write_bytes(b" \r\n")
+    out, folder = tmp_path / "out.jsonl", tmp_path / "brat"
+    arguments = ["-m", model, notes, "-o", out, "-o", folder, "-f", "jsonl", "-f", "brat"]
+    result = annotate(*arguments, "--max-errors", "1")
     assert isinstance(result.exception, CardionerError)
-    assert "b.txt" in str(result.exception)
+    assert "2 notes failed, more than --max-errors 1; the last is d: empty" in str(result.exception)
     assert not out.exists()
 
-    result = annotate("-m", model, notes, "-o", out, "--lenient")
-    assert result.exit_code == 0, result.output
-    assert "notes annotated: 2, skipped: 1; entities found: 6" in result.stderr
-    assert "b.txt" in result.stderr
-    assert [json.loads(line)["id"] for line in out.read_bytes().splitlines()] == ["a", "c"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes", "out.jsonl"]
+    for options, status in ((["--overwrite"], 3), (["--overwrite", "--lenient"], 0)):
+        result = annotate(*arguments, *options)
+        assert result.exit_code == status, result.output
+        assert "notes annotated: 2, skipped: 2; entities found: 6" in result.stderr
+        assert "skipped b: the file b.txt is not UTF-8" in result.stderr
+        assert "skipped d: empty" in result.stderr
+        assert [json.loads(line)["id"] for line in out.read_bytes().splitlines()] == ["a", "c"]
+        names = sorted(path.name for path in folder.iterdir())
+        assert names == ["a.ann", "a.txt", "c.ann", "c.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["brat", "notes", "out.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.tsv", "out.csv", "out.spacy", "out.html"])
+def test_an_output_that_is_there_is_not_replaced_unawares(
+    model: str, tmp_path: Path, name: str
+) -> None:
+    notes, out = tmp_path / "7.txt", tmp_path / name
+    notes.write_text(NOTE, encoding="utf-8")
+    assert annotate("-m", model, notes, "-o", out).exit_code == 0
+    before = out.stat().st_mtime_ns
+    result = annotate("-m", model, notes, "-o", out)
+    assert isinstance(result.exception, CardionerError)
+    assert f"{out}: this is here already; --overwrite" in str(result.exception)
+    assert out.stat().st_mtime_ns == before
+    assert annotate("-m", model, notes, "-o", out, "--overwrite").exit_code == 0
+    assert out.stat().st_mtime_ns > before
+
+
+def test_what_takes_no_end_can_be_written_to_again(model: str, notes: Path) -> None:
+    for _ in range(2):
+        assert annotate("-m", model, notes, "-o", "/dev/null").exit_code == 0
 
 
 @pytest.mark.parametrize("arguments", [["-f", "brat"], ["-f", "brat", "-o", "{notes}"]])
@@ -147,12 +174,13 @@ def test_sources_are_safe_from_brat(model: str, notes: Path, arguments: list[str
         ["-o", "a.jsonl", "-o", "a.jsonl"],
         ["-f", "jsonl", "--with-attributes"],
         ["-o", "out", "--resume"],
-        ["-o", "out", "--overwrite"],
         ["-o", "out", "--part-size", "2", "--resume", "--overwrite"],
         ["--part-size", "2"],
         ["--engine", "spark"],
         ["--engine", "spark", "-o", "out", "-f", "brat"],
-        ["--engine", "spark", "-o", "out", "--with-text"],
+        ["--engine", "spark", "-o", "out.tsv", "--with-text"],
+        ["--engine", "spark", "-o", "out", "--workers", "2"],
+        ["--engine", "spark", "-o", "out", "--timeout", "9"],
     ],
 )
 def test_wrong_usage(model: str, notes: Path, arguments: list[str]) -> None:
@@ -163,7 +191,7 @@ def test_wrong_usage(model: str, notes: Path, arguments: list[str]) -> None:
 def table(tmp_path: Path) -> Path:
     """A CSV with four notes, of which one has no text in UTF-8."""
     path = tmp_path / "notes.csv"
-    texts = [NOTE, "", "ni\udcf1o", NOTE]
+    texts = [NOTE, "bien", "ni\udcf1o", NOTE]
     rows = "".join(f'{i},"{text}"\n' for i, text in enumerate(texts))
     path.write_bytes(("NHC,Informe\n" + rows).encode("utf-8", "surrogateescape"))
     return path
@@ -227,6 +255,7 @@ def test_so_many_errors_are_allowed(model: str, table: Path) -> None:
     result = annotate(*arguments, "1")
     assert result.exit_code == 3
     assert "skipped notes-3: not UTF-8" in result.stderr
+    assert isinstance(annotate(*arguments, "0", "--lenient").exception, CardionerError)
 
 
 def test_what_cannot_be_written_is_named(model: str, notes: Path, tmp_path: Path) -> None:

@@ -28,8 +28,12 @@ BATCH_SIZE = 64
 BATCH_CHARACTERS = 2_000_000
 PADDED_CHARACTERS = 400_000
 
-# Where a text that is too long is cut, best first: after a line, a sentence, a word.
-BORDERS = tuple(re.compile(border) for border in (r"\r\n?|\n", r"[.!?…]\s+", r"\s+"))
+# Where a text that is too long is cut, best first: after a line that ends a sentence (others may be
+# wrapped), a line, a sentence, a word.
+BORDERS = tuple(
+    re.compile(border)
+    for border in (r"[.:!?…][^\S\r\n]*(?:\r\n?|\n)", r"\r\n?|\n", r"[.!?…]\s+", r"\s+")
+)
 SPACY_CODE = re.compile(r"\[[EW]\d+\]")
 
 
@@ -102,8 +106,8 @@ def batches(notes: Iterable[SourceNote], size: int = BATCH_SIZE) -> Iterator[lis
 class Annotator:
     """Finds the entities of batches of notes: what every engine calls.
 
-    A note longer than `nlp.max_length` goes through the pipeline in pieces that end where a line,
-    a sentence or a word ends. Texts of like length go through it together.
+    A note longer than `nlp.max_length` goes through the pipeline in pieces that end where a
+    sentence, a line or a word ends. Texts of like length go through it together.
 
     nlp (Language): The pipeline.
     with_docs (bool): Keep the documents too.
@@ -192,7 +196,8 @@ class Annotator:
 
 def cut(text: str, limit: int) -> Iterator[tuple[int, int]]:
     """Cut a text into pieces of at most `limit` characters, each as long as its end allows: after a
-    line, else a sentence, else a word. A text within the limit, an empty one too, is one piece.
+    line that ends a sentence, else a line, a sentence, a word. A text within the limit, an empty
+    one too, is one piece.
 
     YIELDS (tuple[int, int]): Start and end of each piece; together they are the whole text.
     """

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
@@ -47,9 +48,9 @@ class Job:
     max_errors (int | None): How many notes may fail before the run is stopped; None for any number.
     part_size (int | None): How many notes make a part; None for no parts.
     resume (bool): Go on with a run that was stopped.
-    overwrite (bool): Begin again where there is a run already.
-    progress (bool): Show a progress bar on standard error, if that is a terminal and it takes
-        over two seconds.
+    overwrite (bool): Begin again where there is an output already.
+    progress (bool): Say on standard error why notes failed, which a run in parts writes to a file,
+        and show a progress bar there, if it is a terminal and takes over two seconds.
     """
 
     source: Source
@@ -57,7 +58,7 @@ class Job:
     outputs: Sequence[Output]
     with_text: bool = False
     with_attributes: bool = False
-    max_errors: int | None = 0
+    max_errors: int | None = None
     part_size: int | None = None
     resume: bool = False
     overwrite: bool = False
@@ -73,16 +74,11 @@ class Job:
 
 @dataclass
 class Summary:
-    """What became of the notes.
-
-    annotated, failed, mentions (int): How many.
-    faults (list[str]): Why notes failed, one line each; of a run in parts they are in a file.
-    """
+    """What became of the notes: how many were annotated, how many failed, what was found."""
 
     annotated: int = 0
     failed: int = 0
     mentions: int = 0
-    faults: list[str] = field(default_factory=list)
 
 
 def run(job: Job) -> Summary:
@@ -96,11 +92,18 @@ def run(job: Job) -> Summary:
             refuse_overwriting(job.source.paths(), path)
     if job.part_size is not None:
         return _in_parts(job, job.part_size)
-    if job.max_errors == 0 and job.source.worth_a_look and len(job.source) != 1:
-        for note in job.source:  # a long run does not end on what can be known at its start
-            if note.fault:
-                raise _too_many(job, note.id, note.fault)
+    if not job.overwrite:
+        _refuse_finished(job)
     return _at_once(job)
+
+
+def _refuse_finished(job: Job) -> None:
+    """RAISES (CardionerError): An output is here already."""
+    for kind, path in job.outputs:
+        if path is None:
+            continue
+        if path.is_file() or (kind is OutputFormat.brat and path.is_dir() and any(path.iterdir())):
+            raise CardionerError(f"{path}: this is here already; --overwrite starts again")
 
 
 def _at_once(job: Job) -> Summary:
@@ -114,8 +117,8 @@ def _at_once(job: Job) -> Summary:
         for found in _annotated(job, annotate, 0):
             fault = _write(found, writers, puts)
             _count(job, summary, found, fault)
-            if fault:
-                summary.faults.append(f"{found.note.id}: {fault}")
+            if fault and job.progress:
+                tqdm.write(f"skipped {found.note.id}: {fault}", file=sys.stderr)
     return summary
 
 
@@ -207,15 +210,10 @@ def _count(job: Job, summary: Summary, found: Annotated, fault: str) -> None:
         return
     summary.failed += 1
     if job.max_errors is not None and summary.failed > job.max_errors:
-        raise _too_many(job, found.note.id, fault)
-
-
-def _too_many(job: Job, note_id: str, fault: str) -> CardionerError:
-    if job.max_errors == 0:
-        return CardionerError(f"{note_id}: {fault}. Such notes are left out with --lenient")
-    return CardionerError(
-        f"more than {job.max_errors} notes failed (--max-errors); the last is {note_id}: {fault}"
-    )
+        raise CardionerError(
+            f"{summary.failed} notes failed, more than --max-errors {job.max_errors}; "
+            f"the last is {found.note.id}: {fault}"
+        )
 
 
 def _annotated(job: Job, annotate: Annotate, skipped: int) -> Iterator[Annotated]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from spacy_cardioner.annotate.extras import needs
 from spacy_cardioner.annotate.local import Settings, load
 from spacy_cardioner.annotate.mentions import Mention
-from spacy_cardioner.annotate.readers.base import SourceNote, checked
-from spacy_cardioner.annotate.readers.columns import choose
-from spacy_cardioner.annotate.readers.text import decoded
+from spacy_cardioner.annotate.readers.base import BROKEN, SourceNote, checked, decompressed
+from spacy_cardioner.annotate.readers.columns import Columns, choose
+from spacy_cardioner.annotate.readers.text import decoded, note_name
+from spacy_cardioner.annotate.writers.lines import Tsv
 from spacy_cardioner.annotate.writers.omop import NoteNlp, Omop
 from spacy_cardioner.annotate.writers.parquet import COLUMNS
 from spacy_cardioner.errors import CardionerError
@@ -23,6 +24,19 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
     from spacy_cardioner.annotate.engine import Annotated, Annotator
+
+
+class Wanted(NamedTuple):
+    """What each note's row has besides its mentions.
+
+    omop (Omop | None): What makes "note_nlp", an array of NOTE_NLP's rows.
+    tsv (Tsv | None): What makes "tsv", an array of the table's rows, each an array of its columns.
+    text (bool): Whether there is "text", the note's.
+    """
+
+    omop: Omop | None = None
+    tsv: Tsv | None = None
+    text: bool = False
 
 
 def annotate_frame(
@@ -37,7 +51,8 @@ def annotate_frame(
         says. It is evaluated when it is used, each time anew.
     RAISES (CardionerError): The columns cannot be chosen.
     """
-    return mention_rows(per_note(frame, settings, text=text, note_id=note_id))
+    columns = chosen(frame, text, note_id)
+    return mention_rows(per_note(narrow(frame, columns), settings))
 
 
 def mention_rows(notes: DataFrame) -> DataFrame:
@@ -50,38 +65,42 @@ def mention_rows(notes: DataFrame) -> DataFrame:
     return found.where("start is not null or error is not null")
 
 
-def per_note(
-    frame: DataFrame,
-    settings: Settings,
-    *,
-    text: str | None = None,
-    note_id: str | None = None,
-    omop: Omop | None = None,
-    only: tuple[int, int] | None = None,
-) -> DataFrame:
-    """One row for each note: "note_id", "entities" (an array of structures), and "error"; with
-    `omop`, which makes them, also "note_nlp" (an array of NOTE_NLP's rows).
+def chosen(frame: DataFrame, text: str | None, note_id: str | None) -> Columns:
+    """The columns with the texts and the ids.
 
-    only (tuple[int, int] | None): Of so many parts, into which ids sort notes, this one.
+    RAISES (CardionerError): They cannot be chosen, or hold something else.
     """
-    from pyspark.sql import functions as F
-
     columns = choose("the DataFrame", frame.columns, text, note_id)
     if columns.id is None:
         raise CardionerError("Spark has no order of rows: notes need a column of ids (--id-column)")
     kind = frame.schema[columns.text].dataType.typeName()
     if kind not in ("string", "binary"):
         raise CardionerError(f"the column {columns.text} holds no texts, but {kind}")
+    return columns
+
+
+def narrow(frame: DataFrame, columns: Columns) -> DataFrame:
+    """What the pipeline needs of a frame: "note_id" and "text"."""
+    assert columns.id is not None  # checked when it was chosen
     named = frame[columns.id].cast("string").alias("note_id")
-    narrow = frame.select(named, frame[columns.text].alias("text"))
-    if only is not None:
-        part, parts = only
-        narrow = narrow.where(F.pmod(F.xxhash64("note_id"), F.lit(parts)) == part)
-    work = partial(_annotate, str(settings.model), settings.batch_size, settings.gpu, omop)
-    return narrow.mapInPandas(work, schema(with_omop=omop is not None))
+    return frame.select(named, frame[columns.text].alias("text"))
 
 
-def schema(*, with_omop: bool = False) -> StructType:
+def per_note(
+    notes: DataFrame, settings: Settings, wanted: Wanted | None = None, *, files: bool = False
+) -> DataFrame:
+    """One row for each note: "note_id", "entities" (an array of structures), and "error"; and what
+    is wanted besides.
+
+    notes (DataFrame): "note_id" and "text".
+    files (bool): The ids are paths, and the texts what the files hold, which may be compressed.
+    """
+    wanted = wanted or Wanted()
+    settings = Settings(str(settings.model), settings.batch_size, gpu=settings.gpu)
+    return notes.mapInPandas(partial(_annotate, settings, wanted, files), schema(wanted))
+
+
+def schema(wanted: Wanted) -> StructType:
     """The columns of `per_note`.
 
     RAISES (CardionerError): pyspark is not installed.
@@ -101,7 +120,11 @@ def schema(*, with_omop: bool = False) -> StructType:
         T.StructField("entities", T.ArrayType(entity)),
         T.StructField("error", T.StringType()),
     ]
-    if with_omop:
+    if wanted.text:
+        fields.append(T.StructField("text", T.StringType()))
+    if wanted.tsv is not None:
+        fields.append(T.StructField("tsv", T.ArrayType(T.ArrayType(T.StringType()))))
+    if wanted.omop is not None:
         own = {int: T.LongType(), date: T.DateType(), datetime: T.TimestampType()}
         kinds_of = get_type_hints(NoteNlp).items()
         row = [T.StructField(name, own.get(kind, T.StringType())) for name, kind in kinds_of]
@@ -118,46 +141,54 @@ def _annotator(model: str, gpu: int | None) -> Annotator:
 
 
 def _annotate(
-    model: str,
-    batch_size: int,
-    gpu: int | None,
-    omop: Omop | None,
-    frames: Iterator[pd.DataFrame],
+    settings: Settings, wanted: Wanted, files: bool, frames: Iterator[pd.DataFrame]
 ) -> Iterator[pd.DataFrame]:
     """What an executor does with its rows."""
     import pandas as pd
 
     from spacy_cardioner.annotate.engine import batches
 
-    annotator = _annotator(model, gpu)
-    for batch in batches(_notes(frames), batch_size):
-        yield pd.DataFrame([_row(found, omop) for found in annotator(batch)])
+    annotator = _annotator(str(settings.model), settings.gpu)
+    names = schema(wanted).names
+    for batch in batches(_notes(frames, files), settings.batch_size):
+        yield pd.DataFrame([_row(found, wanted) for found in annotator(batch)], columns=names)
 
 
-def _row(found: Annotated, omop: Omop | None) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "note_id": found.note.id,
-        "entities": [_entity(mention) for mention in found.mentions],
-        "error": found.note.fault or None,
-    }
-    if omop is not None:
-        row["note_nlp"] = []
-        try:
-            row["note_nlp"] = [] if row["error"] else [one._asdict() for one in omop.render(found)]
-        except CardionerError as error:
-            row |= {"entities": [], "error": str(error)}
-    return row
+def _row(found: Annotated, wanted: Wanted) -> dict[str, Any]:
+    """A note with all that is wanted; or with an error, if one of the outputs cannot hold it."""
+    row: dict[str, Any] = {"note_id": found.note.id, "entities": [], "error": found.note.fault}
+    row |= {"text": None, "tsv": None, "note_nlp": None}
+    if row["error"]:
+        return row
+    try:
+        if wanted.tsv is not None:
+            row["tsv"] = wanted.tsv.rows(found)
+        if wanted.omop is not None:
+            row["note_nlp"] = [one._asdict() for one in wanted.omop.render(found)]
+    except CardionerError as error:
+        return row | {"error": str(error)}
+    entities = [_entity(mention) for mention in found.mentions]
+    return row | {"entities": entities, "error": None, "text": found.note.text}
 
 
-def _notes(frames: Iterator[pd.DataFrame]) -> Iterator[SourceNote]:
+def _notes(frames: Iterator[pd.DataFrame], files: bool) -> Iterator[SourceNote]:
     for frame in frames:
         for note_id, text in zip(frame["note_id"], frame["text"], strict=True):
             if note_id is None:
                 yield SourceNote("", "", "no id")
+            elif files:
+                yield _of_file(note_id, bytes(text))
             elif isinstance(text, (bytes, bytearray)):
                 yield decoded(note_id, "it", bytes(text))
             else:
                 yield checked(note_id, text)
+
+
+def _of_file(name: str, data: bytes) -> SourceNote:
+    try:
+        return decoded(note_name(name), f"the file {name}", decompressed(name, data))
+    except BROKEN:
+        return SourceNote(note_name(name), "", f"the file {name} cannot be read: damaged")
 
 
 def _entity(mention: Mention) -> dict[str, Any]:

@@ -92,15 +92,19 @@ class Pool:
         ahead: int,
     ) -> None:
         """Give each idle worker a batch: one that has to be done again, else the next."""
-        for worker in self._workers:
-            if worker.task is not None:
-                continue
+
+        def read() -> None:
             if not waiting and len(order) < ahead and (batch := next(unread, None)):
                 task = _Task(batch)
                 order.append(task)
                 waiting.append(task)
-            if waiting:
-                worker.give(waiting.popleft())
+
+        for worker in self._workers:
+            if worker.task is None:
+                read()
+                if waiting:
+                    worker.give(waiting.popleft())
+        read()  # while all are busy, so that no worker, nor its GPU, waits for a file
 
     def _collect(self, order: deque[_Task], waiting: deque[_Task]) -> None:
         """Wait until some worker has something to say, has died, or has been silent too long."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,7 @@ from spacy_cardioner.annotate.writers import Output, OutputFormat, guess_format
 from spacy_cardioner.errors import CardionerError
 
 if TYPE_CHECKING:
-    from spacy_cardioner.annotate.run import Job, Summary
+    from spacy_cardioner.annotate.run import Summary
 
 INPUT, OUTPUT, LONG, ENGINE = "Input", "Output", "Long runs", "Engine"
 
@@ -25,7 +26,7 @@ SOME_FAILED = 3
 STOPPED = 130
 
 
-SPARK_FORMATS = {OutputFormat.parquet, OutputFormat.jsonl, OutputFormat.omop}
+SPARK_FORMATS = {OutputFormat.parquet, OutputFormat.jsonl, OutputFormat.omop, OutputFormat.tsv}
 
 
 class Engine(str, Enum):
@@ -109,7 +110,7 @@ def annotate(
         bool,
         typer.Option(
             "--lenient",
-            help="Leave out notes that cannot be read; say which.",
+            help="Status 0 even if notes failed, which are left out and listed in any case.",
             rich_help_panel=LONG,
         ),
     ] = False,
@@ -117,8 +118,7 @@ def annotate(
         int | None,
         typer.Option(
             min=0,
-            help="How many notes may fail before the run is stopped: none by default, any number "
-            "in a run in parts.",
+            help="How many notes may fail before the run is stopped: any number by default.",
             rich_help_panel=LONG,
         ),
     ] = None,
@@ -142,7 +142,9 @@ def annotate(
     overwrite: Annotated[
         bool,
         typer.Option(
-            "--overwrite", help="Begin a run in parts again from the start.", rich_help_panel=LONG
+            "--overwrite",
+            help="Begin again where outputs are here already, which is refused without it.",
+            rich_help_panel=LONG,
         ),
     ] = False,
     engine: Annotated[
@@ -194,13 +196,10 @@ def annotate(
     names = outputs or ["-"]
     kinds = _formats(names, output_formats or [])
     _check_usage(names, kinds, engine, with_text, with_attributes, part_size, resume, overwrite)
-    if lenient:
-        max_errors = None
-    elif max_errors is None and part_size is None:
-        max_errors = 0
     if engine is Engine.spark:
         from spacy_cardioner.annotate.spark_run import SparkJob, run_spark
 
+        _check_spark(kinds, workers, timeout)
         on_spark = SparkJob(
             source,
             Settings(model, batch_size=batch_size, gpu=gpu),
@@ -209,14 +208,17 @@ def annotate(
             text=text_column,
             note_id=id_column,
             recursive=recursive,
+            with_text=with_text,
+            with_attributes=with_attributes,
             max_errors=max_errors,
             part_size=part_size,
             resume=resume,
             overwrite=overwrite,
+            say=partial(typer.echo, err=True),
         )
-        summary, errors = run_spark(on_spark), f"{names[0]}/{ERRORS}"
+        summary = _run(partial(run_spark, on_spark), names, resumable=True)
     else:
-        from spacy_cardioner.annotate.run import Job, wants_docs
+        from spacy_cardioner.annotate.run import Job, run, wants_docs
 
         notes = open_source(
             source,
@@ -252,8 +254,9 @@ def annotate(
             overwrite=overwrite,
             progress=True,
         )
-        summary, errors = _run(job), str(job.folder / ERRORS) if part_size else ""
-    _report(summary, errors)
+        summary = _run(partial(run, job), names, resumable=part_size is not None)
+    listed = part_size is not None or engine is Engine.spark
+    _report(summary, f"{names[0].rstrip('/')}/{ERRORS}" if listed else "")
     if summary.failed and not lenient:
         raise typer.Exit(SOME_FAILED)
 
@@ -282,44 +285,46 @@ def _check_usage(
     folders = [part_size is not None or spark or kind is OutputFormat.brat for kind in kinds]
     if "-" in names and folders[list(names).index("-")]:
         raise typer.BadParameter("this needs a folder to write to", param_hint="--output")
-    if spark and not set(kinds) <= SPARK_FORMATS:
-        able = ", ".join(sorted(SPARK_FORMATS))
-        raise typer.BadParameter(f"Spark writes {able}", param_hint="--format")
     for option, given, needed in (
         ("--with-text", with_text, OutputFormat.jsonl),
         ("--with-attributes", with_attributes, OutputFormat.tsv),
     ):
-        if given and (needed not in kinds or spark):
-            raise typer.BadParameter(
-                f"goes with --format {needed.value} only, on this machine", param_hint=option
-            )
-    for option, given in (("--resume", resume), ("--overwrite", overwrite)):
-        if given and part_size is None and not spark:
-            raise typer.BadParameter("goes with --part-size only", param_hint=option)
+        if given and needed not in kinds:
+            raise typer.BadParameter(f"goes with --format {needed.value} only", param_hint=option)
+    if resume and part_size is None and not spark:
+        raise typer.BadParameter("goes with --part-size only", param_hint="--resume")
     if resume and overwrite:
         raise typer.BadParameter("not together with --resume", param_hint="--overwrite")
 
 
-def _run(job: Job) -> Summary:
-    """Run it, and tell of a stop how to go on."""
-    from spacy_cardioner.annotate.run import run
+def _check_spark(kinds: Sequence[OutputFormat], workers: int, timeout: float) -> None:
+    """What Spark cannot do, or does by itself."""
+    if not set(kinds) <= SPARK_FORMATS:
+        able = ", ".join(sorted(SPARK_FORMATS))
+        raise typer.BadParameter(f"Spark writes {able}", param_hint="--format")
+    for option, given in (("--workers", workers != 0), ("--timeout", timeout != TIMEOUT)):
+        if given:
+            raise typer.BadParameter(
+                "is for this machine; Spark has settings of its own", param_hint=option
+            )
 
-    again = "; what is done is kept, and --resume goes on" if job.part_size else ""
+
+def _run(work: Callable[[], Summary], names: Sequence[str], *, resumable: bool) -> Summary:
+    """Do it, and tell of a stop how to go on."""
+    again = "; what is done is kept, and --resume goes on" if resumable else ""
     try:
-        return run(job)
+        return work()
     except KeyboardInterrupt:
         typer.echo(f"stopped{again}", err=True)
         raise typer.Exit(STOPPED) from None
     except BrokenPipeError:
         raise
     except OSError as error:
-        place = error.filename or ", ".join(str(path or "-") for _, path in job.outputs)
+        place = error.filename or ", ".join(names)
         raise CardionerError(f"{place}: {error.strerror or error}{again}") from error
 
 
 def _report(summary: Summary, errors: str) -> None:
-    for fault in summary.faults:
-        typer.echo(f"skipped {fault}", err=True)
     if errors and summary.failed:
         typer.echo(f"the notes that failed are listed in {errors}", err=True)
     typer.echo(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import hashlib
+import io
 import lzma
 import zlib
 from abc import ABC, abstractmethod
@@ -18,6 +19,8 @@ OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".
 BROKEN = (OSError, EOFError, lzma.LZMAError, zlib.error)
 
 BLOCK = 1 << 20
+
+EMPTY = "empty"
 
 
 class SourceNote(NamedTuple):
@@ -42,8 +45,6 @@ class Source(ABC):
 
     # What was guessed about the input, for the person who did not say it.
     choices: tuple[str, ...] = ()
-    # Whether to look through it for faults before the first note is annotated.
-    worth_a_look = True
 
     @abstractmethod
     def __iter__(self) -> Iterator[SourceNote]:
@@ -70,7 +71,7 @@ def checked(note_id: str, text: object) -> SourceNote:
     """A note of what was found under an id; with a fault unless it is text.
 
     Half a surrogate pair is no character: no output could hold it. A NUL is a sign of a binary
-    file, or of text in UTF-16.
+    file, or of text in UTF-16. Nothing but white space is what an export leaves of a lost text.
     """
     if text is None:
         return SourceNote(note_id, "", "no text (null)")
@@ -82,7 +83,7 @@ def checked(note_id: str, text: object) -> SourceNote:
         text.encode()
     except UnicodeEncodeError as error:
         return SourceNote(note_id, "", f"not UTF-8 at character {error.start}")
-    return SourceNote(note_id, text)
+    return SourceNote(note_id, text) if text.strip() else SourceNote(note_id, "", EMPTY)
 
 
 def open_bytes(path: Path) -> IO[bytes]:
@@ -90,6 +91,16 @@ def open_bytes(path: Path) -> IO[bytes]:
     opener: Callable[..., Any] = OPENERS.get(path.suffix, open)
     stream: IO[bytes] = opener(path, "rb")
     return stream
+
+
+def decompressed(name: str, data: bytes) -> bytes:
+    """The bytes of a file, of which the name says how they are compressed."""
+    opener = OPENERS.get(Path(name).suffix)
+    if opener is None:
+        return data
+    with opener(io.BytesIO(data)) as stream:
+        plain: bytes = stream.read()
+    return plain
 
 
 def without_compression(name: str) -> str:

@@ -29,8 +29,6 @@ class SqlTable(Source):
         the columns cannot be chosen.
     """
 
-    worth_a_look = False  # the database has other things to do than to answer twice
-
     def __init__(
         self, url: str, *, table: str = "note", text: str | None = None, note_id: str | None = None
     ) -> None:

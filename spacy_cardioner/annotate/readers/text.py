@@ -13,6 +13,7 @@ from typing import Any
 
 from spacy_cardioner.annotate.readers.base import (
     BROKEN,
+    EMPTY,
     Source,
     SourceNote,
     checked,
@@ -72,8 +73,6 @@ class TextFiles(Source):
 class StandardInput(Source):
     """One note from standard input, with the id ``stdin``."""
 
-    worth_a_look = False  # it can be read once
-
     def __len__(self) -> int:
         return 1
 
@@ -97,4 +96,6 @@ def decoded(note_id: str, shown: str, data: bytes) -> SourceNote:
     except UnicodeDecodeError as error:
         where = f"not UTF-8 from byte {error.start} on; convert it, for instance with iconv"
         return SourceNote(note_id, "", f"{shown} is {where}")
-    return note._replace(fault=f"{shown} is {note.fault}") if note.fault else note
+    if note.fault in ("", EMPTY):
+        return note
+    return note._replace(fault=f"{shown} is {note.fault}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
@@ -57,27 +57,35 @@ class Tsv(Writer):
 
     def __init__(self, *, with_attributes: bool = False) -> None:
         self.with_attributes = with_attributes
+        self.header = (*brat.TSV_HEADER, *(ATTRIBUTES if with_attributes else ()))
 
     def render(self, found: Annotated) -> bytes:
         """A note as it will be written."""
+        return b"".join(map(_line, self.rows(found)))
+
+    def rows(self, found: Annotated) -> list[tuple[str, ...]]:
+        """The rows of a note, in the order of `header`.
+
+        RAISES (CardionerError): The table cannot hold them.
+        """
         note = found.note
         if re.search(r"[\t\r\n]", note.id):
             raise CardionerError(f"{note.id!a}: a name with a tab or a line end; rename it")
         entities = [brat.Entity(*mention[:4]) for mention in found.mentions]
         textbounds = brat.note_from_entities(note.id, note.text, entities).textbounds
-        return b"".join(
-            _row(
-                *(note.id, mention.label, mention.start, mention.end),
+        return [
+            (
+                *(note.id, mention.label, str(mention.start), str(mention.end)),
                 _one_column(textbound.text),
                 *(map(_column, mention[4:]) if self.with_attributes else ()),
             )
             for mention, textbound in zip(found.mentions, textbounds, strict=True)
-        )
+        ]
 
     @contextmanager
     def into(self, place: IO[bytes], first: int = 1) -> Iterator[Put]:
         """Write to an open file, or into a folder."""
-        place.write(_row(*brat.TSV_HEADER, *(ATTRIBUTES if self.with_attributes else ())))
+        place.write(_line(self.header))
         yield place.write
 
 
@@ -86,8 +94,8 @@ def _json_entity(mention: Mention) -> dict[str, Any]:
     return {"start": start, "end": end, "label": label, "text": text, **mention.attributes}
 
 
-def _row(*columns: object) -> bytes:
-    return ("\t".join(map(str, columns)) + "\n").encode()
+def _line(row: Iterable[str]) -> bytes:
+    return ("\t".join(row) + "\n").encode()
 
 
 def _column(value: object) -> str:
