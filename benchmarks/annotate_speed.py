@@ -2,7 +2,7 @@
 
 Usage: OMP_NUM_THREADS=1 python benchmarks/annotate_speed.py --model es_cardioner [NOTES_DIR]
            [--rounds 3] [--bert-words 2000] [--patterns PATTERNS.jsonl] [--workers]
-           [--memory 100000] [--plot speed.svg]
+           [--parts] [--memory 100000] [--plot speed.svg]
 
 The tools take turns; words a second of CPU time, the best round of each. The figures that count are
 the ratios, as the machine is the same for all.
@@ -15,6 +15,7 @@ the ratios, as the machine is the same for all.
 - medspaCy and EDS-NLP: their dictionary matching with the same names, from --patterns; a tool that
   is not installed is named as not measured.
 
+--parts shows which share of the time each component of the pipeline takes.
 --workers measures one worker process against two, by the clock: leave two cores idle for it.
 --memory shows the peak memory of this process while so many notes pass, the notes repeated with
 noise.
@@ -33,8 +34,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from math import log10
+from math import inf, log10
 from pathlib import Path
+from typing import Any
 
 # Before numpy is imported.
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
@@ -63,6 +65,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--bert-words", type=int, default=2000, help="0 to leave BERT out")
     parser.add_argument("--patterns", type=Path, help="names for the dictionaries, as JSONL")
+    parser.add_argument("--parts", action="store_true")
     parser.add_argument("--workers", action="store_true")
     parser.add_argument("--memory", type=int, default=0, metavar="NOTES")
     parser.add_argument("--plot", type=Path, metavar="SVG")
@@ -111,7 +114,7 @@ def bert_base(texts: Sequence[str]) -> dict[str, Tool]:
             str(Path(folder, "vocab.txt")), do_lower_case=False, model_max_length=512
         )
     model = BertForTokenClassification(BertConfig(vocab_size=30_000, num_labels=5)).eval()
-    tools = {}
+    tools: dict[str, Tool] = {}
     for size in BATCHES:
         run = pipeline(
             "token-classification",
@@ -171,13 +174,14 @@ def some(texts: Sequence[str], limit: int) -> list[str]:
 def compare(options: argparse.Namespace, texts: list[str]) -> dict[str, float]:
     """Words a second of each tool."""
     nlp = load_pipeline(options.model)
+    lang = nlp.lang or "xx"
     tools: dict[str, tuple[Tool, Sequence[str]]] = {
         f"ours ({options.model})": (ours(options.model), texts),
         "the same pipeline, no more than nlp.pipe": (piped(nlp), texts),
-        "spaCy's ner alone": (spacy_ner(nlp.lang), texts),
+        "spaCy's ner alone": (spacy_ner(lang), texts),
     }
     if options.patterns:
-        for name, tool in dictionaries(nlp.lang, options.patterns):
+        for name, tool in dictionaries(lang, options.patterns):
             if tool is None:
                 print(f"not measured, as it is not installed: {name}")
             else:
@@ -193,6 +197,31 @@ def compare(options: argparse.Namespace, texts: list[str]) -> dict[str, float]:
             best[name] = max(best.get(name, 0), words(given) / seconds(tool, given))
             print(f"  {name}: {best[name]:,.0f}", file=sys.stderr, flush=True)
     return best
+
+
+def print_parts(model: str, texts: list[str], rounds: int) -> None:
+    """What the tokenizer and each component take, in batches as the pipeline has them."""
+    nlp = load_pipeline(model)
+    pipes: list[tuple[str, Any]] = nlp.pipeline
+    best: dict[str, float] = {}
+
+    def note(name: str, start: float) -> None:
+        best[name] = min(best.get(name, inf), time.process_time() - start)
+
+    for _ in range(rounds):
+        start = time.process_time()
+        docs = [nlp.make_doc(text) for text in texts]
+        note("tokenizer", start)
+        for name, pipe in pipes:
+            start = time.process_time()
+            if hasattr(pipe, "pipe"):
+                docs = list(pipe.pipe(docs, batch_size=nlp.batch_size))
+            else:
+                docs = [pipe(doc) for doc in docs]
+            note(name, start)
+    print("\n| part | share of the time |\n|---|---|")
+    for name, taken in best.items():
+        print(f"| {name} | {taken / sum(best.values()):.0%} |")
 
 
 def print_workers(model: str, texts: list[str]) -> None:
@@ -261,6 +290,8 @@ def main() -> None:
     print("\n| tool | words a second | ours is so many times as fast |\n|---|---|---|")
     for name, rate in rates.items():
         print(f"| {name} | {rate:,.0f} | {first / rate:.2f} |")
+    if options.parts:
+        print_parts(options.model, texts, options.rounds)
     if options.workers:
         print_workers(options.model, texts)
     if options.memory:

@@ -1,19 +1,24 @@
-"""Measure what a list of drugs does to the drugs that a cross-validated model finds.
+"""Measure what a list of drugs does to the drugs that a cross-validated model finds, door by door.
 
-Usage: python benchmarks/gazetteer_doors.py --crossval RUN --corpus LANG.spacy --folds FOLDS.json
-           --patterns LANG.jsonl [--extra OTHER.spacy] [--threshold P ...] [--output FIGURES.json]
+Usage: python benchmarks/gazetteer_doors.py --without PREDICTIONS.tsv [--features PREDICTIONS.tsv]
+           --corpus LANG.spacy --folds FOLDS.json --patterns LANG.jsonl [--extra OTHER.spacy]
+           [--threshold P ...] [--output FIGURES.json]
 
-RUN is a folder that `cardioner crossval` has written; the predictions of its folds are used, so
-that no model is run again. Each is scored on the whole corpus by strict F1, with 95 % intervals:
+The predictions are those of all folds, as `cardioner crossval` and `cardioner experiments` write
+them, so that no model is run again: of a model that has no list, and of one that has its marks as
+features. Each way of using the list is scored on the whole corpus by strict F1, with 95 %
+intervals:
 
-- none: the model's predictions alone;
+- none: the model that has no list;
 - hard: and every name of the list wherever it stands, as dictionaries are often used;
 - outside: the same without the analytes in a laboratory context;
 - ruler: what the component `gazetteer_ruler` adds, at each threshold. What it knows of the names'
   precision comes from the documents that the fold's model was trained on, and from those of
-  --extra; never from the held-out ones.
+  --extra; never from the held-out ones;
+- features: the model that has the marks as features, alone and with what the ruler adds.
 
-The difference to "none" has a paired interval.
+Codes are given to what was found and change no entity, so that the last row is that of all doors
+together. The difference to "none" has a paired interval.
 """
 
 from __future__ import annotations
@@ -40,6 +45,7 @@ from spacy_cardioner.splits import read_folds
 from spacy_cardioner.tokenizer import blank
 
 Annotations = dict[str, list[Entity]]
+Added = tuple[float, list[Span]]
 
 
 def make_pipeline(lang: str, patterns: Path) -> tuple[Language, Gazetteer, GazetteerRuler]:
@@ -77,39 +83,54 @@ def examples(docs: Iterable[Doc]) -> list[Example]:
     return [Example(doc, doc) for doc in docs]
 
 
+def added(ruler: GazetteerRuler, doc: Doc, thresholds: Sequence[float]) -> Iterator[Added]:
+    """What the ruler adds to a document's entities, by threshold."""
+    for threshold in thresholds:
+        ruler.threshold = threshold
+        yield threshold, [span for span, _ in ruler.find(doc)]
+
+
 def systems(
     gazetteer: Gazetteer, ruler: GazetteerRuler, doc: Doc, thresholds: Sequence[float]
 ) -> Iterator[tuple[str, list[Entity]]]:
-    """What each way of using the list makes of one document."""
+    """What each way of using the list makes of a document of the model without it."""
     found = list(doc.spans[SPANS_KEY])
-    gazetteer(doc)
-    marks = [(mark, doc[mark.start : mark.end]) for mark in get_marks(doc)]
+    marks = [(mark, doc[mark.start : mark.end]) for mark in get_marks(gazetteer(doc))]
     named = [(mark, Span(doc, span.start, span.end, LABEL)) for mark, span in marks]
     yield "none", entities(found)
     yield "hard", entities([*found, *(span for _, span in named)])
     outside = [span for mark, span in named if not (mark.analyte and mark.laboratory)]
     yield "outside", entities([*found, *outside])
-    for threshold in thresholds:
-        ruler.threshold = threshold
-        added = (span for span, _ in ruler.find(doc))
-        yield f"ruler {threshold:g}", entities([*found, *added])
+    for threshold, spans in added(ruler, doc, thresholds):
+        yield f"ruler {threshold:g}", entities([*found, *spans])
+
+
+def systems_with_features(
+    gazetteer: Gazetteer, ruler: GazetteerRuler, doc: Doc, thresholds: Sequence[float]
+) -> Iterator[tuple[str, list[Entity]]]:
+    """The same for the model that has the marks as features."""
+    found = list(doc.spans[SPANS_KEY])
+    yield "features", entities(found)
+    for threshold, spans in added(ruler, gazetteer(doc), thresholds):
+        yield f"features, ruler {threshold:g}", entities([*found, *spans])
 
 
 def measure(given: argparse.Namespace) -> dict[str, Any]:
     """Strict figures of each system, and its difference to the model alone."""
-    lang = given.corpus.stem
-    nlp, gazetteer, ruler = make_pipeline(lang, given.patterns)
+    nlp, gazetteer, ruler = make_pipeline(given.corpus.stem, given.patterns)
     docs = {doc.user_data[NOTE_ID]: doc for doc in read_docbin(given.corpus, nlp.vocab)}
     extra = [doc for path in given.extra for doc in read_docbin(path, nlp.vocab)]
+    sources = [(given.without, systems), (given.features, systems_with_features)]
+    predictions = [(read_tsv(path), ways) for path, ways in sources if path]
     made: dict[str, Annotations] = {}
-    for number, fold in enumerate(read_folds(given.folds)):
-        mentions = read_tsv(given.crossval / f"fold-{number}" / f"{lang}.tsv")
+    for fold in read_folds(given.folds):
         training = [doc for name, doc in docs.items() if name not in set(fold)]
         ruler.initialize(partial(examples, [*extra, *training]), nlp=nlp)
         for name in fold:
-            doc = predicted(docs[name], mentions.get(name, []))
-            for system, found in systems(gazetteer, ruler, doc, given.threshold):
-                made.setdefault(system, {})[name] = found
+            for mentions, ways in predictions:
+                doc = predicted(docs[name], mentions.get(name, []))
+                for system, found in ways(gazetteer, ruler, doc, given.threshold):
+                    made.setdefault(system, {})[name] = found
     gold = {name: entities(doc.spans[SPANS_KEY]) for name, doc in docs.items()}
     return {system: figures(gold, found, made["none"]) for system, found in made.items()}
 
@@ -135,8 +156,9 @@ def figures(gold: Annotations, found: Annotations, none: Annotations) -> dict[st
 def main() -> None:
     """Print the table; write the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    for name in ("--crossval", "--corpus", "--folds", "--patterns"):
+    for name in ("--without", "--corpus", "--folds", "--patterns"):
         parser.add_argument(name, type=Path, required=True)
+    parser.add_argument("--features", type=Path)
     parser.add_argument("--extra", type=Path, action="append", default=[])
     parser.add_argument("--threshold", type=float, nargs="+", default=[0.7])
     parser.add_argument("--output", type=Path)
