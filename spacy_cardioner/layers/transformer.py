@@ -1,4 +1,4 @@
-"""The encoder of the transformer family: spacy-transformers' own, with three differences.
+"""The encoder of the transformer family: spacy-transformers' own, with some differences.
 
 - No text is cut off. spacy-transformers silently drops the wordpieces of a window beyond
   ``model_max_length``: tables of numbers and words unknown to the encoder lose text that way.
@@ -6,7 +6,8 @@
 - A token in several windows has not the mean of its vectors, but the one from the window where it
   has most context; a token in none, which a sentence gate has spared the encoder, has zeros.
 - Outside training, windows of about the same length are encoded together, and only so many at
-  once: the memory that a note takes does not grow with its length.
+  once: little is spent on padding, and the memory that a note takes does not grow with its length.
+  On a CPU the encoder may compute in lower precision then.
 """
 
 # No `from __future__ import annotations`: configs are checked against the types of the registered
@@ -16,12 +17,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy
+from spacy.language import Language
 from spacy.tokens import Doc, Span
 from spacy.util import registry
 from thinc.api import Model, get_current_ops
 from thinc.types import Ragged
 
-from spacy_cardioner.layers.windows import Windows, central_alignment
+from spacy_cardioner.layers.precision import LighterCopy, Precision
+from spacy_cardioner.layers.windows import GetSpans, Windows, central_alignment
 
 if TYPE_CHECKING:
     from spacy_transformers.data_classes import FullTransformerBatch, TransformerData
@@ -31,19 +34,24 @@ TRANSFORMER = "spacy_cardioner.TransformerModel.v1"
 # Most wordpieces that are encoded at once outside training, padding included.
 MAX_PIECES = 8192
 
+# Most of them that may be padding, on a CPU, where a call of its own costs about as much as these.
+# A GPU computes padding faster than it starts another call.
+MAX_PADDING = 64
+
 
 @registry.architectures(TRANSFORMER)
 def create_transformer_model(
     name: str,
-    get_spans: Callable[[list[Doc]], Windows],
+    get_spans: GetSpans,
     tokenizer_config: dict[str, Any],
     transformer_config: dict[str, Any],
     mixed_precision: bool,
     grad_scaler_config: dict[str, Any],
+    precision: Precision = "float32",
 ) -> "Model[list[Doc], FullTransformerBatch]":
     """Registered function: an encoder for the `transformer` component.
 
-    The arguments are those of ``spacy-transformers.TransformerModel.v3``.
+    The arguments are those of ``spacy-transformers.TransformerModel.v3``, and `precision`.
 
     name (str): Name of a Hugging Face model, or the path of a folder that holds one.
     get_spans (Callable): Cuts documents into windows of tokens.
@@ -53,6 +61,9 @@ def create_transformer_model(
     mixed_precision (bool): Compute in half precision on a CUDA GPU. Left out elsewhere, where the
         scaling of gradients that it needs does not work.
     grad_scaler_config (dict): Settings of that scaling.
+    precision (str): In what the encoder computes on a CPU outside training: "float32"; "bfloat16",
+        where the processor has instructions for it; or "int8", with weights of eight bits. Weights
+        are saved in float32 all the same.
     RETURNS (Model): The encoder.
     """
     from spacy_transformers.architectures import create_TransformerModel_v3
@@ -67,8 +78,28 @@ def create_transformer_model(
     )
     model.attrs["get_spans"] = partial(fitting_windows, get_spans, model)
     model._func = forward
-    model.layers[0]._func = _encode
+    model.layers[0]._func = partial(_encode, LighterCopy(precision))
     return model
+
+
+def create_set_windows(
+    get_spans: GetSpans, pipe: str = "transformer"
+) -> Callable[[Language], Language]:
+    """Registered function: change the windows of an encoder that comes from another pipeline.
+
+    It stands under ``[nlp.after_pipeline_creation]``.
+
+    get_spans (Callable): Cuts documents into windows of tokens.
+    pipe (str): Name of the encoder in the pipeline.
+    RETURNS (Callable): Takes the pipeline and gives it back.
+    """
+
+    def set_windows(nlp: Language) -> Language:
+        model: Any = nlp.get_pipe(pipe).model  # type: ignore[attr-defined]
+        model.attrs["get_spans"] = partial(fitting_windows, get_spans, model)
+        return nlp
+
+    return set_windows
 
 
 def forward(
@@ -100,7 +131,7 @@ def _split(docs: list[Doc], batch: "FullTransformerBatch", row: int) -> "Iterato
 
 
 def fitting_windows(
-    get_spans: Callable[[list[Doc]], Windows], model: Any, docs: list[Doc]
+    get_spans: GetSpans, model: Any, docs: list[Doc]
 ) -> Windows:
     """Cut documents into windows, none of which is too long for the encoder.
 
@@ -127,7 +158,9 @@ def _halve_oversized(windows: Sequence[Span], tokenizer: Any) -> Iterable[Span]:
             yield from _halve_oversized(halves, tokenizer)
 
 
-def _encode(model: Model, pieces: Any, is_train: bool) -> tuple[Any, Callable[..., Any]]:
+def _encode(
+    lighter: LighterCopy, model: Model, pieces: Any, is_train: bool
+) -> tuple[Any, Callable[..., Any]]:
     """Run the encoder. Outside training it runs on parts of the windows, the shortest ones first.
 
     In training the windows go together: mixed precision would scale the gradients of parts again
@@ -135,30 +168,35 @@ def _encode(model: Model, pieces: Any, is_train: bool) -> tuple[Any, Callable[..
     """
     from thinc.layers.pytorchwrapper import forward as run
 
-    lengths = pieces.attention_mask.sum(axis=1).astype(int)
-    parts = list(_parts(lengths))
-    if is_train or len(parts) < 2:
+    if is_train:
+        lighter.forget()
         return run(model, pieces, is_train)
+    lengths = pieces.attention_mask.sum(axis=1).astype(int)
+    padding = MAX_PIECES if get_current_ops().name == "cupy" else MAX_PADDING
     outputs = []
-    for part in parts:
-        short = _select(pieces, part, int(lengths[part].max()))
-        outputs.append((part, run(model, short, False)[0]))
+    with lighter.used(model.shims[0]):
+        for part in _parts(lengths, padding):
+            short = _select(pieces, part, int(lengths[part].max()))
+            outputs.append((part, run(model, short, False)[0]))
     return _join(outputs, pieces.input_ids.shape), lambda d_output: d_output
 
 
-def _parts(lengths: Any) -> Iterator[Any]:
+def _parts(lengths: Any, padding: int) -> Iterator[Any]:
     """Share out windows, sorted by length, so that each part has few wordpieces with its padding.
 
     lengths (Array): Wordpieces of each window.
+    padding (int): Most of a part's wordpieces that may be padding.
     YIELDS (Array): Numbers of the windows of a part.
     """
     order = numpy.argsort(lengths, kind="stable")
-    start = 0
-    for end in range(1, len(order) + 1):
-        full = end < len(order) and (end + 1 - start) * lengths[order[end]] > MAX_PIECES
-        if full or end == len(order):
+    start = total = 0
+    for end, length in enumerate(lengths[order].tolist()):
+        size = (end + 1 - start) * length
+        total += length
+        if end > start and (size > MAX_PIECES or size - total > padding):
             yield order[start:end]
-            start = end
+            start, total = end, length
+    yield order[start:]
 
 
 def _select(pieces: Any, part: Any, length: int) -> Any:
@@ -177,11 +215,12 @@ def _select(pieces: Any, part: Any, length: int) -> Any:
 
 def _join(outputs: Sequence[tuple[Any, Any]], shape: tuple[int, int]) -> Any:
     """The vectors of all windows in their own order, with zeros for padding."""
+    import torch
     from transformers.modeling_outputs import BaseModelOutput
 
     vectors = outputs[0][1].last_hidden_state
-    joined = vectors.new_zeros((*shape, vectors.shape[-1]))
+    joined = vectors.new_zeros((*shape, vectors.shape[-1]), dtype=torch.float32)
     for part, output in outputs:
         vectors = output.last_hidden_state
-        joined[part, : vectors.shape[1]] = vectors
+        joined[part, : vectors.shape[1]] = vectors.float()
     return BaseModelOutput(last_hidden_state=joined)
