@@ -1,18 +1,21 @@
 #!/bin/sh
-# Installs PostgreSQL for tests/test_annotate_databases.py, which starts one of its own. Where this
-# cannot be done, those tests are skipped.
+# Installs PostgreSQL's programs for tests/test_annotate_databases.py, which starts a server of its
+# own with them and stops it again. Where this cannot be done, those tests are skipped.
+#
+# Usage: sh tests/install_postgres.sh [PYTHON]   (the Python that runs the tests, else python3)
 set -eu
+
+python=${1:-python3}
 
 if command -v initdb > /dev/null || ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1; then
     echo "PostgreSQL is installed."
 elif command -v brew > /dev/null; then
     brew install postgresql
-elif command -v apt-get > /dev/null; then
-    if [ "$(id -u)" = 0 ]; then sudo=""; else sudo="sudo"; fi
-    $sudo apt-get update
+elif [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
+    apt-get update
     # The tests need the programs alone, and no server that runs all the time.
-    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends postgresql
+    DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends postgresql
 else
-    echo "Neither brew nor apt-get is here: install PostgreSQL yourself." >&2
-    exit 1
+    # Without root: a wheel that has the programs in it.
+    "$python" -m pip install pgserver
 fi

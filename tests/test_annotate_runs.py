@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import json
 import os
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -18,6 +20,8 @@ from typing import Any
 
 import pytest
 from spacy.language import Language
+from spacy.tokens import DocBin
+from spacy.vocab import Vocab
 
 from spacy_cardioner import brat
 from spacy_cardioner.annotate.local import Settings
@@ -31,6 +35,7 @@ DRUGS = ("bisoprolol", "penicilina")
 # What the interpreter tells an audit hook before it changes a file.
 CHANGES = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate"}
 FORMATS = (OutputFormat.jsonl, OutputFormat.brat)
+SLOW = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +45,12 @@ def nlp() -> Language:
     return nlp
 
 
-def write_notes(path: Path, count: int) -> Path:
-    """Notes of which every seventh cannot be annotated."""
+def write_notes(path: Path, count: int, name: str = "n{}") -> Path:
+    """Notes of which every seventh cannot be annotated, and the others have 1 to 3 mentions."""
     with path.open("w", encoding="utf-8") as stream:
         for i in range(count):
             text = None if i % 7 == 3 else f"Nota {i}. Toma bisoprolol." + " y penicilina" * (i % 3)
-            stream.write(json.dumps({"id": f"n{i}", "text": text}) + "\n")
+            stream.write(json.dumps({"id": name.format(i), "text": text}) + "\n")
     return path
 
 
@@ -339,53 +344,74 @@ def test_a_full_disk_stops_a_run_that_can_be_resumed(
 
 
 def command(model: Path, notes: Path, out: Path, *options: str) -> list[str]:
+    """One that writes every format in one pass."""
     arguments = [sys.executable, "-m", "spacy_cardioner", "annotate", str(notes), "-m", str(model)]
-    arguments += ["-o", str(out / "found"), "-f", "parquet", "-o", str(out / "lines")]
-    return [*arguments, "-f", "jsonl", "--part-size", "50", "--resume", "--lenient", *options]
+    for kind in OutputFormat:
+        arguments += ["-o", str(out / kind.value), "-f", kind.value]
+    return [*arguments, "--part-size", "30", "--resume", "--lenient", *options]
+
+
+def written(out: Path, kind: OutputFormat) -> list[str]:
+    """The ids of the notes in an output, in the order of its parts; in a table once a mention."""
+    found: list[str] = []
+    for part in sorted((out / kind.value).glob("part-*")):
+        if kind is OutputFormat.brat:
+            notes = list(brat.read_folder(part))
+            assert all(note.annotated for note in notes)
+            found += sorted((note.name for note in notes), key=int)
+        elif kind is OutputFormat.parquet:
+            found += pytest.importorskip("pyarrow.parquet").read_table(part)["note_id"].to_pylist()
+        elif kind is OutputFormat.docbin:
+            docs = DocBin().from_disk(part).get_docs(Vocab())
+            found += [doc.user_data["note_id"] for doc in docs]
+        elif kind is OutputFormat.html:
+            found += re.findall("<h2>(.*)</h2>", part.read_text(encoding="utf-8"))
+        elif kind is OutputFormat.jsonl:
+            found += [json.loads(line)["id"] for line in part.read_bytes().splitlines()]
+        else:
+            column, sep = ("filename", "\t") if kind is OutputFormat.tsv else ("note_id", ",")
+            with part.open(encoding="utf-8", newline="") as stream:
+                found += [row[column] for row in csv.DictReader(stream, delimiter=sep)]
+    return found
 
 
 @pytest.mark.parametrize(
-    "options", [(), pytest.param(("--workers", "2"), marks=pytest.mark.slow)], ids=["0", "2"]
+    "workers, kills",
+    [("0", 2), pytest.param("0", 10, marks=SLOW), pytest.param("2", 10, marks=SLOW)],
 )
-def test_a_command_killed_at_random_moments_is_resumed(
-    nlp: Language, tmp_path: Path, options: tuple[str, ...]
+def test_a_command_killed_at_random_moments_has_each_note_once(
+    nlp: Language, tmp_path: Path, workers: str, kills: int
 ) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet", reason='needs "spacy_cardioner[parquet]"')
+    pytest.importorskip("pyarrow", reason='needs "spacy_cardioner[parquet]"')
+    count = 600 * kills
     nlp.to_disk(tmp_path / "model")
-    notes = write_notes(tmp_path / "notes.jsonl", 4000)
+    notes = write_notes(tmp_path / "notes.jsonl", count, name="{}")
     out = tmp_path / "out"
-    record = out / "found" / "_manifest.json"
+    record = out / "jsonl" / "_manifest.json"
+    again = command(tmp_path / "model", notes, out, "--workers", workers)
     moments = random.Random(7)
     done = 0
-    for _ in range(2):
-        process = subprocess.Popen(
-            command(tmp_path / "model", notes, out, *options), stderr=subprocess.DEVNULL
-        )
-        while process.poll() is None and (not record.exists() or parts(record) <= done):
-            time.sleep(0.01)
-        time.sleep(moments.uniform(0, 0.3))
+    for kill in range(kills):
+        process = subprocess.Popen(again, stderr=subprocess.DEVNULL)
+        if kill % 2:
+            time.sleep(moments.uniform(0, 4))  # loading, most likely
+        else:
+            while process.poll() is None and (not record.exists() or parts(record) <= done):
+                time.sleep(0.01)
+            time.sleep(moments.uniform(0, 0.3))
         process.kill()
         assert process.wait() == -signal.SIGKILL, "it was done before it could be killed"
         done = parts(record)
-    finished = subprocess.run(
-        command(tmp_path / "model", notes, out, *options), capture_output=True, text=True
-    )
+    finished = subprocess.run(again, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
-    good = [f"n{i}" for i in range(4000) if i % 7 != 3]
-    lines = [
-        json.loads(line)
-        for path in sorted((out / "lines").glob("part-*"))
-        for line in path.read_bytes().splitlines()
-    ]
-    assert [line["id"] for line in lines] == good
-    rows = parquet.read_table(out / "found").to_pylist()
-    assert [row["note_id"] for row in rows] == [
-        line["id"] for line in lines for _ in line["entities"]
-    ]
-    errors = (out / "found" / "_errors.jsonl").read_bytes().splitlines()
-    assert [json.loads(line)["id"] for line in errors] == [
-        f"n{i}" for i in range(4000) if i % 7 == 3
-    ]
+    good = [i for i in range(count) if i % 7 != 3]
+    once = [str(i) for i in good]
+    each = [str(i) for i in good for _ in range(1 + i % 3)]
+    tables = (OutputFormat.tsv, OutputFormat.parquet, OutputFormat.omop)
+    for kind in OutputFormat:
+        assert written(out, kind) == (each if kind in tables else once), kind
+    errors = (out / "jsonl" / "_errors.jsonl").read_bytes().splitlines()
+    assert [int(json.loads(line)["id"]) for line in errors] == sorted({*range(count)} - {*good})
 
 
 def parts(record: Path) -> int:
@@ -395,9 +421,9 @@ def parts(record: Path) -> int:
 def test_ctrl_c_stops_a_run_in_good_order(nlp: Language, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow", reason='needs "spacy_cardioner[parquet]"')
     nlp.to_disk(tmp_path / "model")
-    notes = write_notes(tmp_path / "notes.jsonl", 20_000)
+    notes = write_notes(tmp_path / "notes.jsonl", 20_000, name="{}")
     out = tmp_path / "out"
-    record = out / "found" / "_manifest.json"
+    record = out / "jsonl" / "_manifest.json"
     process = subprocess.Popen(
         command(tmp_path / "model", notes, out),
         stderr=subprocess.PIPE,
