@@ -62,12 +62,14 @@ def test_pieces_are_the_whole_text_and_within_the_limit(text: str, limit: int) -
     [
         ("Uno. Dos\nTres cuatro cinco", "Uno. Dos\n"),
         ("Uno. Dos\r\nTres cuatro cinco", "Uno. Dos\r\n"),
+        ("Uno.\nDos\nTres cuatro cinco", "Uno.\n"),
+        ("Uno: \r\nDos\nTres cuatro cinco", "Uno: \r\n"),
         ("Uno. Dos tres cuatro cinco", "Uno. "),
         ("Uno dos tres cuatro cinco", "Uno dos tres "),
         ("Unodostrescuatrocinco", "Unodostrescuatr"),
     ],
 )
-def test_a_text_is_cut_after_a_line_else_a_sentence_else_a_word(text: str, first: str) -> None:
+def test_a_text_is_cut_where_a_sentence_ends_else_a_line_else_a_word(text: str, first: str) -> None:
     start, end = next(cut(text, 15))
     assert text[start:end] == first
 
@@ -90,6 +92,16 @@ def test_a_text_over_the_limit_gives_what_it_gives_in_one_piece() -> None:
     assert doc.text == text
     assert doc_entities(doc) == whole.mentions
     assert doc.user_data["note_id"] == "c"
+
+
+def test_wrapped_lines_are_not_cut_apart() -> None:
+    nlp = spacy.blank("es")
+    words = [{"LOWER": "dolor"}, {"IS_SPACE": True}, {"LOWER": "torácico"}]
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "X", "pattern": words}])
+    nlp.max_length = 50
+    line = "Niega fiebre.\nRefiere dolor\ntorácico.\n"
+    [found] = Annotator(nlp)([SourceNote("a", line * 30)])
+    assert [one.start % len(line) for one in found.mentions] == [line.index("dolor")] * 30
 
 
 def test_notes_keep_their_order_whatever_their_length() -> None:
