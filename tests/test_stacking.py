@@ -42,7 +42,9 @@ def make(seed: int, *, passes: int = 8, **changes: Any) -> Language:
     config = Config().from_disk(ROOT / "configs/es_cpu.cfg", interpolate=False)
     config["initialize"] = {}
     config["components"]["tok2vec"]["model"]["encode"].update(SMALL)
-    config["components"]["tok2vec"]["model"]["embed"]["tok2vec"]["include_static_vectors"] = False
+    config["components"]["tok2vec"]["model"]["embed"]["tok2vec"]["tok2vec"][
+        "include_static_vectors"
+    ] = False
     config["components"]["ner"]["model"].update(changes)
     nlp = load_model_from_config(config, auto_fill=True)
     optimizer = nlp.initialize(examples)

@@ -1,0 +1,80 @@
+"""Words that are embedded once, however often they stand in a batch."""
+
+# No `from __future__ import annotations`: configs are checked against the types of the registered
+# function, which must not be strings.
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+from spacy.attrs import NORM, ORTH
+from spacy.tokens import Doc
+from spacy.util import registry
+from thinc.api import Model
+from thinc.types import Floats2d
+
+# Odd, so that no bit of a hash is lost: 2^64 divided by the golden ratio.
+_MIX = numpy.uint64(0x9E3779B97F4A7C15)
+
+
+@registry.architectures("spacy_cardioner.UniqueWords.v1")
+def create_unique_words(
+    tok2vec: Model[list[Doc], list[Floats2d]],
+) -> Model[list[Doc], list[Floats2d]]:
+    """Registered function: embed each word of a batch once, and put its vector wherever it stands.
+
+    The figures are the same but for rounding. Training goes through `tok2vec` as it is.
+
+    tok2vec (Model[List[Doc], List[Floats2d]]): An embedding that sees a word's letters and its norm
+        alone, such as `spacy.MultiHashEmbed.v2` with NORM, PREFIX, SUFFIX and SHAPE: no neighbours,
+        nor what components before it have written to the token.
+    RETURNS (Model[List[Doc], List[Floats2d]]): The model.
+    """
+    model: Model[list[Doc], list[Floats2d]] = Model(
+        "unique_words",
+        _forward,
+        init=_init,
+        layers=[tok2vec],
+        dims={"nO": tok2vec.maybe_get_dim("nO")},
+    )
+    model.set_ref("tok2vec", tok2vec)
+    return model
+
+
+def _init(
+    model: Model[list[Doc], list[Floats2d]],
+    X: list[Doc] | None = None,
+    Y: list[Floats2d] | None = None,
+) -> None:
+    tok2vec = model.layers[0]
+    tok2vec.initialize(X=X, Y=Y)
+    if tok2vec.has_dim("nO"):
+        model.set_dim("nO", tok2vec.get_dim("nO"))
+
+
+def _forward(
+    model: Model[list[Doc], list[Floats2d]], docs: list[Doc], is_train: bool
+) -> tuple[list[Floats2d], Callable[[list[Floats2d]], Any]]:
+    tok2vec = model.layers[0]
+    if is_train or not any(map(len, docs)):
+        return tok2vec(docs, is_train)
+    words, places = unique_words(docs)
+    [vectors] = tok2vec.predict([words])
+    lengths = model.ops.asarray1i([len(doc) for doc in docs])
+    rows: Any = vectors[model.ops.asarray1i(places)]
+    return model.ops.unflatten(rows, lengths), lambda gradient: gradient
+
+
+def unique_words(docs: list[Doc]) -> tuple[Doc, Any]:
+    """The words of several documents, each once.
+
+    docs (List[Doc]): Documents, not all empty, of one vocabulary.
+    RETURNS (Tuple[Doc, Ints1d]): A document of the words; and for each token of all documents, one
+        after another, the place of its word there.
+    """
+    keys = numpy.concatenate([doc.to_array([ORTH, NORM]) for doc in docs])
+    mixed = keys[:, 0] * _MIX ^ keys[:, 1]
+    _, first, places = numpy.unique(mixed, return_index=True, return_inverse=True)
+    vocab = docs[0].vocab
+    words = Doc(vocab, words=[vocab.strings[orth] for orth in keys[first, 0].tolist()])
+    words.from_array([NORM], keys[first, 1:])
+    return words, places
