@@ -30,8 +30,8 @@ def crossval(
     seed: Annotated[
         list[int],
         typer.Option(
-            help="Train with this seed. Repeat to put several pipelines side by side, see `cardioner "
-            "stack`; in a setting, {seed} stands for it. [default: the config's]"
+            help="Train with this seed. Repeat to put several pipelines side by side, see "
+            "`cardioner stack`; in a setting, {seed} stands for it. [default: the config's]"
         ),
     ] = [],  # noqa: B006
     gpu_id: Annotated[int, typer.Option(help="GPU to train on; -1 is the CPU.")] = -1,

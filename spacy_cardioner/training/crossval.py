@@ -154,7 +154,7 @@ def _claim(output: Path, claimed: dict[str, object]) -> None:
 
 
 def _train(experiment: Experiment, folder: Path) -> None:
-    """Train all members of one fold; the folder gets the pipeline that they make, ``model-last``."""
+    """Train all members of one fold; ``model-last`` is the pipeline that they make."""
     config = load_config(experiment.config, overrides=dict(experiment.overrides))
     seeds = experiment.seeds or [int(config["system"]["seed"])]
     members = [spacy.load(_train_member(experiment, folder, seed)) for seed in seeds]

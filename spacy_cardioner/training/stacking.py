@@ -1,11 +1,12 @@
 """Several trained pipelines put side by side in one, whose answer is the mean of theirs.
 
 The heads of `multihead_ner` are linear in the encoder's vectors. So the mean of the scores that
-several heads give for their own encoders is what one head gives for all encoders' vectors, one after
-another. The pipeline decodes and weighs probabilities with those means, in other words with the
-geometric mean of its members' distributions over tag sequences ("logarithmic opinion pool", Smith
-et al. 2005, https://aclanthology.org/P05-1003). Unlike the mean of weights (see `averaging`), it
-takes members that were trained apart from the start; and it costs the encoders of all of them.
+several heads give for their own encoders is what one head gives for the vectors of all encoders,
+one after another. The pipeline decodes and weighs probabilities with those means, in other words
+with the geometric mean of its members' distributions over tag sequences ("logarithmic opinion
+pool", Smith et al. 2005, https://aclanthology.org/P05-1003). Unlike the mean of weights (see
+`averaging`), it takes members that were trained apart from the start; and it costs the encoders of
+all of them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from thinc.api import Model
 from spacy_cardioner.errors import CardionerError
 
 ARCHITECTURE = "spacy_cardioner.Encoders.v1"
+VECTOR_SETTINGS = ("shape", "mode", "attr", "minn", "maxn", "hash_count", "hash_seed", "bow", "eow")
 
 
 def stack(pipelines: Sequence[Language], *, tok2vec: str = "tok2vec", ner: str = "ner") -> Language:
@@ -70,10 +72,16 @@ def _check(pipelines: Sequence[Language], tok2vec: str, ner: str) -> None:
             raise CardionerError("the pipelines differ in their configs; take other seeds of one")
         if nlp.get_pipe(ner).labels != first.get_pipe(ner).labels:  # type: ignore[attr-defined]
             raise CardionerError("the pipelines differ in their labels")
-        if nlp.vocab.vectors.to_bytes() != first.vocab.vectors.to_bytes():
+        if not _same_vectors(nlp.vocab.vectors, first.vocab.vectors):
             raise CardionerError(
                 "the pipelines differ in their vectors, of which there is one table"
             )
+
+
+def _same_vectors(one: Any, other: Any) -> bool:
+    """Whether two tables give the same vectors; the classes may differ."""
+    same = all(getattr(one, name) == getattr(other, name) for name in VECTOR_SETTINGS)
+    return same and bool((one.data == other.data).all())
 
 
 def _stack_encoders(nlp: Language, pipelines: Sequence[Language], name: str) -> None:
