@@ -7,6 +7,7 @@ outputs are written from there when all parts are done. Spark says that a part i
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -32,11 +33,12 @@ from spacy_cardioner.annotate.writers.lines import Tsv
 from spacy_cardioner.errors import CardionerError
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 
 # What a fault of a Python process is within Spark's.
 OURS = re.compile(r"CardionerError: (.+)")
 MISSING = re.compile(r"ModuleNotFoundError: (.+)")
+BAD_ROW = "_bad_row"
 # Spark's CSV writer takes white space off columns unless told to leave it.
 EXACT = {"ignoreLeadingWhiteSpace": False, "ignoreTrailingWhiteSpace": False}
 
@@ -136,6 +138,8 @@ def read(session: SparkSession, job: SparkJob, files: _Files) -> DataFrame:
 
     RAISES (CardionerError): Nobody says what the input is, or the columns cannot be chosen.
     """
+    from pyspark.sql import functions as F
+
     kind = _kind(job)
     if kind is InputFormat.text:
         return _text_files(session, job, files)
@@ -146,13 +150,36 @@ def read(session: SparkSession, job: SparkJob, files: _Files) -> DataFrame:
     elif kind is InputFormat.jsonl:
         frame = reader.json(job.source)
     else:
-        header = reader.text(job.source).first()
-        sep = max(DELIMITERS, key=header[0].count) if header else ","
-        frame = reader.csv(job.source, sep=sep, header=True, multiLine=True, escape='"')
-    columns = chosen(frame, job.text, job.note_id)
+        frame = _delimited(reader, job.source)
+    columns = chosen(frame.drop(BAD_ROW), job.text, job.note_id)
+    if BAD_ROW in frame.columns:
+        whole = F.when(F.col(BAD_ROW).isNull(), frame[columns.text])
+        frame = frame.withColumn(columns.text, whole)
     for guess in columns.guessed:
         job.say(guess)
     return narrow(frame, columns)
+
+
+def _delimited(reader: DataFrameReader, source: str) -> DataFrame:
+    """A CSV file by its header; rows with fewer or more columns stand in a column of their own."""
+    from pyspark.sql import types as T
+
+    first = reader.text(source, lineSep="\n").first()
+    header = first[0].removeprefix("\ufeff") if first else ""
+    sep = max(DELIMITERS, key=header.count)
+    names = next(csv.reader([header.rstrip("\r")], delimiter=sep), [])
+    return reader.csv(
+        source,
+        schema=T.StructType([T.StructField(name, T.StringType()) for name in [*names, BAD_ROW]]),
+        enforceSchema=False,
+        sep=sep,
+        # Unless it is told how lines end, Spark changes line ends within the texts.
+        lineSep="\r\n" if header.endswith("\r") else "\n",
+        header=True,
+        multiLine=True,
+        escape='"',
+        columnNameOfCorruptRecord=BAD_ROW,
+    )
 
 
 def _kind(job: SparkJob) -> InputFormat:
