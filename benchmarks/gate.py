@@ -1,41 +1,41 @@
-"""What a sentence gate spares the encoder, on English drugs: recall, sentences, time, entities.
+"""How much a sentence gate spares the encoder on English drugs, and what it loses.
 
 Takes a transformer pipeline that was trained on DrugTEMIST and four fifths of CardioCCC, such as
-`benchmarks/minilm_drugs.py` makes. Trains a gate on the same documents, tunes it on those of the
-second fold, which the gate alone does not train on, and measures on the first fold, which neither
-has seen (`cardioner split`, seed 13):
+`benchmarks/minilm_drugs.py` makes. Trains a gate by `configs/gate.cfg` on the same documents, tunes
+it on one half of the fifth that is left, and measures on the other half; then the other way round.
+That fifth is the first fold (`cardioner split`, seed 13):
 
-    MULTICARDIONER_DIR=... python benchmarks/gate.py --pipeline output/minilm/model-last \
-        --windows sentence -o output/gate
+    MULTICARDIONER_DIR=... OMP_NUM_THREADS=1 python benchmarks/gate.py --gazetteer en.jsonl \
+        --pipeline output/minilm/model-last -o output/gate
 
-With `--windows sentence`, each sentence is a window of its own, whether there is a gate or not.
+The pipeline with the gate is `output/gate/model-last`, tuned on the first half; its speed:
+`benchmarks/trf_speed.py`.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import time
 from pathlib import Path
 from typing import Any
 
 import spacy
 import srsly
 import torch
+from spacy.cli.train import train
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.training import Example
-from spacy.util import fix_random_seed, minibatch
-from thinc.api import Adam
+from spacy.util import load_config
 
-from spacy_cardioner.brat import Entity
-from spacy_cardioner.corpus import NOTE_ID, SPANS_KEY, convert
-from spacy_cardioner.evaluation.scores import score
+from spacy_cardioner.corpus import NOTE_ID, SPANS_KEY, convert, write_docbin
+from spacy_cardioner.layers.windows import gated_tokens
+from spacy_cardioner.pipeline.gate import create_tune_sentence_gate
 from spacy_cardioner.splits import make_folds
 from spacy_cardioner.tokenizer import blank
 from spacy_cardioner.training.manifest import manifest
 
-LABEL = "FARMACO"
+CONFIG = Path(__file__).parents[1] / "configs" / "gate.cfg"
 
 
 def arguments() -> argparse.Namespace:
@@ -43,67 +43,66 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--pipeline", type=Path, required=True, help="trained, with `transformer`")
-    parser.add_argument("--output", "-o", type=Path, required=True, help="folder for the result")
-    parser.add_argument("--windows", choices=("context", "sentence"), default="sentence")
-    parser.add_argument("--window", type=int, default=128, help="most tokens of a window")
-    parser.add_argument("--context", type=int, default=0, help="tokens on each side")
-    parser.add_argument("--epochs", type=int, default=5, help="of the gate")
+    parser.add_argument("--gazetteer", type=Path, required=True, help="drugs, a patterns file")
+    parser.add_argument("--output", "-o", type=Path, required=True, help="folder for everything")
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--recall", type=float, default=0.999)
-    parser.add_argument("--documents", type=int, help="measure on so many, not the whole fold")
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
 
 
-def read(corpus: Path) -> tuple[list[Doc], list[Doc], list[Doc]]:
-    """RETURNS (tuple): Documents to train the gate on, to tune it on, and to measure on."""
+def prepare(corpus: Path, output: Path) -> list[list[Doc]]:
+    """Write the documents to train on, and both halves of those to tune and to measure on.
+
+    RETURNS (list[list[Doc]]): The halves.
+    """
     nlp = blank("en")
-    cardiology = convert([corpus / "cardioccc_dev" / "en" / "brat"], nlp)
-    folds = make_folds(doc.user_data[NOTE_ID] for doc in cardiology)
-    measured, tuned = set(folds[0]), set(folds[1])
     training = convert([corpus / "drugtemist_train" / "en" / "brat"], nlp)
-    training += [doc for doc in cardiology if doc.user_data[NOTE_ID] not in measured | tuned]
-    return (
-        training,
-        [doc for doc in cardiology if doc.user_data[NOTE_ID] in tuned],
-        [doc for doc in cardiology if doc.user_data[NOTE_ID] in measured],
-    )
+    cardiology = convert([corpus / "cardioccc_dev" / "en" / "brat"], nlp)
+    held_out = set(make_folds(doc.user_data[NOTE_ID] for doc in cardiology)[0])
+    training += [doc for doc in cardiology if doc.user_data[NOTE_ID] not in held_out]
+    measured = [doc for doc in cardiology if doc.user_data[NOTE_ID] in held_out]
+    halves = [measured[::2], measured[1::2]]
+    for name, docs in (("train", training), ("first", halves[0]), ("second", halves[1])):
+        write_docbin(output / f"{name}.spacy", docs)
+    return halves
 
 
-def examples(docs: list[Doc]) -> list[Example]:
-    nlp = blank("en")
-    return [Example(nlp(doc.text), doc) for doc in docs]
-
-
-def train_gate(
-    training: list[Doc], tuning: list[Doc], epochs: int, recall: float, folder: Path
-) -> Language:
-    fix_random_seed(13)
-    nlp = blank("en")
-    gate: Any = nlp.add_pipe("sentence_gate")
-    sgd = Adam(0.001)
-    nlp.initialize(lambda: examples(training), sgd=sgd)
-    for _ in range(epochs):
-        for batch in minibatch(examples(training), 8):
-            gate.update(batch, drop=0.1, sgd=sgd)
-    with gate.model.use_params(sgd.averages):
-        gate.tune(examples(tuning), recall=recall)
-        nlp.to_disk(folder)
-    return spacy.load(folder)
-
-
-def entities(doc: Doc) -> list[Entity]:
-    spans = doc.spans.get(SPANS_KEY, doc.ents)
-    return [Entity(span.start_char, span.end_char, span.label_, span.text) for span in spans]
-
-
-def predict(nlp: Language, docs: list[Doc]) -> tuple[dict[str, list[Entity]], float]:
-    """RETURNS (tuple): The entities of each document, and the seconds that it took."""
-    start = time.perf_counter()
-    found = {
-        doc.user_data[NOTE_ID]: entities(out)
-        for doc, out in zip(docs, nlp.pipe(doc.text for doc in docs), strict=True)
+def measure(nlp: Language, measured: list[Doc]) -> dict[str, Any]:
+    """How the gate does by what is annotated, and by what the pipeline finds with it open."""
+    gate: Any = nlp.get_pipe("sentence_gate")
+    texts = [doc.text for doc in measured]
+    with nlp.select_pipes(disable="sentence_gate"):
+        found = [set(entities(doc)) for doc in nlp.pipe(texts)]
+    with nlp.select_pipes(enable=["sentencizer", "gazetteer", "sentence_gate"]):
+        gated = list(nlp.pipe(texts))
+    closed = [gated_tokens(doc) for doc in gated]
+    lost = [
+        {(start, end) for start, end in spans if tokens[start:end].all()}
+        for spans, tokens in zip(found, closed, strict=True)
+    ]
+    annotated = [set(entities(doc)) for doc in measured]
+    right = [one & other for one, other in zip(found, annotated, strict=True)]
+    wrong = [one - other for one, other in zip(found, annotated, strict=True)]
+    scores = gate.score(map(Example, gated, measured))
+    return {
+        "threshold": gate.cfg["tuned"],
+        **scores,
+        "spared_tokens": float(sum(tokens.sum() for tokens in closed) / sum(map(len, closed))),
+        "entities": {
+            name: {"found": sum(map(len, sets)), "lost": count_common(sets, lost)}
+            for name, sets in (("right", right), ("wrong", wrong))
+        },
+        "documents": len(measured),
     }
-    return found, time.perf_counter() - start
+
+
+def entities(doc: Doc) -> list[tuple[int, int]]:
+    return [(span.start, span.end) for span in doc.spans.get(SPANS_KEY, doc.ents)]
+
+
+def count_common(first: list[set[Any]], second: list[set[Any]]) -> int:
+    return sum(len(one & other) for one, other in zip(first, second, strict=True))
 
 
 def main() -> None:
@@ -111,45 +110,29 @@ def main() -> None:
     if "MULTICARDIONER_DIR" not in os.environ:
         raise SystemExit("Set MULTICARDIONER_DIR to the folder that holds track1 and track2")
     torch.set_num_threads(options.threads)
-    options.output.mkdir(parents=True, exist_ok=True)
-    training, tuning, measured = read(Path(os.environ["MULTICARDIONER_DIR"]) / "track2")
-    measured = measured[: options.documents]
-    gate_nlp = train_gate(training, tuning, options.epochs, options.recall, options.output / "gate")
-    scores = gate_nlp.get_pipe("sentence_gate").score(
-        [Example(gate_nlp(doc.text), doc) for doc in measured]
-    )
-
-    windows = {
-        "@span_getters": f"spacy_cardioner.{options.windows}_windows.v1",
-        "window": options.window,
-        "context": options.context,
+    first, second = prepare(Path(os.environ["MULTICARDIONER_DIR"]) / "track2", options.output)
+    settings = {
+        "nlp.lang": "en",
+        "training.max_epochs": options.epochs,
+        "training.before_to_disk.recall": options.recall,
     }
-    settings = {f"components.transformer.model.get_spans.{k}": v for k, v in windows.items()}
-    nlp = spacy.load(options.pipeline, config=settings)
-    nlp.add_pipe("sentence_gate", source=gate_nlp, before="transformer")
-    next(iter(nlp.pipe([measured[0].text])))  # warm
-    gated, gated_seconds = predict(nlp, measured)
-    with nlp.select_pipes(disable="sentence_gate"):
-        whole, whole_seconds = predict(nlp, measured)
-
-    gold = {doc.user_data[NOTE_ID]: entities(doc) for doc in measured}
-    differ = sum(len(set(gated[name]) ^ set(whole[name])) for name in whole)
-    result = {
-        "gate": scores,
-        "seconds": {"with": round(gated_seconds, 2), "without": round(whole_seconds, 2)},
-        "times_faster": round(whole_seconds / gated_seconds, 2),
-        "entities": sum(map(len, whole.values())),
-        "entities_that_differ": differ,
-        "f1": {
-            "with": score(gold, gated, labels=[LABEL]).strict.micro.f1,
-            "without": score(gold, whole, labels=[LABEL]).strict.micro.f1,
-        },
-        "documents": len(measured),
-        "manifest": manifest(
-            [options.pipeline / "config.cfg"],
-            {k: v for k, v in vars(options).items() if k not in ("pipeline", "output")},
-        ),
+    paths = {
+        "paths.trained": str(options.pipeline),
+        "paths.gazetteer": str(options.gazetteer),
+        "paths.train": str(options.output / "train.spacy"),
+        "paths.dev": str(options.output / "first.spacy"),
     }
+    train(CONFIG, options.output, overrides={**settings, **paths})
+    nlp = spacy.load(options.output / "model-last")
+    result = {"tuned on the first half, measured on the second": measure(nlp, second)}
+    tuning = load_config(CONFIG)["training"]["before_to_disk"]
+    del tuning["@callbacks"]
+    tuning |= {"path": options.output / "second.spacy", "recall": options.recall}
+    create_tune_sentence_gate(**tuning)(nlp)
+    result["tuned on the second half, measured on the first"] = measure(nlp, first)
+    inputs = [options.pipeline / "config.cfg", options.gazetteer, CONFIG]
+    inputs += [options.output / f"{name}.spacy" for name in ("train", "first", "second")]
+    result["manifest"] = manifest(inputs, settings)
     srsly.write_json(options.output / "result.json", result)
     print(srsly.json_dumps({k: v for k, v in result.items() if k != "manifest"}, indent=2))
 

@@ -9,17 +9,19 @@ from typing import Any
 import numpy
 import pytest
 import spacy
+import srsly
 from spacy.language import Language
-from spacy.tokens import Doc
+from spacy.tokens import Doc, Span
 from spacy.training import Example
 from spacy.training.initialize import init_nlp
 from spacy.training.loop import train
-from spacy.util import fix_random_seed, minibatch
+from spacy.util import fix_random_seed, load_config, minibatch
 from thinc.api import Adam, Config
 
 from spacy_cardioner.corpus import SPANS_KEY, convert, read_docbin, write_docbin
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.layers.windows import GATED, gated_tokens
+from spacy_cardioner.pipeline.gate import create_tune_sentence_gate
 from spacy_cardioner.tokenizer import blank
 from tests.conftest import ROOT
 from tests.tiny_encoder import LISTENER, encoded, encoder_config, n_pieces, save_tiny_encoder, step
@@ -118,6 +120,20 @@ def test_threshold_is_the_highest_with_that_recall(gate: Path, corpus: Path, rec
     assert pipe.score(gold(nlp, corpus))["gate_recall"] >= recall
     pipe.threshold = threshold * 1.01
     assert pipe.score(gold(nlp, corpus))["gate_recall"] < recall
+
+
+@pytest.mark.parametrize("share", [1.0, 0.8, 0.5])
+def test_at_least_so_many_sentences_are_open(gate: Path, corpus: Path, share: float) -> None:
+    nlp = spacy.load(gate)
+    pipe: Any = nlp.get_pipe("sentence_gate")
+
+    least = pipe.tune(gold(nlp, corpus), recall=0.1)
+    threshold = pipe.tune(gold(nlp, corpus), recall=0.1, open_sentences=share)
+
+    assert threshold < least
+    assert 1 - pipe.score(gold(nlp, corpus))["gate_spared"] >= share
+    pipe.threshold = threshold * 1.01
+    assert 1 - pipe.score(gold(nlp, corpus))["gate_spared"] < share
 
 
 def test_threshold_of_the_config_wins(gate: Path) -> None:
@@ -231,6 +247,67 @@ def test_note_without_any_open_sentence(nlp: Language) -> None:
 
     assert [entities(doc) for doc in docs] == [set(), set(), set()]
     assert max(mask.shape[1] for mask in masks) < 8
+
+
+@pytest.fixture(scope="module")
+def by_config(nlp: Language, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That pipeline with another gate, by the config that the project has for it."""
+    output = tmp_path_factory.mktemp("by_config")
+    with nlp.select_pipes(disable=["sentence_gate"]):
+        nlp.to_disk(output / "trained")
+    srsly.write_jsonl(output / "drugs.jsonl", [{"label": "FARMACO", "pattern": "bisoprolol"}])
+    paths = {"trained": output / "trained", "gazetteer": output / "drugs.jsonl"}
+    paths |= {"train": corpus, "dev": corpus}
+    overrides = {f"paths.{name}": str(path) for name, path in paths.items()}
+    config = load_config(ROOT / "configs" / "gate.cfg", overrides={"nlp.lang": "es", **overrides})
+    train(init_nlp(config), output, stdout=io.StringIO(), stderr=io.StringIO())
+    return output
+
+
+def test_config_adds_a_gate_and_changes_nothing_else(
+    nlp: Language, by_config: Path, corpus: Path
+) -> None:
+    loaded = spacy.load(by_config / "model-last")
+    texts = [doc.text for doc in read_docbin(corpus, nlp.vocab)][:12]
+
+    docs = list(loaded.pipe(texts))
+
+    assert loaded.pipe_names == ["sentencizer", "gazetteer", "sentence_gate", "transformer", "ner"]
+    assert sum(len(doc.spans[GATED]) for doc in docs) > len(texts)
+    with loaded.select_pipes(disable=["sentence_gate"]):
+        whole = list(loaded.pipe(texts))
+    for doc, other, annotated in zip(docs, whole, read_docbin(corpus, nlp.vocab), strict=False):
+        right = {(span.start, span.end, span.label_) for span in annotated.spans[SPANS_KEY]}
+        assert entities(doc) & right == entities(other) & right
+    [windows] = loaded.get_pipe("transformer").model.attrs["get_spans"](whole[:1])
+    assert [(window.start, window.end) for window in windows] == [
+        (max(sent.start - 8, 0), min(sent.end + 8, len(whole[0]))) for sent in whole[0].sents
+    ]
+    weights, trained = (
+        each.get_pipe("transformer").model.transformer.state_dict() for each in (loaded, nlp)
+    )
+    assert all(weights[name].equal(tensor) for name, tensor in trained.items())
+
+
+def test_tuning_counts_the_entities_that_are_right(by_config: Path, corpus: Path) -> None:
+    """A drug that the pipeline does not find, in a sentence like no other, is no loss."""
+    nlp = spacy.load(by_config / "model-last")
+    pipe: Any = nlp.get_pipe("sentence_gate")
+    docs = [nlp.make_doc(doc.text) for doc in read_docbin(corpus, nlp.vocab)]
+    for doc, annotated in zip(docs, read_docbin(corpus, nlp.vocab), strict=True):
+        odd = doc[:1]
+        spans = [doc[span.start : span.end] for span in annotated.spans[SPANS_KEY]]
+        doc.spans[SPANS_KEY] = [Span(doc, odd.start, odd.end, label="FARMACO"), *spans]
+        doc.spans[SPANS_KEY].attrs["layers"] = ["FARMACO"]
+    path = by_config / "odd.spacy"
+    write_docbin(path, docs)
+
+    thresholds = {}
+    for which in ("annotated", "right"):
+        create_tune_sentence_gate(path, 1.0, entities=which)(nlp)
+        thresholds[which] = pipe.cfg["tuned"]
+
+    assert thresholds["annotated"] < thresholds["right"]
 
 
 def test_gate_is_saved_with_the_pipeline(nlp: Language, corpus: Path, tmp_path: Path) -> None:

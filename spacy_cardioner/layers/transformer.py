@@ -14,7 +14,7 @@
 # function, which must not be strings.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy
 from spacy.language import Language
@@ -24,7 +24,13 @@ from thinc.api import Model, get_current_ops
 from thinc.types import Ragged
 
 from spacy_cardioner.layers.precision import LighterCopy, Precision
-from spacy_cardioner.layers.windows import GetSpans, Windows, central_alignment
+from spacy_cardioner.layers.windows import (
+    GetSpans,
+    Windows,
+    central_alignment,
+    create_context_windows,
+    create_sentence_windows,
+)
 
 if TYPE_CHECKING:
     from spacy_transformers.data_classes import FullTransformerBatch, TransformerData
@@ -83,16 +89,21 @@ def create_transformer_model(
 
 
 def create_set_windows(
-    get_spans: GetSpans, pipe: str = "transformer"
+    windows: Literal["context", "sentence"], window: int, context: int, pipe: str = "transformer"
 ) -> Callable[[Language], Language]:
     """Registered function: change the windows of an encoder that comes from another pipeline.
 
-    It stands under ``[nlp.after_pipeline_creation]``.
+    It stands under ``[nlp.after_pipeline_creation]``, where no span getter can be named: that
+    registry is not there before spacy-transformers is imported.
 
-    get_spans (Callable): Cuts documents into windows of tokens.
+    windows (str): Which they are: as `context_windows`, or as `sentence_windows`.
+    window (int): Most tokens in a window.
+    context (int): Tokens of context on each side where the note goes on.
     pipe (str): Name of the encoder in the pipeline.
     RETURNS (Callable): Takes the pipeline and gives it back.
     """
+    create = create_context_windows if windows == "context" else create_sentence_windows
+    get_spans = create(window, context)
 
     def set_windows(nlp: Language) -> Language:
         model: Any = nlp.get_pipe(pipe).model  # type: ignore[attr-defined]
@@ -130,9 +141,7 @@ def _split(docs: list[Doc], batch: "FullTransformerBatch", row: int) -> "Iterato
         yield data
 
 
-def fitting_windows(
-    get_spans: GetSpans, model: Any, docs: list[Doc]
-) -> Windows:
+def fitting_windows(get_spans: GetSpans, model: Any, docs: list[Doc]) -> Windows:
     """Cut documents into windows, none of which is too long for the encoder.
 
     A single token that is too long stays whole; the encoder reads its beginning.
