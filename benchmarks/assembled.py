@@ -27,24 +27,25 @@ from spacy_cardioner.brat import Entity, write_tsv
 from spacy_cardioner.corpus import NOTE_ID, read_docbin
 from spacy_cardioner.evaluation.evaluate import evaluate
 from spacy_cardioner.splits import read_folds
-from spacy_cardioner.training.rounding import round_weights
 
 CONFIG = Path(__file__).parent.parent / "configs/assemble_cpu.cfg"
 
 
 def assemble(args: argparse.Namespace, fold: Path, folder: Path) -> None:
-    """Join the stages around a fold's recogniser."""
+    """Join the stages around a fold's recogniser, and round the weights."""
     corpus = [str(fold / "train.spacy"), *map(str, args.extra)]
-    command = [sys.executable, "-m", "spacy", "assemble", str(CONFIG), str(folder)]
+    joined = folder.with_suffix(".joined")
+    command = [sys.executable, "-m", "spacy", "assemble", str(CONFIG), str(joined)]
     command += ["--nlp.lang", args.lang, "--paths.trained", str(fold / "model-last")]
     command += ["--paths.gazetteer", str(args.gazetteer), "--paths.corpus", json.dumps(corpus)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    shrink = [sys.executable, "-m", "spacy_cardioner", "shrink", str(joined), "-o", str(folder)]
+    subprocess.run(shrink, check=True)
 
 
 def annotate(args: argparse.Namespace, names: list[str], folder: Path) -> dict[str, list[Entity]]:
     """What a whole pipeline finds in the held-out documents."""
     nlp = spacy.load(folder)
-    round_weights(nlp, weight_bits=8, vector_bits=4)
     texts = {doc.user_data[NOTE_ID]: doc.text for doc in read_docbin(args.corpus, Vocab())}
     docs = nlp.pipe(texts[name] for name in names)
     return {

@@ -16,23 +16,32 @@ from typer.testing import CliRunner
 from spacy_cardioner.cli import app
 from spacy_cardioner.training.rounding import round_floats
 
-FLOATS = st.floats(-(2.0**99), 2.0**99, width=32, allow_subnormal=False)
+FLOATS = st.floats(-(2.0**60), 2.0**60, width=32, allow_subnormal=False)
 
 
-@given(arrays("f4", (3, 4), elements=FLOATS), st.integers(1, 23))
-def test_the_relative_error_is_bounded(array: numpy.ndarray, bits: int) -> None:
+@given(arrays("f4", (3, 4), elements=FLOATS), st.integers(1, 12))
+def test_the_error_is_bounded(array: numpy.ndarray, bits: int) -> None:
     rounded = round_floats(array, bits)
     assert rounded.dtype == numpy.float32
     assert rounded.shape == array.shape
     error = numpy.abs(rounded.astype("f8") - array)
-    assert (error <= numpy.abs(array.astype("f8")) * 2.0 ** -(bits + 1)).all()
+    # A number far from the others has its own last digit as error.
+    digit = numpy.abs(array.astype("f8")) * 2.0**-23
+    assert (error <= array.std(dtype="f8") * 2.0 ** -(bits + 1) + digit).all()
 
 
 @pytest.mark.parametrize(
-    ("number", "bits", "expected"), [(1.3, 1, 1.5), (-1.2, 1, -1.0), (1.3, 23, 1.3)]
+    ("bits", "expected"), [(0, [-1.0, 0.0, 0.5, 1.0]), (3, [-1.0, -0.1875, 0.5, 1.0])]
 )
-def test_known_numbers(number: float, bits: int, expected: float) -> None:
-    assert round_floats(numpy.array([number], "f4"), bits)[0] == numpy.float32(expected)
+def test_known_numbers(bits: int, expected: list[float]) -> None:
+    # The deviation is 0.75, the power of two below it 0.5: the steps are 0.5 and 0.0625.
+    numbers = numpy.array([-1.0, -0.2, 0.5, 1.0], "f4")
+    assert round_floats(numbers, bits).tolist() == expected
+
+
+def test_numbers_that_are_all_the_same_stay() -> None:
+    numbers = numpy.full(5, 0.3, "f4")
+    assert round_floats(numbers, 1).tolist() == numbers.tolist()
 
 
 def test_the_command_writes_a_pipeline_that_packs_well(tmp_path: Path) -> None:
@@ -51,5 +60,5 @@ def test_the_command_writes_a_pipeline_that_packs_well(tmp_path: Path) -> None:
     assert packed("small", "vocab/vectors") < 0.7 * packed("large", "vocab/vectors")
     small = spacy.load(tmp_path / "small")
     before, after = (numpy.asarray(each.vocab.vectors.data) for each in (nlp, small))
-    numpy.testing.assert_allclose(after, before, rtol=2**-5)
+    numpy.testing.assert_allclose(after, before, atol=before.std() * 2**-4)
     assert not numpy.array_equal(after, before)

@@ -1,12 +1,13 @@
-"""Weights rounded to fewer binary digits, so that a packaged pipeline is small.
+"""Weights rounded to a grid, so that a packaged pipeline is small.
 
 The weights stay 32-bit floating-point numbers, for which nothing has to be changed where they are
-used. But a wheel is compressed, and the zeros that rounding leaves at the end of each take no room.
+used. But a wheel is compressed: few different numbers, which end in zeros, take little room.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import floor, log2
 from typing import Any
 
 import numpy
@@ -14,25 +15,23 @@ from numpy.typing import NDArray
 from spacy.language import Language
 from thinc.api import Model
 
-FLOAT32_BITS = 23
-
 
 def round_floats(array: NDArray[numpy.float32], bits: int) -> NDArray[numpy.float32]:
-    """Round each number to so many binary digits after the leading one; ties away from zero.
+    """Round each number to the nearest multiple of a power of two, ties to even.
 
-    The relative error is at most ``2 ** -(bits + 1)``.
+    The step is the standard deviation of all numbers, rounded down to a power of two, and so many
+    times halved: what matters in a sum is the error beside the others, not beside the number.
 
-    array (NDArray[float32]): Finite numbers.
-    bits (int): 1 to 23; 23 changes nothing.
-    RETURNS (NDArray[float32]): A new array of the same shape.
+    array (NDArray[float32]): Finite numbers; all the same, they stay as they are.
+    bits (int): How often the step is halved.
+    RETURNS (NDArray[float32]): A new array of the same shape; no number is off by more than half a
+        step.
     """
-    dropped = FLOAT32_BITS - bits
-    if not dropped:
+    deviation = float(array.std(dtype="f8"))
+    if not deviation:
         return array.copy()
-    whole = numpy.ascontiguousarray(array).view(numpy.uint32)
-    half = numpy.uint32(1 << (dropped - 1))
-    rounded = (whole + half) >> numpy.uint32(dropped) << numpy.uint32(dropped)
-    return rounded.view(numpy.float32)
+    step = 2.0 ** (floor(log2(deviation)) - bits)
+    return (numpy.rint(array / step) * step).astype(numpy.float32)
 
 
 def round_weights(nlp: Language, *, weight_bits: int, vector_bits: int) -> None:
@@ -40,7 +39,7 @@ def round_weights(nlp: Language, *, weight_bits: int, vector_bits: int) -> None:
 
     nlp (Language): The pipeline, changed in place.
     weight_bits (int): For the components' weights, see `round_floats`.
-    vector_bits (int): For the vectors, of which a model uses sums and products of many.
+    vector_bits (int): For the vectors; a word's is the mean of many rows, in which errors even out.
     """
     for node in _nodes(nlp):
         for name in node.param_names:
