@@ -19,7 +19,8 @@ def shrink(
     """Round the weights of a pipeline: its wheel shrinks to about a third.
 
     All numbers of a layer are rounded to one step: their standard deviation, halved as often as the
-    fineness says. The pipeline takes as much memory as before and is as fast. Evaluate it afterwards.
+    fineness says. The pipeline takes as much memory as before and is as fast. Evaluate it
+    afterwards.
     """
     from spacy_cardioner.annotate.engine import load_pipeline
     from spacy_cardioner.training.rounding import round_weights
