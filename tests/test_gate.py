@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -287,6 +289,17 @@ def test_config_adds_a_gate_and_changes_nothing_else(
         each.get_pipe("transformer").model.transformer.state_dict() for each in (loaded, nlp)
     )
     assert all(weights[name].equal(tensor) for name, tensor in trained.items())
+
+
+def test_gated_pipeline_is_loaded_where_nothing_else_was(by_config: Path) -> None:
+    """Before spaCy has met an encoder, it knows no span getters."""
+    code = "import sys, spacy; print(spacy.load(sys.argv[1]).pipe_names)"
+
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(by_config / "model-last")], capture_output=True, text=True
+    )
+
+    assert "sentence_gate" in run.stdout, run.stderr
 
 
 def test_tuning_counts_the_entities_that_are_right(by_config: Path, corpus: Path) -> None:
