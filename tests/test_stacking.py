@@ -99,6 +99,26 @@ def test_it_is_saved_trained_on_and_packed_like_any_other(tmp_path: Path) -> Non
     assert again.config["components"]["tok2vec"]["model"]["count"] == 3
 
 
+def test_every_encoder_learns() -> None:
+    together = stack(MEMBERS)
+    model: Any = together.get_pipe("tok2vec").model  # type: ignore[attr-defined]
+    docs = [together.get_pipe("gazetteer")(eg.predicted) for eg in examples()]
+    vectors, backprop = model(docs, is_train=True)
+    assert vectors[0].shape == (len(WORDS), 3 * SMALL["width"])
+    for number in range(3):
+        gradient = numpy.zeros_like(vectors[0])
+        gradient[:, number * SMALL["width"] : (number + 1) * SMALL["width"]] = 1
+        backprop([gradient])
+        learned = [
+            any(node.has_grad(name) and node.get_grad(name).any() for name in node.param_names)
+            for node in (layer.layers[1].layers[0] for layer in model.layers)
+            for node in node.walk()
+            if node.param_names
+        ]
+        per_member = numpy.array(learned).reshape(3, -1).any(axis=1)
+        assert per_member.tolist() == [index <= number for index in range(3)]
+
+
 def test_one_is_itself() -> None:
     assert stack(MEMBERS[:1]) is MEMBERS[0]
 

@@ -2,9 +2,13 @@
 
 # No `from __future__ import annotations`: configs are checked against the types of the registered
 # function, which must not be strings.
+from collections.abc import Callable
+from itertools import accumulate
+from typing import Any
+
 from spacy.tokens import Doc
 from spacy.util import registry
-from thinc.api import Model, concatenate
+from thinc.api import Model
 from thinc.types import Floats2d
 
 
@@ -16,11 +20,41 @@ def create_encoders(
 
     A token's vector is theirs, one after another. A head that is linear in it adds up what a head
     for each encoder would say, so that trained pipelines become one, see `training.stacking`.
+    Outside training they run one after another, in the memory of one.
 
     tok2vec (Model[List[Doc], List[Floats2d]]): The first of them.
     count (int): How many they are.
     RETURNS (Model[List[Doc], List[Floats2d]]): The model.
     """
-    if count < 2:
-        return tok2vec
-    return concatenate(tok2vec, *(tok2vec.copy() for _ in range(count - 1)))
+    layers = [tok2vec, *(tok2vec.copy() for _ in range(count - 1))]
+    return Model("encoders", _forward, init=_init, layers=layers, dims={"nO": None})
+
+
+def _init(
+    model: Model[list[Doc], list[Floats2d]],
+    X: list[Doc] | None = None,
+    Y: list[Floats2d] | None = None,
+) -> None:
+    for layer in model.layers:
+        layer.initialize(X=X, Y=Y)
+    model.set_dim("nO", sum(layer.get_dim("nO") for layer in model.layers))
+
+
+def _forward(
+    model: Model[list[Doc], list[Floats2d]], docs: list[Doc], is_train: bool
+) -> tuple[list[Floats2d], Callable[[list[Floats2d]], Any]]:
+    xp = model.ops.xp
+    if not is_train:
+        # `predict` lets go of what a layer keeps for the way back.
+        found = [layer.predict(docs) for layer in model.layers]
+        return [xp.hstack(rows) for rows in zip(*found, strict=True)], lambda gradients: []
+    vectors, callbacks = zip(*(layer(docs, is_train) for layer in model.layers), strict=True)
+    borders = list(accumulate(layer.get_dim("nO") for layer in model.layers))[:-1]
+
+    def backprop(gradients: list[Floats2d]) -> list[Doc]:
+        parts = [xp.split(gradient, borders, axis=1) for gradient in gradients]
+        for callback, own in zip(callbacks, zip(*parts, strict=True), strict=True):
+            callback([model.ops.as_contig(rows) for rows in own])
+        return []
+
+    return [xp.hstack(rows) for rows in zip(*vectors, strict=True)], backprop

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # Words whose vectors are kept: 8 MB of 96 numbers each.
 MAX_CACHE = 20_000
+# Words whose vectors are made at a time.
+AT_ONCE = 200
 
 
 def create_cached_vectors() -> Callable[[Vocab], Vectors]:
@@ -55,8 +57,10 @@ class CachedVectors(Vectors):
     def _get(self, words: list[int]) -> Any:
         if self.data is not self._made_of or len(self._rows) + len(words) > MAX_CACHE:
             self._forget()
-        new = [word for word in words if word not in self._rows]
-        if new:
+        unknown = [word for word in words if word not in self._rows]
+        # In parts: a word takes the memory of all its parts' vectors while it is made.
+        for start in range(0, len(unknown), AT_ONCE):
+            new = unknown[start : start + AT_ONCE]
             made = super().get_batch(new)
             self._rows.update(
                 zip(new, range(len(self._rows), len(self._rows) + len(new)), strict=True)
