@@ -62,7 +62,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("notes", nargs="?", default=str(ROOT / "assets/sample"), help="folder")
     parser.add_argument("--model", "-m", default="es_cardioner")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="0 to compare nothing")
     parser.add_argument("--bert-words", type=int, default=2000, help="0 to leave BERT out")
     parser.add_argument("--patterns", type=Path, help="names for the dictionaries, as JSONL")
     parser.add_argument("--parts", action="store_true")
@@ -199,6 +199,17 @@ def compare(options: argparse.Namespace, texts: list[str]) -> dict[str, float]:
     return best
 
 
+def print_rates(options: argparse.Namespace, texts: list[str]) -> None:
+    """The table of all tools, and the plot."""
+    rates = compare(options, texts)
+    first = next(iter(rates.values()))
+    print("\n| tool | words a second | ours is so many times as fast |\n|---|---|---|")
+    for name, rate in rates.items():
+        print(f"| {name} | {rate:,.0f} | {first / rate:.2f} |")
+    if options.plot:
+        plot(rates, options.plot)
+
+
 def print_parts(model: str, texts: list[str], rounds: int) -> None:
     """What the tokenizer and each component take, in batches as the pipeline has them."""
     nlp = load_pipeline(model)
@@ -285,19 +296,14 @@ def main() -> None:
     notes = open_source(options.notes, recursive=True)
     texts = [note.text for note in notes if note.text]
     print(f"{len(texts)} notes, {words(texts):,} words")
-    rates = compare(options, texts)
-    first = next(iter(rates.values()))
-    print("\n| tool | words a second | ours is so many times as fast |\n|---|---|---|")
-    for name, rate in rates.items():
-        print(f"| {name} | {rate:,.0f} | {first / rate:.2f} |")
+    if options.rounds:
+        print_rates(options, texts)
     if options.parts:
         print_parts(options.model, texts, options.rounds)
     if options.workers:
         print_workers(options.model, texts)
     if options.memory:
         print_memory(options.model, texts, options.memory)
-    if options.plot:
-        plot(rates, options.plot)
 
 
 if __name__ == "__main__":

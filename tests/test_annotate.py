@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin, Span
 
+from spacy_cardioner.annotate import engine
 from spacy_cardioner.annotate.engine import (
     Annotator,
     Mention,
@@ -92,6 +93,25 @@ def test_a_text_over_the_limit_gives_what_it_gives_in_one_piece() -> None:
     assert doc.text == text
     assert doc_entities(doc) == whole.mentions
     assert doc.user_data["note_id"] == "c"
+
+
+def test_a_pipeline_that_has_met_many_words_is_loaded_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[Language] = []
+
+    def load() -> Language:
+        loaded.append(spacy.blank("es"))
+        ruler(loaded[-1], Y=("fiebre",))
+        return loaded[-1]
+
+    monkeypatch.setattr(engine, "MAX_NEW_WORDS", 100)
+    annotator = Annotator(load(), reload=load)
+    for number in range(20):
+        words = " ".join(f"palabra{number}x{place}" for place in range(10))
+        [found] = annotator([SourceNote(str(number), f"{words} fiebre")])
+        assert [mention.text for mention in found.mentions] == ["fiebre"]
+        assert annotator.nlp is loaded[-1]
+        assert len(annotator.nlp.vocab.strings) < annotator.max_words + 100
+    assert 2 < len(loaded) < 20
 
 
 def test_wrapped_lines_are_not_cut_apart() -> None:

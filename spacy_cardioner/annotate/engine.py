@@ -34,6 +34,8 @@ BORDERS = tuple(
     re.compile(border)
     for border in (r"[.:!?…][^\S\r\n]*(?:\r\n?|\n)", r"\r\n?|\n", r"[.!?…]\s+", r"\s+")
 )
+# spaCy keeps every word that it has met: about 100 MB for so many.
+MAX_NEW_WORDS = 200_000
 SPACY_CODE = re.compile(r"\[[EW]\d+\]")
 
 
@@ -112,6 +114,9 @@ class Annotator:
     nlp (Language): The pipeline.
     with_docs (bool): Keep the documents too.
     tick (Callable[[], None]): Called whenever something has been done.
+    reload (Callable[[], Language] | None): Loads the pipeline anew. It is called whenever many new
+        words have been met, which spaCy would keep for good, so that memory does not grow with the
+        number of notes.
     """
 
     def __init__(
@@ -120,8 +125,11 @@ class Annotator:
         *,
         with_docs: bool = False,
         tick: Callable[[], None] = lambda: None,
+        reload: Callable[[], Language] | None = None,
     ) -> None:
         self.nlp = nlp
+        self.reload = reload
+        self.max_words = len(nlp.vocab.strings) + MAX_NEW_WORDS
         self.with_docs = with_docs
         self.tick = tick
         self.attributes = known_attributes(nlp)
@@ -131,6 +139,8 @@ class Annotator:
         has that for a fault, and does not keep the others from being annotated.
         RAISES (CardionerError): The pipeline's tokenizer does not keep the characters of a text.
         """
+        if self.reload and len(self.nlp.vocab.strings) > self.max_words:
+            self.nlp = self.reload()
         try:
             return self._annotate(notes)
         except CardionerError:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from spacy_cardioner.annotate.readers.base import SourceNote
@@ -11,7 +12,7 @@ from spacy_cardioner.annotate.readers.base import SourceNote
 if TYPE_CHECKING:
     from spacy.language import Language
 
-    from spacy_cardioner.annotate.engine import Annotated
+    from spacy_cardioner.annotate.engine import Annotated, Annotator
 
 TIMEOUT = 600.0
 
@@ -56,8 +57,19 @@ def started(settings: Settings) -> Iterator[tuple[Annotate, dict[str, Any]]]:
         with Pool(settings) as pool:
             yield pool, pool.identity
     else:
-        nlp = load(settings)
-        yield _Here(nlp, settings), identity(nlp)
+        annotator = make_annotator(settings)
+        yield _Here(annotator, settings.batch_size), identity(annotator.nlp)
+
+
+def make_annotator(settings: Settings, tick: Callable[[], None] = lambda: None) -> Annotator:
+    """Load the pipeline; one that has a name is loaded again when it has met many new words.
+
+    RAISES (CardionerError): It cannot be loaded, or there is no such GPU.
+    """
+    from spacy_cardioner.annotate.engine import Annotator
+
+    reload = partial(load, settings) if isinstance(settings.model, str) else None
+    return Annotator(load(settings), with_docs=settings.with_docs, tick=tick, reload=reload)
 
 
 def load(settings: Settings) -> Language:
@@ -92,13 +104,12 @@ def identity(nlp: Language) -> dict[str, Any]:
 class _Here:
     """Runs the pipeline in this process."""
 
-    def __init__(self, nlp: Language, settings: Settings) -> None:
-        self.nlp = nlp
-        self.settings = settings
+    def __init__(self, annotator: Annotator, batch_size: int) -> None:
+        self.annotator = annotator
+        self.batch_size = batch_size
 
     def __call__(self, notes: Iterable[SourceNote]) -> Iterator[Annotated]:
-        from spacy_cardioner.annotate.engine import Annotator, batches
+        from spacy_cardioner.annotate.engine import batches
 
-        annotator = Annotator(self.nlp, with_docs=self.settings.with_docs)
-        for batch in batches(notes, self.settings.batch_size):
-            yield from annotator(batch)
+        for batch in batches(notes, self.batch_size):
+            yield from self.annotator(batch)

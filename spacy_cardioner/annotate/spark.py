@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from spacy_cardioner.annotate.extras import needs
-from spacy_cardioner.annotate.local import Settings, load
+from spacy_cardioner.annotate.local import Settings, make_annotator
 from spacy_cardioner.annotate.mentions import Mention
 from spacy_cardioner.annotate.readers.base import BROKEN, SourceNote, checked, decompressed
 from spacy_cardioner.annotate.readers.columns import Columns, choose
@@ -135,9 +135,7 @@ def schema(wanted: Wanted) -> StructType:
 @lru_cache(maxsize=1)
 def _annotator(model: str, gpu: int | None) -> Annotator:
     """The pipeline of this process, loaded when it is first needed."""
-    from spacy_cardioner.annotate.engine import Annotator
-
-    return Annotator(load(Settings(model, gpu=gpu)))
+    return make_annotator(Settings(model, gpu=gpu))
 
 
 def _annotate(

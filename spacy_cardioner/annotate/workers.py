@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -244,14 +244,11 @@ def _work(connection: Connection, settings: Settings) -> None:
 
 
 def _serve(connection: Connection, settings: Settings) -> None:
-    from spacy_cardioner.annotate.engine import Annotator
-    from spacy_cardioner.annotate.local import identity, load
+    from spacy_cardioner.annotate.local import identity, make_annotator
 
-    nlp = load(settings)
+    annotator = make_annotator(settings, tick=lambda: connection.send((_TICK, None)))
     _limit_torch()
-    connection.send((_DONE, identity(nlp)))
-    tick: Callable[[], None] = lambda: connection.send((_TICK, None))  # noqa: E731
-    annotator = Annotator(nlp, with_docs=settings.with_docs, tick=tick)
+    connection.send((_DONE, identity(annotator.nlp)))
     while True:
         connection.send((_DONE, annotator(connection.recv())))
 
