@@ -277,8 +277,9 @@ def plot(rates: dict[str, float], path: Path) -> None:
     """Bars on a logarithmic scale: the tools are orders of magnitude apart."""
     height = 30 * len(rates)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="800" height="{height + 40}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="840" height="{height + 40}" '
         'font-family="sans-serif" font-size="13">',
+        '<rect width="100%" height="100%" fill="#fff"/>',
         f'<text x="8" y="{height + 30}">words a second of one core, logarithmic</text>',
     ]
     for index, (name, rate) in enumerate(sorted(rates.items(), key=lambda item: -item[1])):
