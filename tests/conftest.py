@@ -19,6 +19,16 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 ROOT = Path(__file__).parent.parent
 RunProject = Callable[..., str]
+# What the packaged pipelines consist of.
+PIPES = [
+    "sentencizer",
+    "gazetteer",
+    "tok2vec",
+    "ner",
+    "gazetteer_ruler",
+    "postprocess",
+    "drug_linker",
+]
 
 
 @pytest.fixture(scope="session")

@@ -14,18 +14,9 @@ import srsly
 from spacy.vocab import Vocab
 
 from spacy_cardioner.corpus import layers_of, read_docbin
-from tests.conftest import ROOT, RunProject
+from tests.conftest import PIPES, ROOT, RunProject
 
 PROJECT = srsly.read_yaml(ROOT / "project.yml")
-PIPES = [
-    "sentencizer",
-    "gazetteer",
-    "tok2vec",
-    "ner",
-    "gazetteer_ruler",
-    "postprocess",
-    "drug_linker",
-]
 NOTE = "Alérgico a penicilina; toma bisoprolol 2,5 mg por fibrilación auricular."
 
 

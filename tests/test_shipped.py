@@ -11,19 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import PIPES, ROOT
 
 WHEELS = ROOT / "assets/pipelines"
 MAX_MEGABYTES = 12
-PIPES = [
-    "sentencizer",
-    "gazetteer",
-    "tok2vec",
-    "ner",
-    "gazetteer_ruler",
-    "postprocess",
-    "drug_linker",
-]
 # A sentence; what is found in it, with the code of each drug.
 EXPECTED: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
     "es": (
