@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import spacy
 from spacy.vocab import Vocab
+from thinc.api import Config
 
 from spacy_cardioner.brat import read_tsv
 from spacy_cardioner.corpus import convert, read_docbin, write_docbin
@@ -52,6 +54,29 @@ def test_folds_are_trained_apart_pooled_and_kept(docbin: Path, tmp_path: Path) -
     other = Experiment(experiment.config, [docbin], overrides={**QUICK, "system.seed": "7"})
     with pytest.raises(CardionerError, match="holds a cross-validation with other"):
         cross_validate(other, folds, tmp_path)
+
+
+def test_a_fold_is_trained_with_each_seed(docbin: Path, tmp_path: Path) -> None:
+    folds = make_folds(names(docbin), 2)
+    config = Config().from_disk(ROOT / "configs/en_cpu.cfg", interpolate=False)
+    config["initialize"] = {}
+    model = config["components"]["tok2vec"]["model"]
+    model["embed"]["tok2vec"]["tok2vec"]["include_static_vectors"] = False
+    model["encode"]["depth"] = 1
+    config.to_disk(tmp_path / "config.cfg")
+    overrides = {"training.max_epochs": "1", "training.optimizer.learn_rate": "0.00{seed}"}
+    experiment = Experiment(tmp_path / "config.cfg", [docbin], overrides=overrides, seeds=[4, 7])
+
+    cross_validate(experiment, folds, tmp_path / "cv", chosen=[0])
+
+    members = [spacy.load(tmp_path / f"cv/fold-0/seed-{seed}/model-last") for seed in (4, 7)]
+    assert [nlp.config["system"]["seed"] for nlp in members] == [4, 7]
+    assert [nlp.config["training"]["optimizer"]["learn_rate"] for nlp in members] == [0.004, 0.007]
+    together = spacy.load(tmp_path / "cv/fold-0/model-last")
+    assert together.config["components"]["tok2vec"]["model"]["count"] == 2
+    other = Experiment(tmp_path / "config.cfg", [docbin], overrides=overrides, seeds=[4])
+    with pytest.raises(CardionerError, match="holds a cross-validation with other"):
+        cross_validate(other, folds, tmp_path / "cv")
 
 
 def test_what_does_not_fit_is_said(docbin: Path, tmp_path: Path) -> None:

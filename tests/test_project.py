@@ -9,6 +9,7 @@ import venv
 import zipfile
 from pathlib import Path
 
+import pytest
 import spacy
 import srsly
 from spacy.vocab import Vocab
@@ -118,6 +119,19 @@ def test_the_union_is_a_workflow_too(
 
     nlp = spacy.load(project_dir / "runs/cpu/es/union/model-last")
     assert set(nlp.get_pipe("ner").labels) == {"ENFERMEDAD", "FARMACO"}
+
+
+@pytest.mark.slow
+def test_the_release_puts_three_pipelines_side_by_side(
+    es_wheel: Path, project_dir: Path, run_project: RunProject
+) -> None:
+    for command in ("members-es", "crossval-members-es", "assemble-members-es"):
+        run_project(command, stage1_epochs="1", stage2_epochs="1")
+
+    nlp = spacy.load(project_dir / "runs/cpu/es/assembled")
+    assert nlp.pipe_names == PIPES
+    assert nlp.config["components"]["tok2vec"]["model"]["count"] == 3
+    assert (project_dir / "runs/metrics/cpu_es_FARMACO_es_members.json").exists()
 
 
 def test_a_missing_corpus_is_explained(project_dir: Path) -> None:
