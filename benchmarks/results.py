@@ -1,4 +1,4 @@
-"""Print the table of cross-validated results from the figures of ``spacy project run crossval``.
+"""Print the table of cross-validated results from the figures of the workflows crossval and release.
 
 Usage: python benchmarks/results.py METRICS_FOLDER
 
@@ -12,7 +12,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-SCHEMES = {"one-stage": "one stage", "two-stage": "two stages"}
+SCHEMES = {
+    "one-stage": "one stage",
+    "two-stage": "two stages",
+    "members": "two stages, three side by side",
+}
 
 
 def read(folder: Path) -> dict[tuple[str, str, str, str], dict[str, dict[str, Any]]]:
