@@ -1,4 +1,4 @@
-"""Print the table of cross-validated results from the figures of the workflows crossval and release.
+"""Print the table of cross-validated results of the workflows crossval and release.
 
 Usage: python benchmarks/results.py METRICS_FOLDER
 
