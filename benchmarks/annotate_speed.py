@@ -9,7 +9,8 @@ the ratios, as the machine is the same for all.
 
 - ours: notes in, JSONL lines out, with everything that the pipeline has;
 - the same pipeline in `nlp.pipe` alone, which shows what reading and writing cost;
-- spaCy's ner: the encoder of configs/baseline_cpu.cfg with spaCy's own `ner`, untrained;
+- spaCy's ner: the encoder of configs/baseline_cpu.cfg with spaCy's own `ner`, untrained, as spaCy
+  computes by itself, and once more with the matrix multiplication that our pipelines choose;
 - BERT base: a token classifier of that size with random weights in Hugging Face's pipeline, with
   several batch sizes, on the first so many words (it is slow);
 - medspaCy and EDS-NLP: their dictionary matching with the same names, from --patterns; a tool that
@@ -43,6 +44,7 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 
 from spacy.language import Language
 from spacy.util import load_config, load_model_from_config
+from thinc.api import use_ops
 
 from spacy_cardioner.annotate.engine import Annotator, batches, load_pipeline
 from spacy_cardioner.annotate.local import Settings, started
@@ -88,14 +90,16 @@ def piped(nlp: Language) -> Tool:
     return lambda texts: [None for _ in nlp.pipe(texts)]
 
 
-def spacy_ner(lang: str) -> Tool:
-    nlp = load_model_from_config(
-        load_config(ROOT / "configs/baseline_cpu.cfg", overrides={"nlp.lang": lang}),
-        auto_fill=True,
-    )
-    for label in ("ENFERMEDAD", "FARMACO"):
-        nlp.get_pipe("ner").add_label(label)
-    nlp.initialize()
+def spacy_ner(lang: str, *, use_blis: bool) -> Tool:
+    """SpaCy's `ner`. A pipeline of ours in this process has chosen numpy's BLAS for all later ones;
+    thinc's own choice is BLIS.
+    """
+    config = load_config(ROOT / "configs/baseline_cpu.cfg", overrides={"nlp.lang": lang})
+    with use_ops("numpy", use_blis=use_blis):
+        nlp = load_model_from_config(config, auto_fill=True)
+        for label in ("ENFERMEDAD", "FARMACO"):
+            nlp.get_pipe("ner").add_label(label)
+        nlp.initialize()
     return piped(nlp)
 
 
@@ -178,7 +182,8 @@ def compare(options: argparse.Namespace, texts: list[str]) -> dict[str, float]:
     tools: dict[str, tuple[Tool, Sequence[str]]] = {
         f"ours ({options.model})": (ours(options.model), texts),
         "the same pipeline, no more than nlp.pipe": (piped(nlp), texts),
-        "spaCy's ner alone": (spacy_ner(lang), texts),
+        "spaCy's ner alone": (spacy_ner(lang, use_blis=True), texts),
+        "spaCy's ner alone, our multiplication": (spacy_ner(lang, use_blis=False), texts),
     }
     if options.patterns:
         for name, tool in dictionaries(lang, options.patterns):
