@@ -20,7 +20,7 @@ import random
 import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup, Token
@@ -119,10 +119,11 @@ def create_respell(lower: float = 0.05, upper: float = 0.05, no_accents: float =
 
 
 @registry.augmenters("spacy_cardioner.combine.v1")
-def create_combine(augmenters: dict[str, Augmenter], copies: int = 1) -> Augmenter:
+def create_combine(augmenters: dict[str, Any], copies: int = 1) -> Augmenter:
     """Apply several augmenters one after another, anew for each copy.
 
-    augmenters (dict): The augmenters, under any names, in this order.
+    augmenters (Dict[str, Augmenter]): The augmenters, under any names, in this order. (Typed as
+        Any: where a config is filled in, they are not made yet.)
     copies (int): How many examples are made of each.
     RETURNS (Callable): The augmenter.
     """
