@@ -3,10 +3,11 @@
 Usage: python benchmarks/assembled.py RUN --lang es --corpus es.spacy --extra temist.spacy
            --folds folds.json --gazetteer es.jsonl --gold LABEL=BRAT_FOLDER... [-o OUTPUT]
 
-RUN is a folder that `cardioner crossval` has written. Each fold's recogniser is joined with the
+RUN is a folder that `cardioner crossval` has written; of a recogniser of several languages, the one
+language and the labels that are scored are taken (`cardioner narrow`). Each fold's recogniser is joined with the
 other stages as configs/assemble_cpu.cfg says, its weights are rounded as those of a package, and it
 annotates the held-out documents of CORPUS. What the stages know of the corpus comes from the
-documents that the fold was trained on, and from those of --extra. Printed are strict precision,
+documents of CORPUS that the fold was trained on, and from those of --extra. Printed are strict precision,
 recall and F1 with the 95 % interval, and the difference to the recogniser alone.
 """
 
@@ -24,19 +25,28 @@ from spacy.vocab import Vocab
 
 from spacy_cardioner.annotate.engine import doc_entities
 from spacy_cardioner.brat import Entity, write_tsv
-from spacy_cardioner.corpus import NOTE_ID, read_docbin
+from spacy_cardioner.corpus import NOTE_ID, read_docbin, write_docbin
 from spacy_cardioner.evaluation.evaluate import evaluate
 from spacy_cardioner.splits import read_folds
+from spacy_cardioner.training.narrowing import narrow
 
 CONFIG = Path(__file__).parent.parent / "configs/assemble_cpu.cfg"
 
 
-def assemble(args: argparse.Namespace, fold: Path, folder: Path) -> None:
+def assemble(args: argparse.Namespace, fold: Path, held_out: list[str], folder: Path) -> None:
     """Join the stages around a fold's recogniser, and round the weights."""
-    corpus = [str(fold / "train.spacy"), *map(str, args.extra)]
-    joined = folder.with_suffix(".joined")
+    rest = folder.with_suffix(".spacy")
+    docs = read_docbin(args.corpus, Vocab())
+    write_docbin(rest, [doc for doc in docs if doc.user_data[NOTE_ID] not in held_out])
+    corpus = [str(rest), *map(str, args.extra)]
+    joined, trained = folder.with_suffix(".joined"), fold / "model-last"
+    nlp = spacy.load(trained)
+    if nlp.lang != args.lang:
+        labels = [gold.partition("=")[0] for gold in args.gold]
+        trained = folder.with_suffix(".narrow")
+        narrow(nlp, lang=args.lang, labels=labels).to_disk(trained)
     command = [sys.executable, "-m", "spacy", "assemble", str(CONFIG), str(joined)]
-    command += ["--nlp.lang", args.lang, "--paths.trained", str(fold / "model-last")]
+    command += ["--nlp.lang", args.lang, "--paths.trained", str(trained)]
     command += ["--paths.gazetteer", str(args.gazetteer), "--paths.corpus", json.dumps(corpus)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     shrink = [sys.executable, "-m", "spacy_cardioner", "shrink", str(joined), "-o", str(folder)]
@@ -69,8 +79,9 @@ def main() -> None:
     found: dict[str, list[Entity]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for number, names in enumerate(read_folds(args.folds)):
-            assemble(args, args.run / f"fold-{number}", Path(scratch, str(number)))
-            found.update(annotate(args, names, Path(scratch, str(number))))
+            folder = Path(scratch, str(number))
+            assemble(args, args.run / f"fold-{number}", names, folder)
+            found.update(annotate(args, names, folder))
         whole = args.output or Path(scratch, "whole.tsv")
         write_tsv(whole, found)
         print("| label | P | R | F1 (95 %) | recogniser alone | difference (95 %) |")

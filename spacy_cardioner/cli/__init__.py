@@ -17,6 +17,7 @@ from spacy_cardioner.cli.crossval import crossval
 from spacy_cardioner.cli.ensemble import ensemble
 from spacy_cardioner.cli.evaluate import evaluate
 from spacy_cardioner.cli.experiments import experiments
+from spacy_cardioner.cli.narrow import narrow
 from spacy_cardioner.cli.shrink import shrink
 from spacy_cardioner.cli.split import split
 from spacy_cardioner.cli.stack import stack
@@ -60,6 +61,7 @@ for command in (
     experiments,
     average,
     stack,
+    narrow,
     ensemble,
     shrink,
 ):
