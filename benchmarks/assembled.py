@@ -4,11 +4,11 @@ Usage: python benchmarks/assembled.py RUN --lang es --corpus es.spacy --extra te
            --folds folds.json --gazetteer es.jsonl --gold LABEL=BRAT_FOLDER... [-o OUTPUT]
 
 RUN is a folder that `cardioner crossval` has written; of a recogniser of several languages, the one
-language and the labels that are scored are taken (`cardioner narrow`). Each fold's recogniser is joined with the
-other stages as configs/assemble_cpu.cfg says, its weights are rounded as those of a package, and it
-annotates the held-out documents of CORPUS. What the stages know of the corpus comes from the
-documents of CORPUS that the fold was trained on, and from those of --extra. Printed are strict precision,
-recall and F1 with the 95 % interval, and the difference to the recogniser alone.
+language and the labels that are scored are taken (`cardioner narrow`). Each fold's recogniser is
+joined with the other stages as configs/assemble_cpu.cfg says, its weights are rounded as those of a
+package, and it annotates the held-out documents of CORPUS. What the stages know of the corpus comes
+from the other documents of CORPUS, and from those of --extra. Printed are strict precision, recall
+and F1 with the 95 % interval, and the difference to the recogniser alone.
 """
 
 from __future__ import annotations
