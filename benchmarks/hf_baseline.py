@@ -268,11 +268,15 @@ def main() -> None:
             gold.update(of_fold[0])
             found.update(of_fold[1])
         scores[recipe]["together"] = strict(gold, found)
-    settings = {k: v for k, v in vars(options).items() if k not in ("output", "config", "encoder")}
+    settings = {
+        k: v
+        for k, v in vars(options).items()
+        if k not in ("output", "config", "encoder", "gazetteer")
+    }
     settings["encoder"] = "/".join(Path(options.encoder).parts[-2:])
     srsly.write_json(
         options.output / "result.json",
-        {"strict": scores, "manifest": manifest([options.config], settings)},
+        {"strict": scores, "manifest": manifest([options.config, options.gazetteer], settings)},
     )
     for recipe, parts in scores.items():
         for part, values in parts.items():
