@@ -50,7 +50,8 @@ def stack(pipelines: Sequence[Language], *, tok2vec: str = "tok2vec", ner: str =
     nlp = load_model_from_config(config, vocab=first.vocab)
     for name, pipe in first.components:
         if name not in (tok2vec, ner) and hasattr(pipe, "to_bytes"):
-            nlp.get_pipe(name).from_bytes(pipe.to_bytes())  # type: ignore[attr-defined]
+            weights = pipe.to_bytes(exclude=["vocab"])  # which is the same one
+            nlp.get_pipe(name).from_bytes(weights, exclude=["vocab"])  # type: ignore[attr-defined]
     _stack_encoders(nlp, pipelines, tok2vec)
     _stack_heads(nlp, pipelines, ner)
     return nlp
