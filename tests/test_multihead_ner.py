@@ -235,6 +235,24 @@ def test_trains_with_weights_and_smoothing(decoder: str, weights: Any) -> None:
     assert nlp.evaluate(examples_of(nlp))["spans_cardioner_f"] == 1.0
 
 
+@pytest.mark.parametrize("init_W", [None, {"@initializers": "glorot_uniform_init.v1"}])
+def test_only_heads_that_start_from_something_teach_the_encoder_at_once(init_W: Any) -> None:
+    nlp = spacy.blank("es")
+    config = settings_of()
+    config["model"]["init_W"] = init_W
+    ner = nlp.add_pipe("multihead_ner", name="ner", config=config)
+    assert isinstance(ner, MultiHeadNER)
+    examples = examples_of(nlp)
+    nlp.initialize(lambda: examples)
+    ner.update(examples)
+    learns = [
+        abs(gradient).sum() > 0
+        for layer in ner.model.get_ref("tok2vec").walk()
+        for _, (_, gradient) in layer.get_gradients().items()
+    ]
+    assert any(learns) == (init_W is not None)
+
+
 def test_class_weights_must_be_positive() -> None:
     with pytest.raises(CardionerError, match="class_weights"):
         trained(class_weights={"O": 0.0})

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from spacy.tokens import Doc
 from spacy.util import registry
-from thinc.api import Linear, Maxout, Model, chain, list2ragged, with_array, zero_init
-from thinc.types import Floats2d, Ragged
+from thinc.api import Linear, Maxout, Model, Ops, chain, list2ragged, with_array, zero_init
+from thinc.types import Floats2d, FloatsXd, Ragged, Shape
 from thinc.util import get_width
 
 from spacy_cardioner.layers.crf import FORBIDDEN, INSIDE, N_TAGS, OUTSIDE, Floats, Ints
@@ -20,6 +20,7 @@ def create_multihead_tagger(
     decoder: Literal["softmax", "crf"],
     hidden_width: int,
     nO: int | None = None,
+    init_W: Callable[[Ops, Shape], FloatsXd] | None = None,
 ) -> Model[list[Doc], Floats]:
     """Registered function: features, a hidden layer, and the scores of all heads.
 
@@ -29,10 +30,18 @@ def create_multihead_tagger(
         sequence that is valid is decoded.
     hidden_width (int): Width of the hidden layer that all heads share, or 0 for none.
     nO (int): The number of labels, usually found in the data.
+    init_W (Optional[Callable]): The weights that the heads start from; None for zeros. Over a
+        pretrained encoder give some other: with zeros it would have no gradient at first, and
+        learn far more slowly.
     RETURNS (Model[List[Doc], Floats]): The model; its output is described in `crf`.
     """
     width = tok2vec.maybe_get_dim("nO")
-    heads = bio_heads(nO, hidden_width or width, learn_transitions=decoder == "crf")
+    heads = bio_heads(
+        nO,
+        hidden_width or width,
+        learn_transitions=decoder == "crf",
+        init_W=init_W or zero_init,
+    )
     model: Model[list[Doc], Floats]
     if hidden_width:
         hidden = Maxout(hidden_width, width, nP=2, normalize=True, dropout=0.0)
@@ -46,7 +55,11 @@ def create_multihead_tagger(
 
 
 def bio_heads(
-    nO: int | None = None, nI: int | None = None, *, learn_transitions: bool
+    nO: int | None = None,
+    nI: int | None = None,
+    *,
+    learn_transitions: bool,
+    init_W: Callable[[Ops, Shape], FloatsXd] = zero_init,
 ) -> Model[Ragged, Floats]:
     """Score the steps from tag to tag that `crf` describes, for each head and token.
 
@@ -56,12 +69,13 @@ def bio_heads(
     nO (int): The number of heads.
     nI (int): The width of the features.
     learn_transitions (bool): Whether transitions are learned; without, all that are valid are 0.
+    init_W (Callable): The weights of the tags' scores at the start.
     """
     return Model(
         "bio_heads",
         _forward,
         init=_init,
-        layers=[Linear(nI=nI, init_W=zero_init)],
+        layers=[Linear(nI=nI, init_W=init_W)],
         dims={"nO": nO, "nI": nI},
         params={"T": None} if learn_transitions else {},
     )
