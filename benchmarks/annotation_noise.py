@@ -50,7 +50,8 @@ def main() -> None:
     parser.add_argument("label")
     args = parser.parse_args()
     source, pred = read_annotations(args.gold), read_annotations(args.predictions)
-    assert source.texts is not None, "GOLD has to be a folder with the texts"
+    if source.texts is None:
+        parser.error("GOLD has to be a folder with the texts")
     gold, predicted = (
         {name: [e for e in each if e.label == args.label] for name, each in found.entities.items()}
         for found in (source, pred)

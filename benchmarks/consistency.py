@@ -50,7 +50,8 @@ def main() -> None:
     parser.add_argument("label")
     args = parser.parse_args()
     source, scored = read_annotations(args.gold), read_scored(args.predictions)
-    assert source.texts is not None, "GOLD has to be a folder with the texts"
+    if source.texts is None:
+        parser.error("GOLD has to be a folder with the texts")
     label = args.label
     found = {n: [each for each in scored[n] if each[0].label == label] for n in source.texts}
     plain = {name: [entity for entity, _ in each] for name, each in found.items()}
