@@ -6,12 +6,15 @@ import csv
 import io
 import json
 import os
+import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from html.parser import HTMLParser
+from itertools import count
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -33,7 +36,10 @@ from spacy_cardioner.annotate.writers import (
     opened_part,
     refuse_overwriting,
 )
+from spacy_cardioner.annotate.writers import base as writers_module
 from spacy_cardioner.errors import CardionerError
+
+TraceFunction = Callable[[FrameType, str, Any], Any]
 
 NOTE = "Fibrilación auricular.\r\nToma bisoprolol\r\n2,5 mg y 🫀 AAS."
 WHEN = datetime(2024, 2, 29, 12, 30)
@@ -430,6 +436,40 @@ def test_a_part_replaces_the_one_before_when_it_is_whole(tmp_path: Path, kind: s
         assert names(path) == ["b.ann", "b.txt"]
     else:
         assert json.loads(path.read_bytes())["id"] == "b"
+
+
+@pytest.mark.parametrize("kind", ["brat", "jsonl"])
+def test_ctrl_c_at_any_line_leaves_no_half_part(tmp_path: Path, kind: str) -> None:
+    """Each run is interrupted one line of the module later than the last, until one is whole."""
+    path = tmp_path / "part"
+    writer = make_writer(Output(OutputFormat(kind), path), system="", when=WHEN)
+    rendered = writer.render(found("a", NOTE, ENTITIES))
+    for line in count(1):
+        left = line
+
+        def interrupt(frame: FrameType, event: str, arg: object) -> TraceFunction | None:
+            nonlocal left
+            if frame.f_code.co_filename != writers_module.__file__:
+                return None
+            left -= event == "line"
+            if not left:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+            return interrupt
+
+        before = sys.gettrace()
+        try:
+            sys.settrace(interrupt)
+            with opened_part(writer, path, 1) as put:
+                put(rendered)
+        except KeyboardInterrupt:
+            assert names(tmp_path) in ([], ["part"]), line
+        finally:
+            sys.settrace(before)
+        if left > 0:
+            break
+    assert line > 10
+    assert names(tmp_path) == ["part"]
 
 
 def test_a_link_is_followed_and_stays(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from spacy_cardioner.annotate.writers.base import partial
+from spacy_cardioner.annotate.writers.base import whole_file
 from spacy_cardioner.errors import CardionerError
 
 MANIFEST = "_manifest.json"
@@ -113,7 +113,6 @@ class Manifest:
 
     def save(self) -> None:
         """Write the record: at each moment there is the old one or the new one."""
-        growing = partial(self.folder / MANIFEST)
         data = {
             **self.about,
             "finished": self.finished,
@@ -121,8 +120,5 @@ class Manifest:
             "errors_bytes": self.errors_bytes,
             "parts": [part._asdict() for part in self.parts],
         }
-        with growing.open("w", encoding="utf-8") as stream:
-            json.dump(data, stream, indent=1, ensure_ascii=False)
-            stream.flush()
-            os.fsync(stream.fileno())
-        growing.replace(self.folder / MANIFEST)
+        with whole_file(self.folder / MANIFEST) as stream:
+            stream.write(json.dumps(data, indent=1, ensure_ascii=False).encode())

@@ -62,7 +62,7 @@ def opened(writer: Writer, path: Path | None) -> Iterator[Put]:
         with writer.into(path) as put:
             yield put
     else:
-        with _whole_file(path) as stream, writer.into(stream) as put:
+        with _stream(path) as stream, writer.into(stream) as put:
             yield put
 
 
@@ -70,7 +70,7 @@ def opened(writer: Writer, path: Path | None) -> Iterator[Put]:
 def opened_part(writer: Writer, path: Path, first: int) -> Iterator[Put]:
     """A part of an output, file or folder, which replaces the one of that name when it is whole."""
     if writer.ending:
-        with _whole_file(path) as stream, writer.into(stream, first) as put:
+        with whole_file(path) as stream, writer.into(stream, first) as put:
             yield put
     else:
         with _whole_folder(path) as folder, writer.into(folder, first) as put:
@@ -87,14 +87,50 @@ def refuse_overwriting(sources: Iterable[Path], output: Path) -> None:
             raise CardionerError(f"{output}: the notes are read from here; write somewhere else")
 
 
-def partial(path: Path) -> Path:
+def _partial(path: Path) -> Path:
     """What a file or folder is called until it is whole."""
     return path.with_name(PARTIAL + path.name)
 
 
 @contextmanager
-def _whole_file(path: Path | None) -> Iterator[IO[bytes]]:
-    """A file that takes its name when everything is in it; or what cannot be renamed, as it is."""
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes its name when everything is in it: at each moment there is the old one or
+    the new one, and nothing is left of one that was stopped.
+    """
+    path = path.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    growing = _partial(path)
+    try:
+        with growing.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        growing.replace(path)
+    finally:
+        growing.unlink(missing_ok=True)
+
+
+@contextmanager
+def _whole_folder(path: Path) -> Iterator[Path]:
+    """A folder that takes its name when everything is in it."""
+    growing = _partial(path)
+    shutil.rmtree(growing, ignore_errors=True)
+    try:
+        # In here, as Ctrl-C may come as soon as the folder is made.
+        growing.mkdir(parents=True)
+        yield growing
+        if path.exists():
+            shutil.rmtree(path)
+        growing.rename(path)
+    finally:
+        shutil.rmtree(growing, ignore_errors=True)
+
+
+@contextmanager
+def _stream(path: Path | None) -> Iterator[IO[bytes]]:
+    """What bytes are written to: a file that is whole or not there, standard output, or what cannot
+    be renamed, as it is.
+    """
     if path is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -102,29 +138,5 @@ def _whole_file(path: Path | None) -> Iterator[IO[bytes]]:
         with path.open("wb") as stream:
             yield stream
     else:
-        path = path.resolve()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        growing = partial(path)
-        try:
-            with growing.open("wb") as stream:
-                yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
-            growing.replace(path)
-        finally:
-            growing.unlink(missing_ok=True)
-
-
-@contextmanager
-def _whole_folder(path: Path) -> Iterator[Path]:
-    """A folder that takes its name when everything is in it."""
-    growing = partial(path)
-    shutil.rmtree(growing, ignore_errors=True)
-    growing.mkdir(parents=True)
-    try:
-        yield growing
-        if path.exists():
-            shutil.rmtree(path)
-        growing.rename(path)
-    finally:
-        shutil.rmtree(growing, ignore_errors=True)
+        with whole_file(path) as stream:
+            yield stream
