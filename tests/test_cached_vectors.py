@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tempfile
 from pathlib import Path
 
 import numpy
@@ -10,6 +11,7 @@ import pytest
 import spacy
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from spacy.vectors import Vectors
 from thinc.api import NumpyOps
 
@@ -66,6 +68,21 @@ def test_another_table_is_read_anew(tmp_path: Path) -> None:
     other.to_disk(tmp_path)
     table.from_disk(tmp_path)
     numpy.testing.assert_array_equal(table.get_batch(["disnea"]), other.get_batch(["disnea"]))
+
+
+@given(arrays("f4", (5, 3), elements=st.floats(-(2.0**20), 2.0**20, width=32)), st.booleans())
+def test_saving_loses_nothing(table: numpy.ndarray, coarse: bool) -> None:
+    """Numbers that half precision holds are saved in it, and are what they were when loaded."""
+    table = numpy.rint(table / 2.0**10).astype("f4") if coarse else table
+    vectors = CachedVectors(data=table, **FLORET)
+    with tempfile.TemporaryDirectory() as folder:
+        vectors.to_disk(folder)
+        saved = numpy.load(Path(folder, "vectors"))
+        again = CachedVectors(data=TABLE, **FLORET).from_disk(folder)
+    assert vectors.data.dtype == again.data.dtype == numpy.float32
+    numpy.testing.assert_array_equal(vectors.data, table)
+    numpy.testing.assert_array_equal(again.data, table)
+    assert saved.dtype == numpy.float16 or not coarse
 
 
 def test_other_modes_and_copies(tmp_path: Path) -> None:

@@ -176,14 +176,15 @@ def test_gradients_of_the_losses(decoder, smoothing, weights):
         check(d_steps[changed].sum(), changed)
 
 
-def test_gradients_of_the_heads():
+@pytest.mark.parametrize("transitions", [None, "shared", "token"])
+def test_gradients_of_the_heads(transitions):
     """The steps are linear in what goes in, so that the gradient tells any change exactly."""
     rng = numpy.random.default_rng(0)
-    model = bio_heads(HEADS, 4, learn_transitions=True)
+    model = bio_heads(HEADS, 4, transitions=transitions)
     model.initialize()
     linear, lengths = model.layers[0], numpy.array(LENGTHS)
     X = rng.normal(size=(N_TOKENS, 4)).astype("f")
-    linear.set_param("W", rng.normal(size=(HEADS * N_TAGS, 4)).astype("f"))
+    linear.set_param("W", rng.normal(size=linear.get_param("W").shape).astype("f"))
     steps, backprop = model(Ragged(X, lengths), is_train=True)
     d_steps = rng.normal(size=steps.shape).astype("f")
     d_steps[steps < FORBIDDEN / 2] = 0.0  # as every loss leaves it
@@ -195,12 +196,30 @@ def test_gradients_of_the_heads():
 
     change = rng.normal(size=X.shape).astype("f")
     check(d_X, change, model.predict(Ragged(X + change, lengths)))
-    for node, name in [(linear, "W"), (linear, "b"), (model, "T")]:
+    parameters = [(linear, "W"), (linear, "b")] + [(model, "T")] * (transitions == "shared")
+    for node, name in parameters:
         before = node.get_param(name).copy()
         change = rng.normal(size=before.shape).astype("f")
         node.set_param(name, before + change)
         check(node.get_grad(name), change, model.predict(Ragged(X, lengths)))
         node.set_param(name, before)
+
+
+def test_only_weights_of_their_own_let_a_token_score_a_step():
+    """Whether the tag before changes what a token's features say of its own tag."""
+    rng = numpy.random.default_rng(1)
+    X = Ragged(rng.normal(size=(4, 4)).astype("f"), numpy.array([4]))
+    for transitions, own in ((None, False), ("shared", False), ("token", True)):
+        model = bio_heads(1, 4, transitions=transitions)
+        model.initialize()
+        linear = model.layers[0]
+        linear.set_param("W", rng.normal(size=linear.get_param("W").shape).astype("f"))
+        steps = model.predict(X)[:, :, 0]
+        # How much likelier O is than B; after B as against after O.
+        ends = steps[:, OUTSIDE] - steps[:, BEGIN]
+        differences = (ends[BEGIN] - ends[OUTSIDE])[1:]
+        assert numpy.allclose(differences, differences[0], atol=1e-5) != own, transitions
+        assert_allclose(steps[:, :, 0], numpy.broadcast_to(steps[OUTSIDE, :, 0], (N_TAGS, N_TAGS)))
 
 
 @pytest.mark.parametrize("decoder", LOSSES)

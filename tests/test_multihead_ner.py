@@ -48,11 +48,25 @@ TOK2VEC = {
 }
 
 
-def settings_of(decoder: str = "crf", hidden_width: int = 0, **changes: Any) -> dict[str, Any]:
+# The three kinds of heads.
+HEADS = [
+    {"decoder": "crf"},
+    {"decoder": "crf", "token_transitions": True},
+    {"decoder": "softmax"},
+]
+
+
+def settings_of(
+    decoder: str = "crf",
+    hidden_width: int = 0,
+    token_transitions: bool | None = None,
+    **changes: Any,
+) -> dict[str, Any]:
     """The component's config, with a small encoder."""
     model = {
         "@architectures": "spacy_cardioner.MultiHeadTagger.v1",
         "decoder": decoder,
+        "token_transitions": token_transitions,
         "hidden_width": hidden_width,
         "tok2vec": TOK2VEC,
     }
@@ -99,10 +113,10 @@ def scored(doc: Doc) -> list[tuple[str, str, float]]:
     return [(span.text, span.label_, span._.score) for span in doc.spans["cardioner"]]
 
 
-@pytest.mark.parametrize("decoder", ["crf", "softmax"])
+@pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("hidden_width", [0, 16])
-def test_learns_a_drug_inside_a_disease(decoder: str, hidden_width: int) -> None:
-    nlp = trained(decoder=decoder, hidden_width=hidden_width)
+def test_learns_a_drug_inside_a_disease(head: dict[str, Any], hidden_width: int) -> None:
+    nlp = trained(**head, hidden_width=hidden_width)
     doc = nlp(NESTED)
     assert found(doc) == [
         ("Alergia a penicilina", DISEASE),
@@ -228,10 +242,11 @@ def test_inverse_class_weights_count_the_tags() -> None:
     numpy.testing.assert_allclose((ner._get_weights() * counts)[0], n_tokens / 3, rtol=1e-5)
 
 
-@pytest.mark.parametrize("decoder", ["crf", "softmax"])
+@pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("weights", ["inverse", {"B": 3.0, "I": 3.0, "O": 1.0}])
-def test_trains_with_weights_and_smoothing(decoder: str, weights: Any) -> None:
-    nlp = trained(decoder=decoder, class_weights=weights, label_smoothing=0.05)
+def test_trains_with_weights_and_smoothing(head: dict[str, Any], weights: Any) -> None:
+    smoothing = 0.0 if "token_transitions" in head else 0.05
+    nlp = trained(**head, class_weights=weights, label_smoothing=smoothing)
     assert nlp.evaluate(examples_of(nlp))["spans_cardioner_f"] == 1.0
 
 
@@ -258,20 +273,32 @@ def test_class_weights_must_be_positive() -> None:
         trained(class_weights={"O": 0.0})
 
 
-@pytest.mark.parametrize("decoder", ["crf", "softmax"])
-def test_saving_keeps_everything(decoder: str, tmp_path: Path) -> None:
-    nlp = trained(decoder=decoder, class_weights="inverse")
+@pytest.mark.parametrize("head", HEADS)
+def test_saving_keeps_everything(head: dict[str, Any], tmp_path: Path) -> None:
+    nlp = trained(**head, class_weights="inverse")
     nlp.to_disk(tmp_path)
     expected = scored(nlp(NESTED))
     assert len(expected) == 4
     from_disk = load_model(tmp_path)
     assert scored(from_disk(NESTED)) == expected
     from_bytes = spacy.blank("es")
-    from_bytes.add_pipe("multihead_ner", name="ner", config=settings_of(decoder=decoder))
+    from_bytes.add_pipe("multihead_ner", name="ner", config=settings_of(**head))
     from_bytes.from_bytes(nlp.to_bytes())
     assert scored(from_bytes(NESTED)) == expected
     assert from_disk.get_pipe("ner").cfg == nlp.get_pipe("ner").cfg
     assert pickle.loads(pickle.dumps(nlp.get_pipe("ner"))).labels == (DISEASE, DRUG)
+
+
+def test_a_softmax_has_no_transitions() -> None:
+    with pytest.raises(CardionerError, match='token_transitions = true needs decoder = "crf"'):
+        trained(decoder="softmax", token_transitions=True)
+
+
+def test_steps_of_their_own_are_not_smoothed() -> None:
+    with pytest.raises(
+        CardionerError, match="ner: label_smoothing needs token_transitions = false"
+    ):
+        trained(token_transitions=True, label_smoothing=0.05)
 
 
 def test_labels(nlp: Language) -> None:

@@ -134,7 +134,7 @@ def other_vectors() -> Language:
     [
         (lambda: spacy.blank("es"), "no component 'tok2vec'"),
         (lambda: make(2, passes=0, hidden_width=4), "hidden layer"),
-        (lambda: make(2, passes=0, decoder="softmax"), "differ in their configs"),
+        (lambda: make(2, passes=0, token_transitions=False), "differ in their configs"),
         (other_vectors, "differ in their vectors"),
     ],
 )

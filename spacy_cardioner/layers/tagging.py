@@ -11,7 +11,10 @@ from thinc.api import Linear, Maxout, Model, Ops, chain, list2ragged, with_array
 from thinc.types import Floats2d, FloatsXd, Ragged, Shape
 from thinc.util import get_width
 
+from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.layers.crf import FORBIDDEN, INSIDE, N_TAGS, OUTSIDE, Floats, Ints
+
+Transitions = Literal["shared", "token"]
 
 
 @registry.architectures("spacy_cardioner.MultiHeadTagger.v1")
@@ -21,6 +24,7 @@ def create_multihead_tagger(
     hidden_width: int,
     nO: int | None = None,
     init_W: Callable[[Ops, Shape], FloatsXd] | None = None,
+    token_transitions: bool | None = None,
 ) -> Model[list[Doc], Floats]:
     """Registered function: features, a hidden layer, and the scores of all heads.
 
@@ -33,13 +37,19 @@ def create_multihead_tagger(
     init_W (Optional[Callable]): The weights that the heads start from; None for zeros. Over a
         pretrained encoder give some other: with zeros it would have no gradient at first, and
         learn far more slowly.
+    token_transitions (Optional[bool]): With "crf", score each pair of tags by the features of its
+        token. Without, a pair has the same score everywhere, and the features score the tag alone:
+        they cannot say that this word ends an entity, only that it is in none.
     RETURNS (Model[List[Doc], Floats]): The model; its output is described in `crf`.
+    RAISES (CardionerError): "softmax", which has no transitions, with `token_transitions`.
     """
+    if token_transitions and decoder == "softmax":
+        raise CardionerError('token_transitions = true needs decoder = "crf"')
     width = tok2vec.maybe_get_dim("nO")
     heads = bio_heads(
         nO,
         hidden_width or width,
-        learn_transitions=decoder == "crf",
+        transitions=None if decoder == "softmax" else "token" if token_transitions else "shared",
         init_W=init_W or zero_init,
     )
     model: Model[list[Doc], Floats]
@@ -51,6 +61,7 @@ def create_multihead_tagger(
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("output_layer", heads)
     model.attrs["decoder"] = decoder
+    model.attrs["token_transitions"] = bool(token_transitions)
     return model
 
 
@@ -58,18 +69,20 @@ def bio_heads(
     nO: int | None = None,
     nI: int | None = None,
     *,
-    learn_transitions: bool,
+    transitions: Transitions | None,
     init_W: Callable[[Ops, Shape], FloatsXd] = zero_init,
 ) -> Model[Ragged, Floats]:
     """Score the steps from tag to tag that `crf` describes, for each head and token.
 
-    A step's score is the score of its tag, linear in the token's features, plus the score of the
-    transition, the same for all tokens. A document starts as if the tag O stood before it.
+    A document starts as if the tag O stood before it.
 
     nO (int): The number of heads.
     nI (int): The width of the features.
-    learn_transitions (bool): Whether transitions are learned; without, all that are valid are 0.
-    init_W (Callable): The weights of the tags' scores at the start.
+    transitions (Optional[str]): What a step's score is. None: the score of its tag, linear in the
+        token's features, whatever the tag before. "shared": plus a score of the transition, the
+        same for all tokens. "token": a score that is linear in the token's features for each
+        transition, plus one that is the same for all tokens.
+    init_W (Callable): The weights of what is linear at the start.
     """
     return Model(
         "bio_heads",
@@ -77,7 +90,8 @@ def bio_heads(
         init=_init,
         layers=[Linear(nI=nI, init_W=init_W)],
         dims={"nO": nO, "nI": nI},
-        params={"T": None} if learn_transitions else {},
+        params={"T": None} if transitions else {},
+        attrs={"rows": N_TAGS**2 if transitions == "token" else N_TAGS},
     )
 
 
@@ -85,7 +99,7 @@ def _init(model: Model[Ragged, Floats], X: Ragged | None = None, Y: Floats2d | N
     if Y is not None:
         model.set_dim("nO", get_width(Y))
     linear = model.layers[0]
-    linear.set_dim("nO", N_TAGS * model.get_dim("nO"))
+    linear.set_dim("nO", model.attrs["rows"] * model.get_dim("nO"))
     linear.initialize(X=None if X is None else X.dataXd)
     model.set_dim("nI", linear.get_dim("nI"))
     if model.has_param("T") is None:
@@ -96,20 +110,23 @@ def _forward(
     model: Model[Ragged, Floats], X: Ragged, is_train: bool
 ) -> tuple[Floats, Callable[[Floats], Ragged]]:
     flat, backprop_linear = model.layers[0](X.dataXd, is_train)
-    tags = flat.reshape(-1, model.get_dim("nO"), N_TAGS).transpose(2, 1, 0)
-    steps = tags + _transitions(model)[..., None]
+    # By tag before (or once, for any), tag, head and token.
+    n_before = model.attrs["rows"] // N_TAGS
+    scores = flat.reshape(-1, model.get_dim("nO"), n_before, N_TAGS).transpose(2, 3, 1, 0)
+    steps = scores + _transitions(model)[..., None]
     starts = _starts(X)
     steps[..., starts] = steps[OUTSIDE][..., starts]
 
     def backprop(d_steps: Floats) -> Ragged:
-        d_tags = d_steps.sum(0)
+        d_steps = d_steps.copy()
+        d_starts = d_steps[..., starts].sum(0)
+        d_steps[..., starts] = 0
+        d_steps[OUTSIDE][..., starts] = d_starts
+        d_steps[OUTSIDE, INSIDE] = 0
         if model.has_param("T"):
-            d_starts = d_steps[..., starts]
-            d_transitions = d_steps.sum(-1) - d_starts.sum(-1)
-            d_transitions[OUTSIDE] += d_tags[..., starts].sum(-1)
-            d_transitions[OUTSIDE, INSIDE] = 0
-            model.inc_grad("T", d_transitions)
-        d_flat = model.ops.as_contig(d_tags.transpose(2, 1, 0)).reshape(flat.shape)
+            model.inc_grad("T", d_steps.sum(-1))
+        d_scores: Any = d_steps if n_before > 1 else d_steps.sum(0, keepdims=True)
+        d_flat = model.ops.as_contig(d_scores.transpose(3, 2, 0, 1)).reshape(flat.shape)
         return Ragged(backprop_linear(d_flat), X.lengths)
 
     return steps, backprop

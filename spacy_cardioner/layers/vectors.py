@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy
@@ -31,6 +32,8 @@ class CachedVectors(Vectors):
     floret makes a word's vector of those of its parts, some forty of them, and spaCy does it anew
     for each batch. The figures are the same. On a GPU nothing is kept.
     """
+
+    data: Any
 
     def __init__(self, **settings: Any) -> None:
         """Create the table. The arguments are those of spaCy's Vectors."""
@@ -67,6 +70,29 @@ class CachedVectors(Vectors):
             )
             self._kept = numpy.concatenate([self._kept, made]) if self._kept.size else made
         return self._kept[[self._rows[word] for word in words]]
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Save the table as spaCy does, in half the room where half precision holds all numbers
+        exactly, as it does after `cardioner shrink`.
+        """
+        full = self.data
+        with numpy.errstate(over="ignore"):
+            half = full.astype("float16")
+        try:
+            if (half == full).all():
+                self.data = half
+            super().to_disk(path, exclude=exclude)
+        finally:
+            self.data = full
+
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> CachedVectors:
+        """Load a table, whatever its precision.
+
+        RETURNS (CachedVectors): The modified object.
+        """
+        super().from_disk(path, exclude=exclude)
+        self.data = self.data.astype("float32", copy=False)
+        return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the table without what is kept."""

@@ -183,6 +183,10 @@ class MultiHeadNER(TrainablePipe):
         """
         if isinstance(class_weights, dict) and min(class_weights.values(), default=1.0) <= 0:
             raise CardionerError(f"{name}: class_weights must be greater than 0")
+        if label_smoothing and model.attrs.get("token_transitions"):
+            # Softened targets are distributions over tags, and not over sequences: weights for each
+            # step would learn steps into tags that nothing leads on from.
+            raise CardionerError(f"{name}: label_smoothing needs token_transitions = false")
         self.vocab = vocab
         self.model = model
         self.name = name

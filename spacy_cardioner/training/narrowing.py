@@ -14,7 +14,6 @@ from spacy.util import load_model_from_config
 from thinc.api import Model
 
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.layers.crf import N_TAGS
 
 
 def narrow(nlp: Language, *, lang: str, labels: Sequence[str], ner: str = "ner") -> Language:
@@ -55,7 +54,8 @@ def _choose_heads(pipe: Any, heads: Sequence[int]) -> None:
     pipe.cfg["tag_counts"] = {label: pipe.cfg["tag_counts"][label] for label in labels}
     layer: Model[Any, Any] = pipe.model.get_ref("output_layer")
     linear: Model[Any, Any] = layer.layers[0]
-    rows = [head * N_TAGS + tag for head in heads for tag in range(N_TAGS)]
+    of_head = layer.attrs["rows"]
+    rows = [head * of_head + row for head in heads for row in range(of_head)]
     chosen: list[tuple[Model[Any, Any], str, Any]] = [
         (linear, name, linear.get_param(name)[rows]) for name in ("W", "b")
     ]
