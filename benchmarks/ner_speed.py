@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 # Before numpy is imported.
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
@@ -37,10 +38,11 @@ HEADS = {
     "ner": {},
     "multihead_ner, softmax": {"decoder": "softmax"},
     "multihead_ner, crf": {"decoder": "crf"},
+    "multihead_ner, crf, token_transitions": {"decoder": "crf", "token_transitions": True},
 }
 
 
-def make(head: dict[str, str]) -> Language:
+def make(head: dict[str, Any]) -> Language:
     """The baseline pipeline, or the same with our component in place of spaCy's."""
     config = load_config(ROOT / "configs/baseline_cpu.cfg", overrides={"nlp.lang": "es"})
     config["nlp"]["before_creation"] = {"@callbacks": "spacy_cardioner.use_numpy_blas.v1"}

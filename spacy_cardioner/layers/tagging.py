@@ -113,7 +113,8 @@ def _forward(
     # By tag before (or once, for any), tag, head and token.
     n_before = model.attrs["rows"] // N_TAGS
     scores = flat.reshape(-1, model.get_dim("nO"), n_before, N_TAGS).transpose(2, 3, 1, 0)
-    steps = scores + _transitions(model)[..., None]
+    # Laid out by token last, as the scans over tokens read them: several times as fast.
+    steps: Any = model.ops.as_contig(scores + _transitions(model)[..., None])
     starts = _starts(X)
     steps[..., starts] = steps[OUTSIDE][..., starts]
 
