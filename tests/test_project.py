@@ -122,7 +122,7 @@ def test_the_union_is_a_workflow_too(
 
 
 @pytest.mark.slow
-def test_the_release_puts_three_pipelines_side_by_side(
+def test_the_release_puts_four_pipelines_side_by_side(
     es_wheel: Path, project_dir: Path, run_project: RunProject
 ) -> None:
     for command in ("members-es", "crossval-members-es", "assemble-members-es"):
@@ -130,7 +130,7 @@ def test_the_release_puts_three_pipelines_side_by_side(
 
     nlp = spacy.load(project_dir / "runs/cpu/es/assembled")
     assert nlp.pipe_names == PIPES
-    assert nlp.config["components"]["tok2vec"]["model"]["count"] == 3
+    assert nlp.config["components"]["tok2vec"]["model"]["count"] == 4
     assert (project_dir / "runs/metrics/cpu_es_FARMACO_es_members.json").exists()
 
 
