@@ -196,7 +196,7 @@ def test_gradients_of_the_heads(transitions):
 
     change = rng.normal(size=X.shape).astype("f")
     check(d_X, change, model.predict(Ragged(X + change, lengths)))
-    parameters = [(linear, "W"), (linear, "b")] + [(model, "T")] * (transitions == "shared")
+    parameters = [(linear, "W"), (linear, "b")] + [(model, "T")] * (transitions is not None)
     for node, name in parameters:
         before = node.get_param(name).copy()
         change = rng.normal(size=before.shape).astype("f")
