@@ -1,14 +1,16 @@
 """Cross-validated scores of whole pipelines: with the stages that follow the recogniser, rounded.
 
 Usage: python benchmarks/assembled.py RUN --lang es --corpus es.spacy --extra temist.spacy
-           --folds folds.json --gazetteer es.jsonl --gold LABEL=BRAT_FOLDER... [-o OUTPUT]
+           --folds folds.json --gazetteer es.jsonl --gold LABEL=BRAT_FOLDER... [--rerank LABEL]
+           [-o OUTPUT]
 
 RUN is a folder that `cardioner crossval` has written; of a recogniser of several languages, the one
 language and the labels that are scored are taken (`cardioner narrow`). Each fold's recogniser is
-joined with the other stages as configs/assemble_cpu.cfg says, its weights are rounded as those of a
-package, and it annotates the held-out documents of CORPUS. What the stages know of the corpus comes
-from the other documents of CORPUS, and from those of --extra. Printed are strict precision, recall
-and F1 with the 95 % interval, and the difference to the recogniser alone.
+joined with the other stages as configs/assemble_cpu.cfg says, and with a reranker of the labels of
+--rerank (`cardioner rerank`). Its weights are rounded as those of a package, and it annotates the
+held-out documents of CORPUS. What the stages know of the corpus comes from the other documents of
+CORPUS, and from those of --extra. Printed are strict precision, recall and F1 with the 95 %
+interval, and the difference to the recogniser alone.
 """
 
 from __future__ import annotations
@@ -27,14 +29,31 @@ from spacy_cardioner.annotate.engine import doc_entities
 from spacy_cardioner.brat import Entity, write_tsv
 from spacy_cardioner.corpus import NOTE_ID, read_docbin, write_docbin
 from spacy_cardioner.evaluation.evaluate import evaluate
+from spacy_cardioner.pipeline.reranker import Reranking
 from spacy_cardioner.splits import read_folds
 from spacy_cardioner.training.narrowing import narrow
+from spacy_cardioner.training.reranking import (
+    add_reranker,
+    find_candidates,
+    fit,
+    read_annotated,
+)
 
 CONFIG = Path(__file__).parent.parent / "configs/assemble_cpu.cfg"
 
 
-def assemble(args: argparse.Namespace, fold: Path, held_out: list[str], folder: Path) -> None:
+def rerankings(args: argparse.Namespace, held_out: int) -> dict[str, Reranking]:
+    """What a reranker learns from all folds but one."""
+    learned = {}
+    for label, (candidates, extra) in args.candidates.items():
+        others = [docs for number, docs in enumerate(candidates) if number != held_out]
+        learned[label] = fit(others, extra)
+    return learned
+
+
+def assemble(args: argparse.Namespace, number: int, held_out: list[str], folder: Path) -> None:
     """Join the stages around a fold's recogniser, and round the weights."""
+    fold = args.run / f"fold-{number}"
     rest = folder.with_suffix(".spacy")
     docs = read_docbin(args.corpus, Vocab())
     write_docbin(rest, [doc for doc in docs if doc.user_data[NOTE_ID] not in held_out])
@@ -49,6 +68,10 @@ def assemble(args: argparse.Namespace, fold: Path, held_out: list[str], folder: 
     command += ["--nlp.lang", args.lang, "--paths.trained", str(trained)]
     command += ["--paths.gazetteer", str(args.gazetteer), "--paths.corpus", json.dumps(corpus)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    if args.rerank:
+        nlp = spacy.load(joined)
+        add_reranker(nlp, rerankings(args, number))
+        nlp.to_disk(joined)
     shrink = [sys.executable, "-m", "spacy_cardioner", "shrink", str(joined), "-o", str(folder)]
     subprocess.run(shrink, check=True)
 
@@ -74,13 +97,22 @@ def main() -> None:
     parser.add_argument("--folds", type=Path, required=True)
     parser.add_argument("--gazetteer", type=Path, required=True)
     parser.add_argument("--gold", action="append", required=True, metavar="LABEL=BRAT_FOLDER")
+    parser.add_argument("--rerank", action="append", default=[], metavar="LABEL")
     parser.add_argument("-o", "--output", type=Path, help="TSV of the predictions")
     args = parser.parse_args()
+    folds = read_folds(args.folds)
+    args.candidates = {
+        label: (
+            find_candidates(args.run, args.corpus, folds, label),
+            read_annotated(args.extra, label),
+        )
+        for label in args.rerank
+    }
     found: dict[str, list[Entity]] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        for number, names in enumerate(read_folds(args.folds)):
+        for number, names in enumerate(folds):
             folder = Path(scratch, str(number))
-            assemble(args, args.run / f"fold-{number}", names, folder)
+            assemble(args, number, names, folder)
             found.update(annotate(args, names, folder))
         whole = args.output or Path(scratch, "whole.tsv")
         write_tsv(whole, found)

@@ -124,7 +124,8 @@ def test_an_entity_is_as_probable_as_all_sequences_that_have_it(seed):
     mentions = decode(steps, LENGTHS)
     assert sum(map(len, mentions)) > 2
     for part, found in zip(slices(), mentions, strict=True):
-        for start, end, head, probability in found:
+        for start, end, head, probability, best in found:
+            assert best
             entity = (BEGIN, *[INSIDE] * (end - start - 1))
             expected = sum(
                 share
@@ -132,6 +133,33 @@ def test_an_entity_is_as_probable_as_all_sequences_that_have_it(seed):
                 if tags[start:end] == entity and tags[end : end + 1] != (INSIDE,)
             )
             assert probability == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("floor", [0.01, 0.2])
+@pytest.mark.parametrize("seed", range(5))
+def test_alternatives_are_all_spans_that_are_probable(seed, floor):
+    steps = random_steps(seed=seed)
+    plain = decode(steps, LENGTHS)
+    for part, best, found in zip(
+        slices(), plain, decode(steps, LENGTHS, alternatives=floor), strict=True
+    ):
+        assert sorted(mention for mention in found if mention.best) == best
+        probable = {}
+        for head in range(HEADS):
+            if part.start < part.stop:
+                for tags, share in sequences(steps, part, head).items():
+                    for start in (i for i, tag in enumerate(tags) if tag == BEGIN):
+                        end = start + 1
+                        while end < len(tags) and tags[end] == INSIDE:
+                            end += 1
+                        border = start, end, head
+                        probable[border] = probable.get(border, 0.0) + share
+        expected = {border: share for border, share in probable.items() if share >= floor}
+        for mention in best:
+            expected[mention[:3]] = mention.probability
+        assert {mention[:3] for mention in found} == set(expected)
+        for mention in found:
+            assert mention.probability == pytest.approx(expected[mention[:3]])
 
 
 def test_documents_know_nothing_of_each_other():

@@ -18,6 +18,7 @@ from spacy_cardioner.cli.ensemble import ensemble
 from spacy_cardioner.cli.evaluate import evaluate
 from spacy_cardioner.cli.experiments import experiments
 from spacy_cardioner.cli.narrow import narrow
+from spacy_cardioner.cli.rerank import rerank
 from spacy_cardioner.cli.shrink import shrink
 from spacy_cardioner.cli.split import split
 from spacy_cardioner.cli.stack import stack
@@ -62,6 +63,7 @@ for command in (
     average,
     stack,
     narrow,
+    rerank,
     ensemble,
     shrink,
 ):

@@ -18,19 +18,25 @@ class Mention(NamedTuple):
     end (int): The token after its last.
     head (int): The head that found it.
     probability (float): How probable an entity of this head is that has exactly these borders.
+    best (bool): Whether it is on the head's best sequence of tags.
     """
 
     start: int
     end: int
     head: int
     probability: float
+    best: bool = True
 
 
-def decode(steps: Floats, lengths: Sequence[int]) -> list[list[Mention]]:
+def decode(
+    steps: Floats, lengths: Sequence[int], alternatives: float | None = None
+) -> list[list[Mention]]:
     """Find the entities on each head's best sequence of tags.
 
     steps (Floats): The scores of all documents together, as `layers.crf` describes them.
     lengths (Sequence[int]): The number of tokens of each document.
+    alternatives (Optional[float]): Give also what is not on the best sequence, but at least this
+        probable; greater than 0. These overlap one another.
     RETURNS (list[list[Mention]]): The entities of each document, in the order of the text.
     """
     tags = best_tags(steps)
@@ -39,13 +45,21 @@ def decode(steps: Floats, lengths: Sequence[int]) -> list[list[Mention]]:
     mentions: list[list[Mention]] = [[] for _ in lengths]
     for head, path in enumerate(tags):
         starts, ends = _borders(path)
-        scores = _probabilities(path, starts, ends, log_joint[:, :, head], log_next[:, :, head])
+        of_head = log_joint[:, :, head], log_next[:, :, head]
+        scores = _probabilities(path, starts, ends, *of_head)
+        best = set(zip(starts.tolist(), ends.tolist(), strict=True))
+        if alternatives is not None:
+            others = _alternatives(*of_head, alternatives)
+            starts, ends, scores = (
+                numpy.concatenate(pair) for pair in zip(others, (starts, ends, scores), strict=True)
+            )
         docs = numpy.searchsorted(doc_ends, starts, side="right")
         offsets = doc_ends[docs] - numpy.asarray(lengths)[docs]
-        columns = (docs, starts - offsets, ends - offsets, scores)
-        for doc, start, end, score in zip(*(c.tolist() for c in columns), strict=True):
-            mentions[doc].append(Mention(start, end, head, score))
-    return [sorted(found) for found in mentions]
+        columns = (docs, offsets, starts, ends, scores)
+        for doc, offset, start, end, score in zip(*(c.tolist() for c in columns), strict=True):
+            found = start - offset, end - offset, head, score, (start, end) in best
+            mentions[doc].append(Mention(*found))
+    return [sorted({mention[:3]: mention for mention in found}.values()) for found in mentions]
 
 
 def _borders(path: Ints) -> tuple[Ints, Ints]:
@@ -68,3 +82,29 @@ def _probabilities(
     goes_on = log_next[path[ends - 1], INSIDE, ends % len(path)]
     whole = numpy.exp(begins + along[ends - 1] - along[starts])
     return numpy.minimum(whole * (1 - numpy.exp(goes_on)), 1.0)
+
+
+def _alternatives(log_joint: Floats, log_next: Floats, floor: float) -> tuple[Ints, Ints, Floats]:
+    """All spans that are at least so probable: starts, ends and probabilities.
+
+    They grow by a token at a time from where an entity may begin, as long as one that goes on is
+    probable enough.
+    """
+    lowest = numpy.log(floor)
+    begins = log_sum(log_joint[:, BEGIN], 0)
+    starts = numpy.flatnonzero(begins >= lowest)
+    inside = begins[starts]
+    found: list[tuple[Ints, Ints, Floats]] = []
+    last, length = BEGIN, 1
+    while len(starts):
+        goes_on = log_next[last, INSIDE, (starts + length) % len(begins)]
+        whole = numpy.minimum(numpy.exp(inside) * (1 - numpy.exp(goes_on)), 1.0)
+        probable = whole >= floor
+        found.append((starts[probable], starts[probable] + length, whole[probable]))
+        inside = inside + goes_on
+        longer = inside >= lowest
+        starts, inside = starts[longer], inside[longer]
+        last, length = INSIDE, length + 1
+    columns = zip(*found, strict=True) if found else ((starts,), (starts,), (inside,))
+    joined = tuple(numpy.concatenate(column) for column in columns)
+    return joined

@@ -54,6 +54,7 @@ LOSSES = {"crf": crf_loss, "softmax": softmax_loss}
         "model": DEFAULT_MULTIHEAD_NER_MODEL,
         "spans_key": SPANS_KEY,
         "threshold": 0.0,
+        "alternatives": None,
         "ents_policy": "longest",
         "class_weights": None,
         "label_smoothing": 0.0,
@@ -72,6 +73,7 @@ def make_multihead_ner(
     model: Model[list[Doc], Floats],
     spans_key: str,
     threshold: float,
+    alternatives: float | None,
     ents_policy: EntsPolicy,
     class_weights: ClassWeights,
     label_smoothing: float,
@@ -89,6 +91,9 @@ def make_multihead_ner(
     spans_key (str): Key of the Doc.spans dict to save the spans under. During initialization and
         training, the component will look for spans on the reference document under the same key.
     threshold (float): Leave out entities that are less probable than this.
+    alternatives (Optional[float]): Write every span that is at least this probable to
+        ``doc.spans[f"{spans_key}_alternatives"]``, with its probability, as `span_reranker` needs
+        it; overlapping ones too, whether they are entities or not.
     ents_policy (str): Which of several overlapping entities is kept in ``doc.ents``: "longest",
         or "label_order", the one whose label comes first in `labels`.
     class_weights (Optional[Union[str, Dict[str, float]]]): Weights of the tags B, I and O in the
@@ -103,6 +108,7 @@ def make_multihead_ner(
         name,
         spans_key=spans_key,
         threshold=threshold,
+        alternatives=alternatives,
         ents_policy=ents_policy,
         class_weights=class_weights,
         label_smoothing=label_smoothing,
@@ -147,6 +153,11 @@ def make_multihead_ner_scorer() -> Callable[..., dict[str, Any]]:
     return multihead_ner_score
 
 
+def alternatives_key(spans_key: str) -> str:
+    """The key of the span group with everything that is probable, entity or not."""
+    return f"{spans_key}_alternatives"
+
+
 def get_score(span: Span) -> float | None:
     """Look up the probability of an entity in the span groups of its document.
 
@@ -171,6 +182,7 @@ class MultiHeadNER(TrainablePipe):
         *,
         spans_key: str = SPANS_KEY,
         threshold: float = 0.0,
+        alternatives: float | None = None,
         ents_policy: EntsPolicy = "longest",
         class_weights: ClassWeights = None,
         label_smoothing: float = 0.0,
@@ -183,6 +195,8 @@ class MultiHeadNER(TrainablePipe):
         """
         if isinstance(class_weights, dict) and min(class_weights.values(), default=1.0) <= 0:
             raise CardionerError(f"{name}: class_weights must be greater than 0")
+        if alternatives is not None and not 0 < alternatives <= 1:
+            raise CardionerError(f"{name}: alternatives must be greater than 0, and 1 at most")
         if label_smoothing and model.attrs.get("token_transitions"):
             # Softened targets are distributions over tags, and not over sequences: weights for each
             # step would learn steps into tags that nothing leads on from.
@@ -192,6 +206,7 @@ class MultiHeadNER(TrainablePipe):
         self.name = name
         self.spans_key = spans_key
         self.threshold = threshold
+        self.alternatives = alternatives
         self.ents_policy = ents_policy
         self.class_weights = class_weights
         self.label_smoothing = label_smoothing
@@ -236,7 +251,8 @@ class MultiHeadNER(TrainablePipe):
         docs = list(docs)
         if not any(len(doc) for doc in docs):
             return [[] for _ in docs]
-        return decode(self.model.predict(docs), [len(doc) for doc in docs])
+        lengths = [len(doc) for doc in docs]
+        return decode(self.model.predict(docs), lengths, self.alternatives)
 
     def set_annotations(self, docs: Iterable[Doc], mentions: Iterable[Iterable[Mention]]) -> None:
         """Write entities to ``doc.spans`` and ``doc.ents``, but for those in gated sentences.
@@ -245,19 +261,24 @@ class MultiHeadNER(TrainablePipe):
         mentions (Iterable[Iterable[Mention]]): The entities, as produced by `predict`.
         """
         for doc, found in zip(docs, mentions, strict=True):
-            spans, scores = [], []
             gated = gated_tokens(doc)
-            for mention in found:
-                span = _trimmed(doc, mention.start, mention.end, self.labels[mention.head])
-                unread = gated[mention.start : mention.end].any()
-                if span and mention.probability >= self.threshold and not unread:
-                    spans.append(span)
-                    scores.append(mention.probability)
-            attrs = {"scores": scores, "layers": list(self.labels)}
-            doc.spans[self.spans_key] = SpanGroup(
-                doc, name=self.spans_key, spans=spans, attrs=attrs
-            )
-            doc.set_ents(self._choose_ents(doc, spans))
+            read = [m for m in found if not gated[m.start : m.end].any()]
+            chosen = [m for m in read if m.best and m.probability >= self.threshold]
+            self._write_group(doc, self.spans_key, chosen)
+            if self.alternatives is not None:
+                floor = self.alternatives
+                probable = [m for m in read if m.probability >= floor]
+                self._write_group(doc, alternatives_key(self.spans_key), probable)
+            doc.set_ents(self._choose_ents(doc, list(doc.spans[self.spans_key])))
+
+    def _write_group(self, doc: Doc, key: str, mentions: Iterable[Mention]) -> None:
+        spans, scores = [], []
+        for mention in mentions:
+            if span := _trimmed(doc, mention.start, mention.end, self.labels[mention.head]):
+                spans.append(span)
+                scores.append(mention.probability)
+        attrs = {"scores": scores, "layers": list(self.labels)}
+        doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs=attrs)
 
     def _choose_ents(self, doc: Doc, spans: list[Span]) -> list[Span]:
         """Choose spans that do not overlap. Entities that the document had before stay."""

@@ -9,16 +9,16 @@ from pathlib import Path
 import srsly
 from spacy.language import Language
 from spacy.pipeline import Pipe
-from spacy.tokens import Doc, Span, SpanGroup
+from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from spacy_cardioner.corpus import SPANS_KEY
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.patterns import LABEL
+from spacy_cardioner.pipeline.found import Found, read_found, write_found
 from spacy_cardioner.pipeline.postprocess_rules import (
     DEFAULT,
     RULES_FILE,
-    Found,
     Rules,
     expand_abbreviations,
     join,
@@ -141,15 +141,10 @@ class Postprocess(Pipe):
         RETURNS (Doc): The same document.
         RAISES (CardionerError): The file of rules is missing.
         """
-        if self.spans_key in doc.spans:
-            before = _read_group(doc.spans[self.spans_key])
-        else:
-            before = sorted(_found(ent) for ent in doc.ents)
+        before = read_found(doc, self.spans_key)
         after = self.apply(doc, before)
         if after != before:
-            if self.spans_key in doc.spans:
-                _write_group(doc, self.spans_key, after)
-            _write_ents(doc, before, after)
+            write_found(doc, self.spans_key, before, after)
         return doc
 
     def apply(self, doc: Doc, found: Iterable[Found]) -> list[Found]:
@@ -186,45 +181,3 @@ class Postprocess(Pipe):
         """Take the saved rules instead of those of the config."""
         self.rules = read_rules(str(Path(path) / RULES_FILE), "")
         return self
-
-
-def _found(span: Span, score: float | None = None) -> Found:
-    return Found(span.start, span.end, span.label_, score, span.kb_id_, span.id_)
-
-
-def _read_group(group: SpanGroup) -> list[Found]:
-    scores = group.attrs.get("scores") or [None] * len(group)
-    return sorted(_found(span, score) for span, score in zip(group, scores, strict=True))
-
-
-def _span(doc: Doc, found: Found) -> Span:
-    return Span(doc, found.start, found.end, found.label, kb_id=found.kb_id, span_id=found.span_id)
-
-
-def _write_group(doc: Doc, key: str, found: Sequence[Found]) -> None:
-    """Replace the spans of a group; what it says of each span stays in step."""
-    attrs = dict(doc.spans[key].attrs)
-    if "scores" in attrs:
-        attrs["scores"] = [one.score for one in found]
-    spans = [_span(doc, one) for one in found]
-    doc.spans[key] = SpanGroup(doc, name=key, attrs=attrs, spans=spans)
-
-
-def _write_ents(doc: Doc, before: Sequence[Found], after: Sequence[Found]) -> None:
-    """Take over what changed: entities that are still there stay, new ones go where there is room,
-    the longest first.
-    """
-    old, new = ({(one.start, one.end, one.label) for one in each} for each in (before, after))
-    gone = old - new
-    chosen = [ent for ent in doc.ents if (ent.start, ent.end, ent.label_) not in gone]
-    taken = {token.i for ent in chosen for token in ent}
-    for one in sorted(after, key=lambda one: one.start - one.end):
-        tokens = range(one.start, one.end)
-        if taken.isdisjoint(tokens):
-            chosen.append(_span(doc, one))
-            taken.update(tokens)
-    # Tokens that nobody annotated stay unknown, as in documents that lack a layer.
-    freed = [
-        doc[token.i : token.i + 1] for ent in doc.ents for token in ent if token.i not in taken
-    ]
-    doc.set_ents(chosen, outside=freed, default="unmodified")

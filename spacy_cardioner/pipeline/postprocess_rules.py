@@ -20,12 +20,13 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from spacy.tokens import Doc
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.normalise import fold
+from spacy_cardioner.pipeline.found import Found
 
 DEFAULT = "default"
 RULES_FILE = "postprocess.json"
@@ -34,23 +35,6 @@ LANGUAGES = ("es", "en", "it")
 # Longer words in capitals are headings and emphasis; shorter ones are names of their own.
 _MAX_ABBREVIATION = 5
 _NUMBER = r"\d+(?:[.,]\d+)*"
-
-
-class Found(NamedTuple):
-    """An entity.
-
-    start, end (int): Its first token, and the one after its last.
-    label (str): Its label.
-    score (float | None): How probable it is, where the pipeline says so.
-    kb_id, span_id (str): Its codes, "" for none.
-    """
-
-    start: int
-    end: int
-    label: str
-    score: float | None = None
-    kb_id: str = ""
-    span_id: str = ""
 
 
 @dataclass(frozen=True)

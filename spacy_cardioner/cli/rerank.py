@@ -1,0 +1,51 @@
+"""``cardioner rerank``: a component that chooses among overlapping candidates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def rerank(
+    model: Annotated[str, typer.Argument(help="An installed pipeline or the folder of one.")],
+    run: Annotated[
+        Path, typer.Argument(help="Folder that `cardioner crossval` wrote for its recogniser.")
+    ],
+    label: Annotated[
+        list[str], typer.Option(help="A label to choose entities of; can be repeated.")
+    ],
+    corpus: Annotated[
+        Path, typer.Option(help="DocBin of the documents that were cross-validated on.")
+    ],
+    folds: Annotated[Path, typer.Option(help="File of folds, from `cardioner split`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the new pipeline.")],
+    extra: Annotated[
+        list[Path] | None,
+        typer.Option(help="DocBin of more documents to count in; can be repeated."),
+    ] = None,
+) -> None:
+    """Add a component that chooses the borders of entities by the words that stand there.
+
+    It learns from what the pipelines of all folds find in documents that they never saw, and from
+    how often entities begin and end between two words. It pays for labels whose entities are long.
+    """
+    from spacy_cardioner.annotate.engine import load_pipeline
+    from spacy_cardioner.splits import read_folds
+    from spacy_cardioner.training.reranking import (
+        add_reranker,
+        find_candidates,
+        fit,
+        read_annotated,
+    )
+
+    nlp = load_pipeline(model)
+    names = read_folds(folds)
+    rerankings = {
+        each: fit(find_candidates(run, corpus, names, each), read_annotated(extra or (), each))
+        for each in label
+    }
+    add_reranker(nlp, rerankings)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    nlp.to_disk(output)
