@@ -10,7 +10,7 @@ joined with the other stages as configs/assemble_cpu.cfg says, and with a rerank
 --rerank (`cardioner rerank`). Its weights are rounded as those of a package, and it annotates the
 held-out documents of CORPUS. What the stages know of the corpus comes from the other documents of
 CORPUS, and from those of --extra. Printed are strict precision, recall and F1 with the 95 %
-interval, and the difference to the recogniser alone.
+interval, the difference to the recogniser alone, and the expected calibration error of the scores.
 """
 
 from __future__ import annotations
@@ -26,9 +26,12 @@ import spacy
 from spacy.vocab import Vocab
 
 from spacy_cardioner.annotate.engine import doc_entities
+from spacy_cardioner.annotate.mentions import Mention
 from spacy_cardioner.brat import Entity, write_tsv
 from spacy_cardioner.corpus import NOTE_ID, read_docbin, write_docbin
+from spacy_cardioner.evaluation.calibration import calibrate
 from spacy_cardioner.evaluation.evaluate import evaluate
+from spacy_cardioner.evaluation.sources import read_annotations
 from spacy_cardioner.pipeline.reranker import Reranking
 from spacy_cardioner.splits import read_folds
 from spacy_cardioner.training.narrowing import narrow
@@ -76,15 +79,24 @@ def assemble(args: argparse.Namespace, number: int, held_out: list[str], folder:
     subprocess.run(shrink, check=True)
 
 
-def annotate(args: argparse.Namespace, names: list[str], folder: Path) -> dict[str, list[Entity]]:
+def annotate(args: argparse.Namespace, names: list[str], folder: Path) -> dict[str, list[Mention]]:
     """What a whole pipeline finds in the held-out documents."""
     nlp = spacy.load(folder)
     texts = {doc.user_data[NOTE_ID]: doc.text for doc in read_docbin(args.corpus, Vocab())}
     docs = nlp.pipe(texts[name] for name in names)
-    return {
-        name: [Entity(*mention[:4]) for mention in doc_entities(doc)]
-        for name, doc in zip(names, docs, strict=True)
-    }
+    return {name: doc_entities(doc) for name, doc in zip(names, docs, strict=True)}
+
+
+def calibration_error(found: dict[str, list[Mention]], gold: Path, label: str) -> float:
+    """How far the scores of a label's entities are from the share of them that is right."""
+    gold_entities = read_annotations(gold).entities
+    right = {(name, *entity[:3]) for name, each in gold_entities.items() for entity in each}
+    return calibrate(
+        (mention.score or 0.0, (name, *mention[:3]) in right)
+        for name, mentions in found.items()
+        for mention in mentions
+        if mention.label == label
+    ).error
 
 
 def main() -> None:
@@ -108,16 +120,16 @@ def main() -> None:
         )
         for label in args.rerank
     }
-    found: dict[str, list[Entity]] = {}
+    found: dict[str, list[Mention]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for number, names in enumerate(folds):
             folder = Path(scratch, str(number))
             assemble(args, number, names, folder)
             found.update(annotate(args, names, folder))
         whole = args.output or Path(scratch, "whole.tsv")
-        write_tsv(whole, found)
-        print("| label | P | R | F1 (95 %) | recogniser alone | difference (95 %) |")
-        print("|---|---|---|---|---|---|")
+        write_tsv(whole, {name: [Entity(*m[:4]) for m in each] for name, each in found.items()})
+        print("| label | P | R | F1 (95 %) | recogniser alone | difference (95 %) | calibration |")
+        print("|---|---|---|---|---|---|---|")
         for pair in args.gold:
             label, _, gold = pair.partition("=")
             alone = args.run / f"{args.corpus.stem}.tsv"
@@ -128,7 +140,8 @@ def main() -> None:
                 f"| {label} | {micro.precision:.3f} | {micro.recall:.3f} | **{micro.f1:.4f}** "
                 f"({micro.interval['f1'][0]:.3f} to {micro.interval['f1'][1]:.3f}) | "
                 f"{change.second:.4f} | {change.difference:+.4f} "
-                f"({change.interval[0]:+.4f} to {change.interval[1]:+.4f}) |"
+                f"({change.interval[0]:+.4f} to {change.interval[1]:+.4f}) | "
+                f"{calibration_error(found, Path(gold), label):.3f} |"
             )
 
 

@@ -29,6 +29,8 @@ PIPES = [
     "postprocess",
     "drug_linker",
 ]
+# And of those that find diseases, of which the borders are chosen anew.
+RERANKED = [*PIPES[:4], "span_reranker", *PIPES[4:]]
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import srsly
 from spacy.vocab import Vocab
 
 from spacy_cardioner.corpus import layers_of, read_docbin
-from tests.conftest import PIPES, ROOT, RunProject
+from tests.conftest import PIPES, RERANKED, ROOT, RunProject
 
 PROJECT = srsly.read_yaml(ROOT / "project.yml")
 NOTE = "Alérgico a penicilina; toma bisoprolol 2,5 mg por fibrilación auricular."
@@ -63,7 +63,7 @@ def test_the_multilingual_pipeline_has_each_document_in_one_fold(
 ) -> None:
     steps = ("convert-xx", "vectors-xx", "gazetteer-xx", "stage1-xx", "evaluate-xx")
     for command in ("folds", *steps):
-        run_project(command, stage1_epochs="1", stage2_epochs="1")
+        run_project(command)
 
     fold = project_dir / "runs/cpu/xx/cv-two-stage/fold-0"
     names = {
@@ -126,10 +126,10 @@ def test_the_release_puts_four_pipelines_side_by_side(
     es_wheel: Path, project_dir: Path, run_project: RunProject
 ) -> None:
     for command in ("members-es", "crossval-members-es", "assemble-members-es"):
-        run_project(command, stage1_epochs="1", stage2_epochs="1")
+        run_project(command)
 
     nlp = spacy.load(project_dir / "runs/cpu/es/assembled")
-    assert nlp.pipe_names == PIPES
+    assert nlp.pipe_names == RERANKED
     assert nlp.config["components"]["tok2vec"]["model"]["count"] == 4
     assert (project_dir / "runs/metrics/cpu_es_FARMACO_es_members.json").exists()
 

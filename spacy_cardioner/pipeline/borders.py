@@ -117,7 +117,7 @@ class BorderCounts(NamedTuple):
 
     @classmethod
     def from_documents(
-        cls, documents: Iterable[tuple[Words, Borders]], *, min_count: int = 2
+        cls, documents: Iterable[tuple[Words, Borders]], *, min_count: int = 3
     ) -> BorderCounts:
         """Count in annotated documents.
 
