@@ -73,7 +73,7 @@ def assemble(args: argparse.Namespace, number: int, held_out: list[str], folder:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     if args.rerank:
         nlp = spacy.load(joined)
-        add_reranker(nlp, rerankings(args, number))
+        add_reranker(nlp).rerankings = rerankings(args, number)
         nlp.to_disk(joined)
     shrink = [sys.executable, "-m", "spacy_cardioner", "shrink", str(joined), "-o", str(folder)]
     subprocess.run(shrink, check=True)

@@ -300,7 +300,7 @@ def entities(doc: Doc) -> list[tuple[str, str]]:
 def with_reranker(nlp: Language, folder: Path, first: str = "cardíaca") -> Language:
     nlp.to_disk(folder)
     again = spacy.load(folder)
-    add_reranker(again, {LABEL: reranking(first)})
+    add_reranker(again).rerankings[LABEL] = reranking(first)
     return again
 
 
@@ -340,9 +340,9 @@ def test_alternatives_are_needed(nlp: Language, tmp_path: Path) -> None:
     with pytest.raises(CardionerError, match="needs the setting alternatives"):
         changed("Disnea.")
     with pytest.raises(CardionerError, match="has a span_reranker already"):
-        add_reranker(changed, {})
+        add_reranker(changed)
     with pytest.raises(CardionerError, match="no multihead_ner that is called 'ner'"):
-        add_reranker(spacy.blank("es"), {})
+        add_reranker(spacy.blank("es"))
 
 
 def corpus(path: Path, names: list[str], *, layers: list[str] | None = None) -> Path:
@@ -392,5 +392,7 @@ def test_the_command_learns_from_a_cross_validation(nlp: Language, tmp_path: Pat
     assert again.pipe_names[again.pipe_names.index("ner") + 1] == "span_reranker"
     assert ("insuficiencia cardíaca", LABEL) in entities(again(" ".join(WORDS)))
 
+    with pytest.raises(CardionerError, match="es.spacy: its documents are not those of the folds"):
+        find_candidates(run, docbin, folds[:1], LABEL)
     with pytest.raises(CardionerError, match="fold-0.*not found; `cardioner crossval` makes it"):
         find_candidates(tmp_path, docbin, folds, LABEL)

@@ -42,10 +42,9 @@ def rerank(
 
     nlp = load_pipeline(model)
     names = read_folds(folds)
-    rerankings = {
-        each: fit(find_candidates(run, corpus, names, each), read_annotated(extra or (), each))
-        for each in label
-    }
-    add_reranker(nlp, rerankings)
+    reranker = add_reranker(nlp)
+    for each in label:
+        candidates = find_candidates(run, corpus, names, each)
+        reranker.rerankings[each] = fit(candidates, read_annotated(extra or (), each))
     output.parent.mkdir(parents=True, exist_ok=True)
     nlp.to_disk(output)

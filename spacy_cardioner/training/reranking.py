@@ -8,7 +8,7 @@ Wolpert 1992, https://doi.org/10.1016/S0893-6080(05)80023-1). The final counts c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from spacy_cardioner.layers.crf import Floats
 from spacy_cardioner.pipeline.borders import BorderCounts, Borders, Words, words_of
 from spacy_cardioner.pipeline.candidates import FEATURES, Candidate, candidates_of, features
 from spacy_cardioner.pipeline.ner import MultiHeadNER, alternatives_key
-from spacy_cardioner.pipeline.reranker import Reranking
+from spacy_cardioner.pipeline.reranker import Reranking, SpanReranker
 
 # Spans that are less probable are no candidates.
 LOWEST = 0.03
@@ -77,13 +77,16 @@ def find_candidates(
     label (str): The label.
     ner (str): The `multihead_ner`.
     RETURNS (list[list[FoldDocument]]): The documents of each fold.
-    RAISES (CardionerError): A fold's pipeline is missing or has no such label; a file is no DocBin.
+    RAISES (CardionerError): A fold's pipeline is missing or has no such label; the documents are
+        not those of the folds; a file is no DocBin.
     """
     docs = {doc.user_data[NOTE_ID]: doc for doc in read_docbin(corpus, Vocab())}
+    if sorted(docs) != sorted(name for names in folds for name in names):
+        raise CardionerError(f"{corpus}: its documents are not those of the folds")
     return [
         _read_fold(
             _load(run / f"fold-{number}" / "model-last", ner),
-            [docs[name] for name in names if name in docs and _is_annotated(docs[name], label)],
+            [docs[name] for name in names if _is_annotated(docs[name], label)],
             label,
             ner,
         )
@@ -143,19 +146,21 @@ def fit_logistic(
     return of_rows, float(weights[-1] - of_rows @ mean)
 
 
-def add_reranker(nlp: Language, rerankings: Mapping[str, Reranking], *, ner: str = "ner") -> None:
+def add_reranker(nlp: Language, *, ner: str = "ner") -> SpanReranker:
     """Add a `span_reranker` to a pipeline, after its recogniser.
 
     nlp (Language): The pipeline, changed in place.
-    rerankings (Mapping[str, Reranking]): What is needed for each label.
     ner (str): The `multihead_ner`.
-    RAISES (CardionerError): The pipeline has no such component, or has a reranker already.
+    RETURNS (SpanReranker): The component, which knows no label until its `rerankings` are set.
+    RAISES (CardionerError): The pipeline has no such recogniser, or has a reranker already.
     """
-    _recogniser(nlp, ner).alternatives = LOWEST
+    recogniser = _recogniser(nlp, ner)
     if "span_reranker" in nlp.pipe_names:
         raise CardionerError("the pipeline has a span_reranker already")
+    recogniser.alternatives = LOWEST
     nlp.get_pipe_config(ner)["alternatives"] = LOWEST  # for when it is saved
-    nlp.add_pipe("span_reranker", after=ner).rerankings = dict(rerankings)  # type: ignore[attr-defined]
+    reranker: SpanReranker = nlp.add_pipe("span_reranker", after=ner)  # type: ignore[assignment]
+    return reranker
 
 
 def _read_fold(nlp: Language, docs: Sequence[Doc], label: str, ner: str) -> list[FoldDocument]:
