@@ -66,7 +66,8 @@ def make_span_reranker(
 
     name (str): The component instance name.
     threshold (float): Leave out entities that are less probable than this. Where probabilities are
-        true, half of the F1 that is reached is the best threshold for it.
+        true, half of the F1 that is reached is the best threshold for it (Lipton et al. 2014,
+        https://arxiv.org/abs/1402.1892).
     spans_key (str): Key of the Doc.spans dict where the entities are.
     """
     return SpanReranker(nlp.vocab, name, threshold=threshold, spans_key=spans_key)
