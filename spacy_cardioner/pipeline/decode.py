@@ -46,20 +46,23 @@ def decode(
     for head, path in enumerate(tags):
         starts, ends = _borders(path)
         of_head = log_joint[:, :, head], log_next[:, :, head]
-        scores = _probabilities(path, starts, ends, *of_head)
-        best = set(zip(starts.tolist(), ends.tolist(), strict=True))
+        found = (
+            starts,
+            ends,
+            _probabilities(path, starts, ends, *of_head),
+            numpy.ones(len(starts), bool),
+        )
         if alternatives is not None:
+            # Before the entities of the path, which take their place where they are the same.
             others = _alternatives(*of_head, alternatives)
-            starts, ends, scores = (
-                numpy.concatenate(pair) for pair in zip(others, (starts, ends, scores), strict=True)
-            )
-        docs = numpy.searchsorted(doc_ends, starts, side="right")
+            pairs = zip((*others, numpy.zeros(len(others[0]), bool)), found, strict=True)
+            found = tuple(numpy.concatenate(pair) for pair in pairs)
+        docs = numpy.searchsorted(doc_ends, found[0], side="right")
         offsets = doc_ends[docs] - numpy.asarray(lengths)[docs]
-        columns = (docs, offsets, starts, ends, scores)
-        for doc, offset, start, end, score in zip(*(c.tolist() for c in columns), strict=True):
-            found = start - offset, end - offset, head, score, (start, end) in best
-            mentions[doc].append(Mention(*found))
-    return [sorted({mention[:3]: mention for mention in found}.values()) for found in mentions]
+        columns = (column.tolist() for column in (docs, offsets, *found))
+        for doc, offset, start, end, score, best in zip(*columns, strict=True):
+            mentions[doc].append(Mention(start - offset, end - offset, head, score, best))
+    return [sorted({mention[:3]: mention for mention in each}.values()) for each in mentions]
 
 
 def _borders(path: Ints) -> tuple[Ints, Ints]:
