@@ -66,9 +66,15 @@ def test_a_wheel_is_small_and_says_what_it_is(lang: str, installed: Path) -> Non
     meta: dict[str, Any] = json.loads((installed / f"{lang}_cardioner/meta.json").read_text())
     assert meta["pipeline"] == (RERANKED if "ENFERMEDAD" in meta["labels"]["ner"] else PIPES)
     assert meta["license"] == "CC BY-SA 4.0"
-    assert any("10.5281/zenodo.10948354" in source["url"] for source in meta["sources"])
+    assert any("10.5281/zenodo.10948354" in source.get("url", "") for source in meta["sources"])
     assert "Intended use" in meta["notes"]
     assert meta["performance"]["ents_per_type"]
+    # The card that people read says the same.
+    (readme,) = (installed / f"{lang}_cardioner").glob("*/README.md")
+    card = readme.read_text()
+    assert all(f"`{pipe}`" in card for pipe in meta["pipeline"])
+    assert meta["notes"].strip() in card
+    assert re.search(rf"`FARMACO_{'ES' if lang == 'xx' else lang.upper()}_F` \| 9\d\.\d+", card)
     assert not any("transformers" in need or "torch" in need for need in meta["requirements"])
 
 
