@@ -95,19 +95,40 @@ def test_split(tmp_path: Path) -> None:
 
 
 def test_card(tmp_path: Path) -> None:
-    template = ROOT / "configs/card_sample.json"
+    template, metrics = tmp_path / "template.json", tmp_path / "metrics.json"
+    sources = [{"name": "both"}, {"name": "one", "languages": ["es"]}]
+    description = {"es": "enfermedades", "en": "drugs"}
+    template.write_text(json.dumps({"description": description, "sources": sources}))
     gold = SAMPLE / "track2/cardioccc_dev/es/tsv/multicardioner_track2_cardioccc_dev_es.tsv"
-    metrics, out = tmp_path / "metrics.json", tmp_path / "card.json"
+    out = tmp_path / "card.json"
     assert cardioner("evaluate", "--gold", gold, "--pred", gold, "-o", metrics).returncode == 0
 
-    done = cardioner("card", template, "--metrics", metrics, "-o", out)
+    named = ["--metrics", f"es={metrics}", "--metrics", f"other={metrics}"]
+    done = cardioner("card", template, *named, "--lang", "en", "-o", out)
 
     assert done.returncode == 0
-    performance = json.loads(out.read_text())["performance"]
-    assert performance == {"ents_per_type": {"FARMACO": {"p": 1.0, "r": 1.0, "f": 1.0}}}
-    done = cardioner("card", template, "--metrics", template, "-o", out)
+    card = json.loads(out.read_text())
+    perfect = {"p": 1.0, "r": 1.0, "f": 1.0}
+    assert card["performance"] == {
+        "ents_per_type": {"FARMACO": perfect, "FARMACO (other)": perfect},
+        # What spaCy writes into the package's README.
+        **{f"FARMACO_{name}_{short}": 1.0 for name in ("es", "other") for short in "prf"},
+    }
+    assert card["description"] == "drugs"
+    assert card["sources"] == [{"name": "both"}]
+
+
+def test_card_says_what_is_wrong(tmp_path: Path) -> None:
+    sample, out = ROOT / "configs/card_sample.json", tmp_path / "card.json"
+    done = cardioner("card", sample, "--metrics", f"es={sample}", "-o", out)
     assert done.returncode == 1
     assert "no result of `cardioner evaluate`" in done.stderr
+    done = cardioner("card", sample, "--metrics", sample, "-o", out)
+    assert done.returncode == 2
+    assert "NAME=FILE" in done.stderr
+    done = cardioner("card", ROOT / "configs/card_release.json", "-o", out)
+    assert done.returncode == 1
+    assert "give one of these as --lang" in done.stderr
 
 
 @pytest.mark.parametrize("corpus", ["", "nowhere", str(DRUGS)])

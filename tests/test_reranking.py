@@ -10,6 +10,7 @@ from typing import Any
 import numpy
 import pytest
 import spacy
+import srsly
 from hypothesis import given
 from hypothesis import strategies as st
 from spacy.language import Language
@@ -272,7 +273,7 @@ def test_a_document_does_not_tell_of_itself() -> None:
     assert max(map(abs, list(fit(folds, []).weights.values())[:-1])) < 1e-6
     told = fit(folds, [(doc.words, doc.gold) for fold in folds for doc in fold])
     assert told.weights["longer_after_words"] > 0.1 or told.weights["last"] > 0.1
-    with pytest.raises(CardionerError, match="candidates that are right and that are wrong"):
+    with pytest.raises(CardionerError, match="some that are right and some that are wrong"):
         fit([[FoldDocument(hashes("ab"), [], [])]] * 2, [])
 
 
@@ -376,6 +377,7 @@ def test_the_command_learns_from_a_cross_validation(nlp: Language, tmp_path: Pat
     for number in range(2):
         (run / f"fold-{number}").mkdir(parents=True)
         nlp.to_disk(run / f"fold-{number}/model-last")
+    srsly.write_json(run / "manifest.json", {"settings": {"folds": folds}})
     candidates = find_candidates(run, docbin, folds, LABEL)
     assert [len(fold) for fold in candidates] == [3, 3]
     assert any(one[:2] == (3, 5) for one in candidates[0][0].candidates)
@@ -386,13 +388,20 @@ def test_the_command_learns_from_a_cross_validation(nlp: Language, tmp_path: Pat
     runner = CliRunner()
     done = runner.invoke(app, [*arguments, "--label", "SINTOMA"])
     assert re.search("no label is called SINTOMA; they are: ENFERMEDAD", str(done.exception))
-    done = runner.invoke(app, [*arguments, "--label", LABEL], catch_exceptions=False)
+    arguments += ["--label", LABEL, "--threshold", "0.3"]
+    done = runner.invoke(app, arguments, catch_exceptions=False)
     assert done.exit_code == 0
     again = spacy.load(tmp_path / "new/reranked")
     assert again.pipe_names[again.pipe_names.index("ner") + 1] == "span_reranker"
+    assert again.get_pipe("span_reranker").threshold == pytest.approx(0.3)
     assert ("insuficiencia cardíaca", LABEL) in entities(again(" ".join(WORDS)))
 
     with pytest.raises(CardionerError, match="es.spacy: its documents are not those of the folds"):
         find_candidates(run, docbin, folds[:1], LABEL)
-    with pytest.raises(CardionerError, match="fold-0.*not found; `cardioner crossval` makes it"):
+    with pytest.raises(CardionerError, match="with other folds than those given"):
+        find_candidates(run, docbin, [names[:2], names[2:]], LABEL)
+    with pytest.raises(CardionerError, match="manifest.json: cannot be read.*crossval` writes it"):
         find_candidates(tmp_path, docbin, folds, LABEL)
+    (run / "fold-0").rename(run / "elsewhere")
+    with pytest.raises(CardionerError, match="fold-0.*not found; `cardioner crossval` makes it"):
+        find_candidates(run, docbin, folds, LABEL)

@@ -80,5 +80,7 @@ def main() -> None:
         typer.echo(f"error: {error}", err=True)
         sys.exit(1)
     except OSError as error:
-        typer.echo(f"error: {error.filename}: {error.strerror}", err=True)
+        # Those that spaCy raises have a text alone.
+        named = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        typer.echo(f"error: {named}", err=True)
         sys.exit(1)

@@ -25,6 +25,15 @@ def rerank(
         list[Path] | None,
         typer.Option(help="DocBin of more documents to count in; can be repeated."),
     ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Leave out what is less probable; half of the F1 that is reached is best. "
+            "By default 0.4.",
+        ),
+    ] = None,
 ) -> None:
     """Add a component that chooses the borders of entities by the words that stand there.
 
@@ -42,7 +51,7 @@ def rerank(
 
     nlp = load_pipeline(model)
     names = read_folds(folds)
-    reranker = add_reranker(nlp)
+    reranker = add_reranker(nlp, threshold=threshold)
     for each in label:
         candidates = find_candidates(run, corpus, names, each)
         reranker.rerankings[each] = fit(candidates, read_annotated(extra or (), each))

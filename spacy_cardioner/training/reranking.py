@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy
 import spacy
+import srsly
 from spacy.language import Language
 from spacy.tokens import Doc
-from spacy.vocab import Vocab
 
-from spacy_cardioner.corpus import NOTE_ID, SPANS_KEY, layers_of, read_docbin
+from spacy_cardioner.annotate.engine import load_pipeline
+from spacy_cardioner.corpus import SPANS_KEY, docs_by_name, layers_of, read_docbin
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.layers.crf import Floats
 from spacy_cardioner.pipeline.borders import BorderCounts, Borders, Words, words_of
@@ -80,9 +82,11 @@ def find_candidates(
     RAISES (CardionerError): A fold's pipeline is missing or has no such label; the documents are
         not those of the folds; a file is no DocBin.
     """
-    docs = {doc.user_data[NOTE_ID]: doc for doc in read_docbin(corpus, Vocab())}
+    docs = docs_by_name(corpus)
     if sorted(docs) != sorted(name for names in folds for name in names):
         raise CardionerError(f"{corpus}: its documents are not those of the folds")
+    if _folds_of(run) != [list(names) for names in folds]:
+        raise CardionerError(f"{run}: was cross-validated with other folds than those given")
     return [
         _read_fold(
             _load(run / f"fold-{number}" / "model-last", ner),
@@ -112,7 +116,8 @@ def fit(folds: Sequence[Sequence[FoldDocument]], extra: Sequence[Annotated]) -> 
             right += [candidate[:2] in set(doc.gold) for candidate in doc.candidates]
     if len(set(right)) < 2:
         raise CardionerError(
-            "nothing can be learned: there have to be candidates that are right and that are wrong"
+            "nothing can be learned of this label: among the candidates in the documents of all "
+            "folds there have to be some that are right and some that are wrong"
         )
     weights, bias = fit_logistic(numpy.concatenate(rows), numpy.array(right, dtype="f8"))
     named = dict(zip(FEATURES, weights.tolist(), strict=True))
@@ -146,11 +151,15 @@ def fit_logistic(
     return of_rows, float(weights[-1] - of_rows @ mean)
 
 
-def add_reranker(nlp: Language, *, ner: str = "ner") -> SpanReranker:
+def add_reranker(
+    nlp: Language, *, ner: str = "ner", threshold: float | None = None
+) -> SpanReranker:
     """Add a `span_reranker` to a pipeline, after its recogniser.
 
     nlp (Language): The pipeline, changed in place.
     ner (str): The `multihead_ner`.
+    threshold (Optional[float]): Entities that are less probable are left out; by default what the
+        component says.
     RETURNS (SpanReranker): The component, which knows no label until its `rerankings` are set.
     RAISES (CardionerError): The pipeline has no such recogniser, or has a reranker already.
     """
@@ -159,7 +168,10 @@ def add_reranker(nlp: Language, *, ner: str = "ner") -> SpanReranker:
         raise CardionerError("the pipeline has a span_reranker already")
     recogniser.alternatives = LOWEST
     nlp.get_pipe_config(ner)["alternatives"] = LOWEST  # for when it is saved
-    reranker: SpanReranker = nlp.add_pipe("span_reranker", after=ner)  # type: ignore[assignment]
+    settings: dict[str, Any] = {"spans_key": recogniser.spans_key}
+    if threshold is not None:
+        settings["threshold"] = threshold
+    reranker: SpanReranker = nlp.add_pipe("span_reranker", after=ner, config=settings)  # type: ignore[assignment]
     return reranker
 
 
@@ -182,10 +194,21 @@ def _read_fold(nlp: Language, docs: Sequence[Doc], label: str, ner: str) -> list
     return read
 
 
+def _folds_of(run: Path) -> list[list[str]]:
+    path = run / "manifest.json"
+    try:
+        folds: list[list[str]] = srsly.read_json(path)["settings"]["folds"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CardionerError(
+            f"{path}: cannot be read ({type(error).__name__}); `cardioner crossval` writes it"
+        ) from error
+    return folds
+
+
 def _load(path: Path, ner: str) -> Language:
     if not path.exists():
         raise CardionerError(f"{path}: not found; `cardioner crossval` makes it")
-    nlp = spacy.load(path)
+    nlp = load_pipeline(str(path))
     _recogniser(nlp, ner)
     return nlp
 
