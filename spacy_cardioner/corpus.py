@@ -206,3 +206,16 @@ def read_docbin(path: Path, vocab: Vocab) -> list[Doc]:
         raise CardionerError(
             f"{path}: not a DocBin file ({type(error).__name__}); make one with `cardioner convert`"
         ) from error
+
+
+def docs_by_name(path: Path) -> dict[str, Doc]:
+    """Read documents written by `write_docbin`, by the names of their notes.
+
+    RAISES (CardionerError): The file is missing or is no DocBin; a document has no name.
+    """
+    docs = read_docbin(path, Vocab())
+    if any(NOTE_ID not in doc.user_data for doc in docs):
+        raise CardionerError(
+            f"{path}: a document has no name; make the file with `cardioner convert`"
+        )
+    return {doc.user_data[NOTE_ID]: doc for doc in docs}

@@ -23,7 +23,8 @@ def experiments(
     """Cross-validate variants of a training config, in two stages, and print their strict F1.
 
     What is done is not done again: the same call goes on where it stopped, and prints the table
-    when nothing is left to do.
+    when nothing is left to do. The file's commands and its Python code are run, and its paths are
+    relative to the working folder; docs/training.md describes it.
     """
     from dataclasses import replace
 

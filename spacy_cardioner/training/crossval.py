@@ -16,16 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import spacy
-import srsly
 from spacy.tokens import Doc
 from spacy.util import load_config
 from spacy.vocab import Vocab
 
 from spacy_cardioner.annotate.engine import doc_entities
 from spacy_cardioner.brat import Entity, read_tsv, write_tsv
-from spacy_cardioner.corpus import NOTE_ID, read_docbin, write_docbin
+from spacy_cardioner.corpus import NOTE_ID, docs_by_name, read_docbin, write_docbin
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.training.manifest import manifest
+from spacy_cardioner.training.manifest import claim, manifest
 from spacy_cardioner.training.stacking import stack
 
 # A file in the folder of a finished training.
@@ -107,7 +106,7 @@ def cross_validate(
         raise CardionerError(f"there is no fold {bad[0]}: they are 0 to {len(folds) - 1}")
     split = {path.stem: _by_name(path, folds) for path in experiment.split}
     extra = [doc for path in experiment.extra for doc in read_docbin(path, Vocab())]
-    _claim(output, experiment.manifest(folds))
+    claim(output, experiment.manifest(folds))
 
     def run(number: int) -> None:
         folder, held_out = output / f"fold-{number}", set(folds[number])
@@ -133,24 +132,12 @@ def cross_validate(
 
 
 def _by_name(path: Path, folds: Sequence[Sequence[str]]) -> dict[str, Doc]:
-    docs = {doc.user_data[NOTE_ID]: doc for doc in read_docbin(path, Vocab())}
+    docs = docs_by_name(path)
     if sorted(docs) != sorted(name for fold in folds for name in fold):
         raise CardionerError(
             f"{path}: its documents are not those of the folds; make the folds from this corpus"
         )
     return docs
-
-
-def _claim(output: Path, claimed: dict[str, object]) -> None:
-    """Make sure that the folder holds this experiment or nothing."""
-    path = output / "manifest.json"
-    output.mkdir(parents=True, exist_ok=True)
-    if path.exists() and srsly.read_json(path) != claimed:
-        raise CardionerError(
-            f"{output}: holds a cross-validation with other data, settings or versions (see its "
-            "manifest.json); give another output folder or delete this one"
-        )
-    srsly.write_json(path, claimed)
 
 
 def _train(experiment: Experiment, folder: Path) -> None:

@@ -8,6 +8,9 @@ The file (YAML) says where the data is and names *pieces*, each a few settings o
     corpus: runs/corpus/{lang}/{part}/{source}.spacy
     sources: {xx: [es, en, it]}
     folds: runs/folds.json
+    code: benchmarks/tried.py
+    prepare:
+      runs/vectors/{lang}: cardioner pretrain vectors --lang {lang} --texts TEXTS -o {path}
     gold:
       es: {ENFERMEDAD: "${MULTICARDIONER_DIR}/track1/cardioccc_dev/brat"}
     pieces:
@@ -22,12 +25,17 @@ the settings of the piece "always" and of its own pieces, later ones winning; a 
 whole section of that name. Settings under "stage1" and "stage2" hold for that stage alone. A piece
 with the entry ``runs: 3`` has three second stages with other seeds, whose weights are averaged.
 
+`code`, which may be left out, is a Python file with registered functions that settings name.
+`prepare`, which may be left out too, says how what an experiment needs is made where it is not
+there: a path that settings or later entries name, and a command, as in a project.yml. Of two
+entries for one path the last counts.
+
 A pipeline learns from the corpora of its language, or of the languages that `sources` gives it, and
 is scored on each of them.
 
 Each experiment is a first stage on one part of the corpus and, from its weights, a second stage on
 the other part for each fold. First stages with the same settings are trained once. What is done is
-not done again.
+not done again; that settings or data have changed since then is an error.
 """
 
 from __future__ import annotations
@@ -37,6 +45,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import shlex
 import shutil
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -46,19 +55,23 @@ from typing import Any, NamedTuple
 
 import spacy
 import srsly
+from spacy.cli._util import import_code
 from spacy.cli.train import train as spacy_train
 from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from thinc.api import Config
+from weasel.cli.run import run_commands
 
 from spacy_cardioner.annotate.engine import Mention, doc_entities
 from spacy_cardioner.brat import Entity, write_tsv
-from spacy_cardioner.corpus import NOTE_ID, read_docbin, write_docbin
+from spacy_cardioner.corpus import NOTE_ID, docs_by_name, read_docbin, write_docbin
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.evaluation.evaluate import evaluate
 from spacy_cardioner.splits import read_folds
 from spacy_cardioner.training.averaging import average_weights
+from spacy_cardioner.training.crossval import DONE
+from spacy_cardioner.training.manifest import claim, manifest
 
 STAGE1, STAGE2 = "temist", "cardioccc"
 ALWAYS = "always"
@@ -77,14 +90,14 @@ class Campaign:
     gold: Mapping[str, Mapping[str, str]]
     pieces: Mapping[str, Mapping[str, Any]]
     sources: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    code: str | None = None
+    prepare: Mapping[str, str] = field(default_factory=dict)
 
     def part(self, lang: str, part: str) -> dict[str, Path]:
         """The DocBins of a part of the corpus for a pipeline's language, by their own languages."""
-        pattern = os.path.expandvars(self.corpus)
-        return {
-            source: Path(pattern.format(lang=lang, part=part, source=source))
-            for source in self.sources.get(lang, [lang])
-        }
+        pattern = os.path.expandvars(self.corpus).replace("{lang}", lang).replace("{part}", part)
+        sources = self.sources.get(lang, [lang])
+        return {source: Path(pattern.replace("{source}", source)) for source in sources}
 
     def tasks(self, lang: str) -> dict[str, tuple[str, str, Path]]:
         """What a pipeline is scored on, by its name: language, label and gold folder."""
@@ -100,24 +113,33 @@ class Campaign:
         name (str): The experiment: pieces joined by "+".
         lang (str): The language, also put in place of ``{lang}`` in settings.
         stage (str): "stage1" or "stage2".
-        RAISES (CardionerError): There is no piece of such a name.
+        RAISES (CardionerError): There is no piece of such a name, or no section that it sets.
         """
         config = Config().from_disk(self.config.format(lang=lang), interpolate=False)
         own = name.split("+")
         if unknown := [piece for piece in own if piece not in self.pieces]:
-            known = ", ".join(sorted(self.pieces))
+            known = ", ".join(sorted(set(self.pieces) - {ALWAYS}))
             raise CardionerError(f"there is no piece '{unknown[0]}' of experiments; known: {known}")
+        sections = {*config, "pretraining"}
         for piece in (ALWAYS, *own):
-            found = self.pieces.get(piece, {})
-            for key, value in {**found, **found.get(stage, {})}.items():
-                if key not in (RUNS, "stage1", "stage2"):
-                    _put(config, key, _formatted(value, lang))
+            found = self.pieces.get(piece) or {}
+            for key, value in {**found, **(found.get(stage) or {})}.items():
+                if key in (RUNS, "stage1", "stage2"):
+                    continue
+                if key.partition(".")[0] not in sections:
+                    raise CardionerError(f"the piece '{piece}' sets {key}; no section is called so")
+                _put(config, key, _formatted(value, lang))
         return config
 
     def runs(self, name: str) -> int:
         """How many second stages of an experiment are averaged."""
-        found = [self.pieces[piece].get(RUNS) for piece in name.split("+")]
+        found = [(self.pieces[piece] or {}).get(RUNS) for piece in name.split("+")]
         return max(filter(None, found), default=1)
+
+    def inputs(self, lang: str, configs: Iterable[Config]) -> set[str]:
+        """What an experiment in a language may read: paths, and all other texts in its configs."""
+        corpora = [*self.part(lang, STAGE1).values(), *self.part(lang, STAGE2).values()]
+        return {self.folds, self.code or self.folds, *map(str, corpora), *_strings(list(configs))}
 
 
 class Job(NamedTuple):
@@ -134,9 +156,39 @@ def read_campaign(path: Path) -> Campaign:
     RAISES (CardionerError): The file is missing, no YAML, or lacks an entry.
     """
     try:
-        return Campaign(**srsly.read_yaml(path))
+        campaign = Campaign(**srsly.read_yaml(path))
     except (OSError, ValueError, TypeError) as error:
-        raise CardionerError(f"{path}: not a file of experiments ({error})") from error
+        reason = str(error).replace("Campaign.__init__() ", "")
+        raise CardionerError(f"{path}: not a file of experiments ({reason})") from error
+    if isinstance(campaign.languages, str) or isinstance(campaign.seeds, int):
+        raise CardionerError(f"{path}: languages and seeds are lists, as in [es, en]")
+    return campaign
+
+
+def prepare(campaign: Campaign, names: Sequence[str]) -> None:
+    """Make the files and folders that experiments need and that are not there yet.
+
+    campaign (Campaign): The data and the pieces.
+    names (Sequence[str]): The experiments.
+    RAISES (CardionerError): A command failed.
+    """
+    for lang in campaign.languages:
+        configs = [campaign.make_config(n, lang, s) for n in names for s in ("stage1", "stage2")]
+        named = campaign.inputs(lang, configs)
+        commands = []
+        for pattern, template in reversed(list(campaign.prepare.items())):
+            path = pattern.replace("{lang}", lang)
+            if path in named and not Path(path).exists():
+                command = template.replace("{lang}", lang).replace("{path}", path)
+                named = (named | set(shlex.split(command))) - {path}
+                commands.append(os.path.expandvars(command))
+        for command in commands[::-1]:
+            try:
+                run_commands([command])
+            except SystemExit as error:
+                raise CardionerError(
+                    f"a command that experiments need failed ({error}): {command}"
+                ) from error
 
 
 def run_experiments(
@@ -149,6 +201,8 @@ def run_experiments(
 ) -> None:
     """Train and score every experiment in every language with every seed, seed after seed.
 
+    What they need is made first, see `prepare`.
+
     campaign (Campaign): The data and the pieces.
     names (Sequence[str]): The experiments.
     output (Path): Folder of the results: ``NAME/LANG-SEED/`` with the configs, the predictions
@@ -157,18 +211,45 @@ def run_experiments(
     report (Callable): Called with a line when one is done.
     """
     todo = [Job(n, lang, s) for s in campaign.seeds for n in names for lang in campaign.languages]
+    # Here too, because a mistake in it would end a process of the pool without a word.
+    import_code(campaign.code)
+    _check_gold(campaign)
+    prepare(campaign, names)
     for job in todo:
-        campaign.make_config(job.name, job.lang, "stage1")
-    _write_folds(campaign, output)
+        claim(_folder(output, job), _manifest(campaign, job))
     todo = [job for job in todo if not (_folder(output, job) / "scores.json").exists()]
+    _write_data(campaign, output)
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with _environment(one_thread):
         context = multiprocessing.get_context("spawn")
         # A process a job: what a training leaves in memory goes with it.
         with context.Pool(jobs, maxtasksperchild=1) as pool:
+            # First stages apart, so that no two processes train one that experiments share.
+            firsts = {_first_folder(campaign, job, output): job for job in todo}
+            tasks = [(campaign, job, output) for job in firsts.values()]
+            list(pool.imap_unordered(_first_stage, tasks, chunksize=1))
             tasks = [(campaign, job, output) for job in todo]
             for line in pool.imap_unordered(_run, tasks, chunksize=1):
                 report(line)
+            pool.close()
+            pool.join()
+
+
+def _check_gold(campaign: Campaign) -> None:
+    for lang in campaign.languages:
+        for source in campaign.sources.get(lang, [lang]):
+            if source not in campaign.gold:
+                raise CardionerError(f"the campaign names no gold folder for '{source}'")
+        for name, (_, _, gold) in campaign.tasks(lang).items():
+            if not gold.exists():
+                raise CardionerError(f"{gold}: no such folder; it is the gold of {name}")
+
+
+def _manifest(campaign: Campaign, job: Job) -> dict[str, Any]:
+    configs = {s: campaign.make_config(job.name, job.lang, s) for s in ("stage1", "stage2")}
+    named = campaign.inputs(job.lang, configs.values())
+    files = sorted(path for path in map(Path, named) if path.name and path.exists())
+    return manifest(files, {"configs": configs, "runs": campaign.runs(job.name), "seed": job.seed})
 
 
 def table(campaign: Campaign, names: Sequence[str], output: Path) -> Iterator[list[str]]:
@@ -189,6 +270,15 @@ def table(campaign: Campaign, names: Sequence[str], output: Path) -> Iterator[li
         yield [name, *cells]
 
 
+def _strings(value: Any) -> Iterator[str]:
+    """All texts in a nested setting."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _strings(each)
+
+
 def _cell(f1: Sequence[float]) -> str:
     if len(f1) < 2:
         return "".join(f"{value:.4f}" for value in f1)
@@ -199,16 +289,28 @@ def _folder(output: Path, job: Job) -> Path:
     return output / job.name / f"{job.lang}-{job.seed}"
 
 
-def _write_folds(campaign: Campaign, output: Path) -> None:
-    """Write the training and the held-out documents of each fold, for all experiments."""
+def _write_data(campaign: Campaign, output: Path) -> None:
+    """Write the documents of the first stage; of each fold those to train on and those held out."""
     folds = read_folds(Path(campaign.folds))
     for lang in campaign.languages:
-        for source, path in campaign.part(lang, STAGE2).items():
-            docs = {doc.user_data[NOTE_ID]: doc for doc in _docs(path)}
+        parts = [campaign.part(lang, part) for part in (STAGE1, STAGE2)]
+        inputs = [Path(campaign.folds), *(path for part in parts for path in part.values())]
+        claim(_first_data(output, lang).parent, manifest(inputs, {}))
+        for source, path in parts[0].items():
+            if not (first := _first_data(output, lang) / f"{source}.spacy").exists():
+                write_docbin(first, read_docbin(path, Vocab()))
+        for source, path in parts[1].items():
+            docs = docs_by_name(path)
+            if unknown := [n for names in folds for n in names if n not in docs]:
+                raise CardionerError(f"{path}: has no document {unknown[0]}, which is in a fold")
             for number, names in enumerate(folds):
                 train = [doc for name, doc in docs.items() if name not in set(names)]
                 _write(output, lang, number, "train", source, train)
                 _write(output, lang, number, "dev", source, [docs[name] for name in names])
+
+
+def _first_data(output: Path, lang: str) -> Path:
+    return output / "data" / lang / STAGE1
 
 
 def _fold(output: Path, lang: str, number: int, part: str) -> Path:
@@ -227,7 +329,7 @@ def _run(task: tuple[Campaign, Job, Path]) -> str:
     """One experiment in one language with one seed, in a process of its own."""
     campaign, job, output = task
     folder = _folder(output, job)
-    stage1 = _first_stage(campaign, job, output)
+    stage1 = _first_stage(task)
     config = continued(campaign.make_config(job.name, job.lang, "stage2"), stage1)
     found: dict[str, dict[str, list[Mention]]] = {s: {} for s in campaign.part(job.lang, STAGE2)}
     for number in range(len(read_folds(Path(campaign.folds)))):
@@ -236,8 +338,8 @@ def _run(task: tuple[Campaign, Job, Path]) -> str:
         models = [train(config, folder / f"fold-{number}" / str(s), data, s) for s in seeds]
         nlp = average_weights([spacy.load(model) for model in models])
         for source, mentions in found.items():
-            held_out = _docs(_fold(output, job.lang, number, "dev") / f"{source}.spacy")
-            mentions.update(predict(nlp, held_out))
+            path = _fold(output, job.lang, number, "dev") / f"{source}.spacy"
+            mentions.update(predict(nlp, read_docbin(path, Vocab())))
     scores = {}
     for source, mentions in found.items():
         _write_predictions(folder / f"predictions-{source}", mentions)
@@ -257,13 +359,20 @@ def _write_predictions(path: Path, found: Mapping[str, Sequence[Mention]]) -> No
     srsly.write_jsonl(path.with_suffix(".jsonl"), rows)
 
 
-def _first_stage(campaign: Campaign, job: Job, output: Path) -> Path:
-    """The folder of the trained first stage; one with the same settings is taken again."""
+def _first_folder(campaign: Campaign, job: Job, output: Path) -> Path:
+    """The folder of a first stage; those with the same settings have the same."""
     config = campaign.make_config(job.name, job.lang, "stage1")
     key = hashlib.sha256(config.to_str(interpolate=False).encode()).hexdigest()[:12]
-    folder = output / "stage1" / f"{job.lang}-{job.seed}-{key}"
-    data = next(iter(campaign.part(job.lang, STAGE1).values())).parent
-    return train(config, folder, data, job.seed)
+    return output / "stage1" / f"{job.lang}-{job.seed}-{key}"
+
+
+def _first_stage(task: tuple[Campaign, Job, Path]) -> Path:
+    """Train a first stage, unless that was done, and return where the pipeline is."""
+    campaign, job, output = task
+    import_code(campaign.code)
+    config = campaign.make_config(job.name, job.lang, "stage1")
+    folder = _first_folder(campaign, job, output)
+    return train(config, folder, _first_data(output, job.lang), job.seed)
 
 
 def continued(config: Config, trained: Path) -> Config:
@@ -288,10 +397,10 @@ def train(config: Config, folder: Path, data: Path, seed: int) -> Path:
     data (Path): The folder of the training documents.
     seed (int): Of everything that is drawn at random.
     RETURNS (Path): The folder of the trained pipeline.
-    RAISES (CardionerError): The training failed; the log says why.
+    RAISES (CardionerError): The training failed.
     """
     model = folder / "model-last"
-    if (folder / "done").exists():
+    if (folder / DONE).exists():
         return model
     folder.mkdir(parents=True, exist_ok=True)
     config.to_disk(folder / "config.cfg", interpolate=False)
@@ -304,8 +413,10 @@ def train(config: Config, folder: Path, data: Path, seed: int) -> Path:
             spacy_train(folder / "config.cfg", folder, overrides=settings)
         except SystemExit as error:
             raise CardionerError(f"{log}: the training failed; the file says why") from error
+        except (OSError, ValueError) as error:
+            raise CardionerError(f"{folder}: the training failed: {error}") from error
     shutil.rmtree(folder / "model-best", ignore_errors=True)
-    (folder / "done").touch()
+    (folder / DONE).touch()
     return model
 
 
@@ -316,16 +427,14 @@ def predict(nlp: Language, docs: Iterable[Doc]) -> Iterator[tuple[str, list[Ment
         yield doc.user_data[NOTE_ID], doc_entities(result)
 
 
-def _docs(path: Path) -> list[Doc]:
-    return read_docbin(path, Vocab())
-
-
 def _put(config: Config, key: str, value: Any) -> None:
     """Set a section or a setting by its dotted name; sections on the way are made."""
     *sections, last = key.split(".")
     target: dict[str, Any] = config
     for section in sections:
         target = target.setdefault(section, {})
+        if not isinstance(target, dict):
+            raise CardionerError(f"an experiment sets {key}; but {section} is no section")
     target[last] = value
 
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from spacy.tokens import Doc
-from spacy.vocab import Vocab
 from tqdm import tqdm
 
 from spacy_cardioner.annotate.engine import load_pipeline
-from spacy_cardioner.corpus import NOTE_ID, read_docbin
+from spacy_cardioner.corpus import NOTE_ID, docs_by_name
 from spacy_cardioner.errors import CardionerError
 
 
@@ -25,7 +24,7 @@ def predict_held_out(
     YIELDS (tuple[Doc, Doc]): The gold document and the predicted one.
     RAISES (CardionerError): A model or the DocBin cannot be read; the DocBin lacks a document.
     """
-    docs = {doc.user_data[NOTE_ID]: doc for doc in read_docbin(gold, Vocab())}
+    docs = docs_by_name(gold)
     for number, names in enumerate(tqdm(folds, "predict", delay=2, unit=" folds", disable=None)):
         nlp = load_pipeline(str(crossval / f"fold-{number}" / "model-last"))
         if missing := sorted(set(names) - set(docs)):

@@ -9,6 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import srsly
+
+from spacy_cardioner.errors import CardionerError
+
 PACKAGES = ("spacy-cardioner", "spacy", "thinc", "numpy", "spacy-transformers", "torch")
 
 
@@ -49,3 +53,20 @@ def manifest(files: Iterable[Path], settings: Mapping[str, Any]) -> dict[str, An
         "settings": dict(settings),
         "versions": versions(),
     }
+
+
+def claim(output: Path, claimed: dict[str, Any]) -> None:
+    """Make sure that a folder holds the results of this manifest or nothing, and write it there.
+
+    output (Path): The folder, which is made if need be.
+    claimed (dict): The manifest.
+    RAISES (CardionerError): The folder holds a manifest that says something else.
+    """
+    path = output / "manifest.json"
+    output.mkdir(parents=True, exist_ok=True)
+    if path.exists() and srsly.read_json(path) != claimed:
+        raise CardionerError(
+            f"{output}: holds results of other data, settings or versions (see its manifest.json); "
+            "give another output folder or delete this one"
+        )
+    srsly.write_json(path, claimed)
