@@ -15,12 +15,12 @@ from typing import Any
 SCHEMES = {
     "one-stage": "one stage",
     "two-stage": "two stages",
-    "members": "two stages, three side by side",
+    "members": "two stages, four side by side",
 }
 
 
 def read(folder: Path) -> dict[tuple[str, str, str, str], dict[str, dict[str, Any]]]:
-    """Strict and official figures by (label, language, family, pipeline), then by scheme."""
+    """Results by (label, language, family, pipeline), then by scheme."""
     rows: dict[tuple[str, str, str, str], dict[str, dict[str, Any]]] = {}
     for path in sorted(folder.glob("*.json")):
         family, pipeline, label, language, scheme = path.stem.split("_", maxsplit=4)
@@ -31,7 +31,7 @@ def read(folder: Path) -> dict[tuple[str, str, str, str], dict[str, dict[str, An
 
 
 def cell(report: dict[str, Any]) -> str:
-    """P / R / F1 with the interval of F1, and the official F1."""
+    """P / R / F1 with the interval of F1."""
     strict = report["strict"]["micro"]
     low, high = strict["interval"]["f1"]
     return (

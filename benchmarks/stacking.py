@@ -17,6 +17,7 @@ import tempfile
 from pathlib import Path
 
 import spacy
+from spacy.cli._util import import_code
 from spacy.vocab import Vocab
 
 from spacy_cardioner.brat import Entity, write_tsv
@@ -53,6 +54,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, action="append", required=True)
     args = parser.parse_args()
     campaign = read_campaign(args.campaign)
+    import_code(campaign.code)
+    if args.lang in campaign.sources:
+        parser.error(f"{args.lang} is several languages; this compares pipelines of one")
     alone = [
         args.output / args.name / f"{args.lang}-{seed}" / f"predictions-{args.lang}.tsv"
         for seed in args.seed
