@@ -20,7 +20,7 @@ from spacy.training.pretrain import pretrain
 from spacy.util import load_model_from_config, registry
 
 from spacy_cardioner.texts import read_texts
-from spacy_cardioner.training.experiments import read_campaign
+from spacy_cardioner.training.campaign import read_campaign
 
 LONGEST = 500
 

@@ -24,7 +24,8 @@ from spacy_cardioner.brat import Entity, write_tsv
 from spacy_cardioner.corpus import read_docbin
 from spacy_cardioner.evaluation.evaluate import evaluate
 from spacy_cardioner.splits import read_folds
-from spacy_cardioner.training.experiments import Campaign, predict, read_campaign
+from spacy_cardioner.training.campaign import Campaign, read_campaign
+from spacy_cardioner.training.experiments import predict
 from spacy_cardioner.training.stacking import stack
 
 

@@ -8,7 +8,7 @@ import pytest
 from spacy.cli._util import import_code
 from spacy.util import load_model_from_config
 
-from spacy_cardioner.training.experiments import ALWAYS, read_campaign
+from spacy_cardioner.training.campaign import ALWAYS, read_campaign
 from tests.conftest import ROOT
 
 CAMPAIGN = read_campaign(ROOT / "configs/experiments.yml")

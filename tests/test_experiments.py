@@ -16,7 +16,8 @@ from spacy_cardioner.corpus import convert, read_docbin, write_docbin
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.splits import make_folds, write_folds
 from spacy_cardioner.tokenizer import blank
-from spacy_cardioner.training.experiments import prepare, read_campaign, run_experiments, table
+from spacy_cardioner.training.campaign import prepare, read_campaign
+from spacy_cardioner.training.experiments import run_experiments, table
 from tests.conftest import ROOT
 
 SAMPLE = ROOT / "assets/sample/track2"

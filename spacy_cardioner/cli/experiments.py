@@ -28,7 +28,8 @@ def experiments(
     """
     from dataclasses import replace
 
-    from spacy_cardioner.training.experiments import read_campaign, run_experiments, table
+    from spacy_cardioner.training.campaign import read_campaign
+    from spacy_cardioner.training.experiments import run_experiments, table
 
     chosen = read_campaign(campaign)
     chosen = replace(chosen, languages=lang or chosen.languages, seeds=seed or chosen.seeds)
