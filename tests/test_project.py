@@ -63,7 +63,7 @@ def test_the_multilingual_pipeline_has_each_document_in_one_fold(
 ) -> None:
     steps = ("convert-xx", "vectors-xx", "gazetteer-xx", "stage1-xx", "evaluate-xx")
     for command in ("folds", *steps):
-        run_project(command)
+        run_project(command, stage1_epochs=1, stage2_epochs=1)
 
     fold = project_dir / "runs/cpu/xx/cv-two-stage/fold-0"
     names = {
