@@ -27,6 +27,9 @@ def test_every_piece_makes_a_pipeline(name: str, monkeypatch: pytest.MonkeyPatch
         config = CAMPAIGN.make_config(name, "es", stage)
         nlp = load_model_from_config(config, auto_fill=True)
         assert nlp.pipe_names[-1] == "ner"
+        # spaCy takes vectors of the pipeline's own language alone.
+        vectors = config["initialize"].get("vectors")
+        assert vectors is None or vectors.startswith(f"runs/vectors/{nlp.lang}_")
 
 
 def test_what_pieces_need_is_made() -> None:
