@@ -47,7 +47,8 @@ from spacy.util import load_config, load_model_from_config
 from thinc.api import use_ops
 
 from spacy_cardioner.annotate.engine import Annotator, batches, load_pipeline
-from spacy_cardioner.annotate.local import Settings, started
+from spacy_cardioner.annotate.loading import Settings
+from spacy_cardioner.annotate.local import started
 from spacy_cardioner.annotate.readers import SourceNote, open_source
 from spacy_cardioner.annotate.writers.lines import JsonLines
 from spacy_cardioner.tokenizer import blank

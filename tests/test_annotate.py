@@ -20,7 +20,8 @@ from spacy_cardioner.annotate.engine import (
     doc_entities,
     load_pipeline,
 )
-from spacy_cardioner.annotate.local import Settings, started
+from spacy_cardioner.annotate.loading import Settings
+from spacy_cardioner.annotate.local import started
 from spacy_cardioner.annotate.mentions import CONTEXT, known_attributes
 from spacy_cardioner.annotate.readers import SourceNote
 from spacy_cardioner.errors import CardionerError

@@ -24,7 +24,7 @@ from spacy.tokens import DocBin
 from spacy.vocab import Vocab
 
 from spacy_cardioner import brat
-from spacy_cardioner.annotate.local import Settings
+from spacy_cardioner.annotate.loading import Settings
 from spacy_cardioner.annotate.readers import open_source
 from spacy_cardioner.annotate.run import Job, Summary, run
 from spacy_cardioner.annotate.writers import Output, OutputFormat

@@ -22,7 +22,7 @@ import pytest
 
 from spacy_cardioner import brat
 from spacy_cardioner.annotate.api import annotate
-from spacy_cardioner.annotate.local import Settings
+from spacy_cardioner.annotate.loading import Settings
 from spacy_cardioner.annotate.readers import InputFormat, open_source
 from spacy_cardioner.annotate.writers import OutputFormat
 from spacy_cardioner.annotate.writers.lines import Tsv

@@ -14,7 +14,8 @@ import spacy
 
 import spacy_cardioner
 from spacy_cardioner.annotate.engine import Annotated
-from spacy_cardioner.annotate.local import Settings, started
+from spacy_cardioner.annotate.loading import Settings
+from spacy_cardioner.annotate.local import started
 from spacy_cardioner.annotate.mentions import Mention
 from spacy_cardioner.annotate.readers import SourceNote
 from spacy_cardioner.errors import CardionerError

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from spacy_cardioner.annotate.local import TIMEOUT, Settings, started
+from spacy_cardioner.annotate.loading import TIMEOUT, Settings
+from spacy_cardioner.annotate.local import started
 from spacy_cardioner.annotate.readers.base import SourceNote, checked
 from spacy_cardioner.annotate.readers.columns import Columns, choose
 from spacy_cardioner.errors import CardionerError

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from spacy_cardioner import __version__
-from spacy_cardioner.annotate.local import Annotate, Settings, started
+from spacy_cardioner.annotate.loading import Settings
+from spacy_cardioner.annotate.local import Annotate, started
 from spacy_cardioner.annotate.manifest import Manifest, Part, software
 from spacy_cardioner.annotate.readers import Source, SourceNote
 from spacy_cardioner.annotate.writers import (

@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from spacy_cardioner.annotate.extras import needs
-from spacy_cardioner.annotate.local import Settings, make_annotator
+from spacy_cardioner.annotate.loading import Settings, make_annotator
 from spacy_cardioner.annotate.mentions import Mention
 from spacy_cardioner.annotate.readers.base import BROKEN, SourceNote, checked, decompressed
 from spacy_cardioner.annotate.readers.columns import Columns, choose

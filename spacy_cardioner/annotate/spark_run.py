@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from spacy_cardioner import __version__
 from spacy_cardioner.annotate.extras import needs
-from spacy_cardioner.annotate.local import Settings, identity, load
+from spacy_cardioner.annotate.loading import Settings, identity, load
 from spacy_cardioner.annotate.manifest import ERRORS, MANIFEST, Manifest, software
 from spacy_cardioner.annotate.readers import InputFormat, kind_of
 from spacy_cardioner.annotate.readers.base import OPENERS

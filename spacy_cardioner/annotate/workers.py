@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
+from spacy_cardioner.annotate.loading import Settings, identity, make_annotator
 from spacy_cardioner.annotate.readers.base import SourceNote
 from spacy_cardioner.errors import CardionerError
 
 if TYPE_CHECKING:
     from spacy_cardioner.annotate.engine import Annotated
-    from spacy_cardioner.annotate.local import Settings
 
 # How often a note is tried whose worker died: it may have been killed for another's hunger.
 CHANCES = 2
@@ -244,8 +244,6 @@ def _work(connection: Connection, settings: Settings) -> None:
 
 
 def _serve(connection: Connection, settings: Settings) -> None:
-    from spacy_cardioner.annotate.local import identity, make_annotator
-
     annotator = make_annotator(settings, tick=lambda: connection.send((_TICK, None)))
     _limit_torch()
     connection.send((_DONE, identity(annotator.nlp)))

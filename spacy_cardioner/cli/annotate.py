@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spacy_cardioner.annotate.local import TIMEOUT, Settings
+from spacy_cardioner.annotate.loading import TIMEOUT, Settings
 from spacy_cardioner.annotate.manifest import ERRORS
 from spacy_cardioner.annotate.readers import InputFormat, open_source
 from spacy_cardioner.annotate.writers import Output, OutputFormat, guess_format
