@@ -32,8 +32,9 @@ show: $(VENV)/run.stamp
 			END {if (!found) print "  nothing"}' "runs/annotated/$$lang.tsv"; \
 	done
 
+# Two at a time, each file as a whole: what a file's tests share is made once.
 test: $(VENV)/test.stamp ## Run the tests
-	python -m pytest
+	python -m pytest --numprocesses 2 --dist loadfile
 
 test-slow: $(VENV)/test.stamp ## Run the tests that take minutes
 	python -m pytest -m slow

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from spacy_cardioner.annotate.local import Settings
+from spacy_cardioner.annotate.loading import Settings
 from spacy_cardioner.annotate.readers import open_source
 from spacy_cardioner.annotate.run import Job, run
 from spacy_cardioner.annotate.writers import Output, OutputFormat
@@ -92,7 +92,7 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for path in (folder, *folder.parents):
             if path.owner() != pwd.getpwuid(0).pw_name or path == Path("/"):
                 break
-            if path.name.startswith(("pytest-", "postgres")):
+            if path.name.startswith(("pytest-", "popen-", "postgres")):
                 path.chmod(path.stat().st_mode | 0o011)
         os.chown(folder, user.pw_uid, user.pw_gid)
         options |= {"user": user.pw_uid, "group": user.pw_gid, "cwd": folder}
