@@ -189,6 +189,9 @@ def test_what_is_wrong_is_said(campaign_file: Path, tmp_path: Path) -> None:
         run_experiments(campaign, ["deep"], tmp_path)
     with pytest.raises(CardionerError, match=r"no-gold: no such folder; it is the gold of A en"):
         run_experiments(replace(campaign, gold={"en": {"A": "no-gold"}}), ["ner"], tmp_path)
+    unset = {"en": {"A": "${NOT_SET}/brat"}}
+    with pytest.raises(CardionerError, match=r"variable NOT_SET is not set; .*\{NOT_SET\}/brat"):
+        run_experiments(replace(campaign, gold=unset), ["ner"], tmp_path)
     with pytest.raises(CardionerError, match="no gold folder for 'it'"):
         run_experiments(replace(campaign, languages=["it"]), ["ner"], tmp_path)
     makes = {campaign.folds + ".other": "python -c 'raise SystemExit(3)'"}

@@ -14,10 +14,10 @@ def average(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the mean of them.")],
 ) -> None:
-    """Average the weights of pipelines of the same config: as fast as one, and mostly better.
+    """Average the weights of pipelines of the same config: as fast as one.
 
-    It pays for second stages with other seeds from the same first stage; pipelines trained apart
-    from the start do not go together.
+    It makes sense for second stages with other seeds from the same first stage; pipelines trained
+    apart from the start do not go together. Evaluate it: on CardioCCC it was no better than one.
     """
     from spacy_cardioner.annotate.engine import load_pipeline
     from spacy_cardioner.training.averaging import average_weights

@@ -1,7 +1,7 @@
 """The mean of several trained pipelines, which costs no more to run than one.
 
-It helps where all were trained on from the same weights, as second stages are from a first: then
-they lie in the same valley, and the mean lies deeper in it ("model soups", Wortsman et al. 2022,
+It can help where all were trained on from the same weights, as second stages are from a first: then
+they lie in the same valley, and the mean may lie deeper in it ("model soups", Wortsman et al. 2022,
 https://arxiv.org/abs/2203.05482). Pipelines trained apart have no common valley.
 """
 

@@ -38,6 +38,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -72,14 +73,14 @@ class Campaign:
 
     def part(self, lang: str, part: str) -> dict[str, Path]:
         """The DocBins of a part of the corpus for a pipeline's language, by their own languages."""
-        pattern = os.path.expandvars(self.corpus).replace("{lang}", lang).replace("{part}", part)
+        pattern = _expanded(self.corpus).replace("{lang}", lang).replace("{part}", part)
         sources = self.sources.get(lang, [lang])
         return {source: Path(pattern.replace("{source}", source)) for source in sources}
 
     def tasks(self, lang: str) -> dict[str, tuple[str, str, Path]]:
         """What a pipeline is scored on, by its name: language, label and gold folder."""
         return {
-            f"{label} {source}": (source, label, Path(os.path.expandvars(gold)))
+            f"{label} {source}": (source, label, Path(_expanded(gold)))
             for source in self.part(lang, STAGE2)
             for label, gold in self.gold[source].items()
         }
@@ -139,7 +140,7 @@ def prepare(campaign: Campaign, names: Sequence[str]) -> None:
 
     campaign (Campaign): The data and the pieces.
     names (Sequence[str]): The experiments.
-    RAISES (CardionerError): A command failed.
+    RAISES (CardionerError): A command failed, or an environment variable that one needs is not set.
     """
     for lang in campaign.languages:
         configs = [campaign.make_config(n, lang, s) for n in names for s in ("stage1", "stage2")]
@@ -150,7 +151,7 @@ def prepare(campaign: Campaign, names: Sequence[str]) -> None:
             if path in named and not Path(path).exists():
                 command = template.replace("{lang}", lang).replace("{path}", path)
                 named = (named | set(shlex.split(command))) - {path}
-                commands.append(os.path.expandvars(command))
+                commands.append(_expanded(command))
         for command in commands[::-1]:
             try:
                 run_commands([command])
@@ -158,6 +159,14 @@ def prepare(campaign: Campaign, names: Sequence[str]) -> None:
                 raise CardionerError(
                     f"a command that experiments need failed ({error}): {command}"
                 ) from error
+
+
+def _expanded(text: str) -> str:
+    """A path or command with the values of its environment variables."""
+    text = os.path.expandvars(text)
+    if unset := re.search(r"\$\{?([A-Za-z_]\w*)", text):
+        raise CardionerError(f"the environment variable {unset[1]} is not set; needed for: {text}")
+    return text
 
 
 def _put(config: Config, key: str, value: Any) -> None:
