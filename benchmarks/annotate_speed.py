@@ -46,11 +46,12 @@ from spacy.language import Language
 from spacy.util import load_config, load_model_from_config
 from thinc.api import use_ops
 
-from spacy_cardioner.annotate.engine import Annotator, batches, load_pipeline
-from spacy_cardioner.annotate.loading import Settings
-from spacy_cardioner.annotate.local import started
-from spacy_cardioner.annotate.readers import SourceNote, open_source
-from spacy_cardioner.annotate.writers.lines import JsonLines
+from spacy_cardioner.batch.engine import Annotator, batches
+from spacy_cardioner.batch.local import started
+from spacy_cardioner.batch.readers import SourceNote, open_source
+from spacy_cardioner.batch.settings import Settings
+from spacy_cardioner.batch.writers.lines import JsonLines
+from spacy_cardioner.loading import load_pipeline
 from spacy_cardioner.tokenizer import blank
 
 ROOT = Path(__file__).parent.parent

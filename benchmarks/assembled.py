@@ -25,22 +25,21 @@ from pathlib import Path
 import spacy
 from spacy.vocab import Vocab
 
-from spacy_cardioner.annotate.engine import doc_entities
-from spacy_cardioner.annotate.mentions import Mention
-from spacy_cardioner.brat import Entity, write_tsv
-from spacy_cardioner.corpus import NOTE_ID, read_docbin, write_docbin
-from spacy_cardioner.evaluation.calibration import calibrate
-from spacy_cardioner.evaluation.evaluate import evaluate
-from spacy_cardioner.evaluation.sources import read_annotations
-from spacy_cardioner.pipeline.reranker import Reranking
-from spacy_cardioner.splits import read_folds
-from spacy_cardioner.training.narrowing import narrow
-from spacy_cardioner.training.reranking import (
+from spacy_cardioner.assembly.narrow import narrow
+from spacy_cardioner.assembly.rerank import (
     add_reranker,
     find_candidates,
     fit,
     read_annotated,
 )
+from spacy_cardioner.batch.mentions import Mention, doc_entities
+from spacy_cardioner.brat import Entity, write_tsv
+from spacy_cardioner.corpus import NOTE_ID, read_docbin, write_docbin
+from spacy_cardioner.evaluation.calibration import calibrate
+from spacy_cardioner.evaluation.evaluate import evaluate
+from spacy_cardioner.evaluation.sources import read_annotations
+from spacy_cardioner.pipeline.reranker.component import Reranking
+from spacy_cardioner.training.folds import read_folds
 
 CONFIG = Path(__file__).parent.parent / "configs/assemble_cpu.cfg"
 

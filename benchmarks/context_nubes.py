@@ -32,8 +32,8 @@ from tqdm import tqdm
 
 from spacy_cardioner import brat
 from spacy_cardioner.corpus import SPANS_KEY
-from spacy_cardioner.pipeline.context import CONTEXT_ATTRIBUTES, register_attributes
-from spacy_cardioner.pipeline.context_rules import rules_path
+from spacy_cardioner.pipeline.context.component import CONTEXT_ATTRIBUTES, register_attributes
+from spacy_cardioner.pipeline.context.rules import rules_path
 from spacy_cardioner.tokenizer import blank
 
 TARGETS = {"DISO", "SUBS"}

@@ -29,11 +29,11 @@ from spacy.training import Example
 from spacy.util import load_config
 
 from spacy_cardioner.corpus import NOTE_ID, SPANS_KEY, convert, write_docbin
+from spacy_cardioner.files import manifest
 from spacy_cardioner.layers.windows import gated_tokens
-from spacy_cardioner.pipeline.gate import create_tune_sentence_gate
-from spacy_cardioner.splits import make_folds
+from spacy_cardioner.pipeline.gate.component import create_tune_gate
 from spacy_cardioner.tokenizer import blank
-from spacy_cardioner.training.manifest import manifest
+from spacy_cardioner.training.folds import make_folds
 
 CONFIG = Path(__file__).parents[1] / "configs" / "gate.cfg"
 
@@ -70,11 +70,11 @@ def prepare(corpus: Path, output: Path) -> list[list[Doc]]:
 
 def measure(nlp: Language, measured: list[Doc]) -> dict[str, Any]:
     """How the gate does by what is annotated, and by what the pipeline finds with it open."""
-    gate: Any = nlp.get_pipe("sentence_gate")
+    gate: Any = nlp.get_pipe("cardioner_gate")
     texts = [doc.text for doc in measured]
-    with nlp.select_pipes(disable="sentence_gate"):
+    with nlp.select_pipes(disable="cardioner_gate"):
         found = [set(entities(doc)) for doc in nlp.pipe(texts)]
-    with nlp.select_pipes(enable=["sentencizer", "gazetteer", "sentence_gate"]):
+    with nlp.select_pipes(enable=["sentencizer", "gazetteer", "cardioner_gate"]):
         gated = list(nlp.pipe(texts))
     closed = [gated_tokens(doc) for doc in gated]
     lost = [
@@ -128,7 +128,7 @@ def main() -> None:
     tuning = load_config(CONFIG)["training"]["before_to_disk"]
     del tuning["@callbacks"]
     tuning |= {"path": options.output / "second.spacy", "recall": options.recall}
-    create_tune_sentence_gate(**tuning)(nlp)
+    create_tune_gate(**tuning)(nlp)
     result["tuned on the second half, measured on the first"] = measure(nlp, first)
     inputs = [options.pipeline / "config.cfg", options.gazetteer, CONFIG]
     inputs += [options.output / f"{name}.spacy" for name in ("train", "first", "second")]

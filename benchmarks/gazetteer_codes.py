@@ -14,7 +14,7 @@ import srsly
 from spacy_cardioner.corpus import SPANS_KEY, read_docbin
 from spacy_cardioner.gazetteer.names import is_atc
 from spacy_cardioner.gazetteer.patterns import LABEL
-from spacy_cardioner.pipeline.linker import DrugLinker
+from spacy_cardioner.pipeline.gazetteer.linker import Linker
 from spacy_cardioner.tokenizer import blank
 
 NOT_KNOWN, OTHER_ID = "not known", "an id that is no ATC code"
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, required=True)
     given = parser.parse_args()
     nlp = blank(given.corpus.stem)
-    linker = DrugLinker(nlp.vocab)
+    linker = Linker(nlp.vocab)
     linker.add_patterns(srsly.read_jsonl(given.patterns))
     mentions: Counter[str] = Counter()
     for doc in read_docbin(given.corpus, nlp.vocab):

@@ -12,7 +12,7 @@ intervals:
 - none: the model that has no list;
 - hard: and every name of the list wherever it stands, as dictionaries are often used;
 - outside: the same without the analytes in a laboratory context;
-- ruler: what the component `gazetteer_ruler` adds, at each threshold. What it knows of the names'
+- ruler: what the component `cardioner_ruler` adds, at each threshold. What it knows of the names'
   precision comes from the documents that the fold's model was trained on, and from those of
   --extra; never from the held-out ones;
 - features: the model that has the marks as features, alone and with what the ruler adds.
@@ -39,21 +39,21 @@ from spacy_cardioner.brat import Entity, read_tsv
 from spacy_cardioner.corpus import NOTE_ID, SPANS_KEY, read_docbin
 from spacy_cardioner.evaluation.scores import compare, score
 from spacy_cardioner.gazetteer.patterns import LABEL
-from spacy_cardioner.pipeline.gazetteer import Gazetteer, get_marks
-from spacy_cardioner.pipeline.ruler import GazetteerRuler
-from spacy_cardioner.splits import read_folds
+from spacy_cardioner.pipeline.gazetteer.component import Gazetteer, get_marks
+from spacy_cardioner.pipeline.gazetteer.ruler import Ruler
 from spacy_cardioner.tokenizer import blank
+from spacy_cardioner.training.folds import read_folds
 
 Annotations = dict[str, list[Entity]]
 Added = tuple[float, list[Span]]
 
 
-def make_pipeline(lang: str, patterns: Path) -> tuple[Language, Gazetteer, GazetteerRuler]:
+def make_pipeline(lang: str, patterns: Path) -> tuple[Language, Gazetteer, Ruler]:
     """A pipeline of the list alone."""
     nlp = blank(lang)
-    gazetteer = nlp.add_pipe("gazetteer")
-    ruler = nlp.add_pipe("gazetteer_ruler")
-    assert isinstance(gazetteer, Gazetteer) and isinstance(ruler, GazetteerRuler)
+    gazetteer = nlp.add_pipe("cardioner_gazetteer")
+    ruler = nlp.add_pipe("cardioner_ruler")
+    assert isinstance(gazetteer, Gazetteer) and isinstance(ruler, Ruler)
     gazetteer.add_patterns(srsly.read_jsonl(patterns))
     return nlp, gazetteer, ruler
 
@@ -83,7 +83,7 @@ def examples(docs: Iterable[Doc]) -> list[Example]:
     return [Example(doc, doc) for doc in docs]
 
 
-def added(ruler: GazetteerRuler, doc: Doc, thresholds: Sequence[float]) -> Iterator[Added]:
+def added(ruler: Ruler, doc: Doc, thresholds: Sequence[float]) -> Iterator[Added]:
     """What the ruler adds to a document's entities, by threshold."""
     for threshold in thresholds:
         ruler.threshold = threshold
@@ -91,7 +91,7 @@ def added(ruler: GazetteerRuler, doc: Doc, thresholds: Sequence[float]) -> Itera
 
 
 def systems(
-    gazetteer: Gazetteer, ruler: GazetteerRuler, doc: Doc, thresholds: Sequence[float]
+    gazetteer: Gazetteer, ruler: Ruler, doc: Doc, thresholds: Sequence[float]
 ) -> Iterator[tuple[str, list[Entity]]]:
     """What each way of using the list makes of a document of the model without it."""
     found = list(doc.spans[SPANS_KEY])
@@ -106,7 +106,7 @@ def systems(
 
 
 def systems_with_features(
-    gazetteer: Gazetteer, ruler: GazetteerRuler, doc: Doc, thresholds: Sequence[float]
+    gazetteer: Gazetteer, ruler: Ruler, doc: Doc, thresholds: Sequence[float]
 ) -> Iterator[tuple[str, list[Entity]]]:
     """The same for the model that has the marks as features."""
     found = list(doc.spans[SPANS_KEY])

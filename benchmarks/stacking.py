@@ -20,13 +20,13 @@ import spacy
 from spacy.cli._util import import_code
 from spacy.vocab import Vocab
 
+from spacy_cardioner.assembly.stack import stack
 from spacy_cardioner.brat import Entity, write_tsv
 from spacy_cardioner.corpus import read_docbin
 from spacy_cardioner.evaluation.evaluate import evaluate
-from spacy_cardioner.splits import read_folds
 from spacy_cardioner.training.campaign import Campaign, read_campaign
 from spacy_cardioner.training.experiments import predict
-from spacy_cardioner.training.stacking import stack
+from spacy_cardioner.training.folds import read_folds
 
 
 def stacked(campaign: Campaign, args: argparse.Namespace, seeds: list[int], path: Path) -> None:

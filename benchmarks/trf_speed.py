@@ -32,13 +32,13 @@ from spacy.tokens import Doc
 from spacy_cardioner.brat import Entity
 from spacy_cardioner.corpus import NOTE_ID, SPANS_KEY, convert
 from spacy_cardioner.evaluation.scores import score
+from spacy_cardioner.files import manifest
 from spacy_cardioner.layers import transformer
-from spacy_cardioner.splits import make_folds
 from spacy_cardioner.tokenizer import blank
-from spacy_cardioner.training.manifest import manifest
+from spacy_cardioner.training.folds import make_folds
 
 LABEL = "FARMACO"
-GATE = "sentence_gate"
+GATE = "cardioner_gate"
 
 Found = dict[str, list[Entity]]
 

@@ -1,16 +1,17 @@
-"""Diseases and drugs in cardiology texts in Spanish, English and Italian, as spaCy pipelines."""
+"""Diseases and drugs in cardiology notes in Spanish, English and Italian, as spaCy pipelines."""
 
 from __future__ import annotations
 
 from typing import Any
 
 __version__ = "0.1.0"
+__all__ = ["annotate"]
 
 
 def __getattr__(name: str) -> Any:
-    """``spacy_cardioner.annotate(...)`` without an import of its own."""
+    """Import `annotate` when it is first used: importing the package must not import spaCy."""
     if name == "annotate":
-        from importlib import import_module
+        from spacy_cardioner.batch.api import annotate
 
-        return import_module("spacy_cardioner.annotate")
+        return annotate
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class CardionerError(Exception):
     """The input is at fault. The message says what was wrong, where, and what to do.
@@ -9,3 +12,19 @@ class CardionerError(Exception):
     The command line prints the message alone and exits with status 1. A message never holds
     the text of a note: notes are patients' data.
     """
+
+
+@contextmanager
+def needs(package: str, extra: str) -> Iterator[None]:
+    """Turn a failed import into a message that says what to install.
+
+    package (str): The package, for the message.
+    extra (str): The extra of spacy_cardioner that installs it.
+    RAISES (CardionerError): The package is not installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise CardionerError(
+            f'needs {package} ({error}): pip install "spacy_cardioner[{extra}]"'
+        ) from error

@@ -32,7 +32,6 @@ from spacy.util import (
     compile_prefix_regex,
     compile_suffix_regex,
     get_lang_class,
-    registry,
 )
 
 from spacy_cardioner.errors import CardionerError
@@ -143,7 +142,6 @@ _MULTILINGUAL = ("en", "es", "it")
 Exceptions = dict[str, list[dict[int, str]]]
 
 
-@registry.tokenizers(TOKENIZER)
 def create_clinical_tokenizer() -> Callable[[Language], Tokenizer]:
     """Registered function: a clinical tokenizer for a pipeline's language.
 

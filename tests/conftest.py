@@ -26,12 +26,12 @@ PIPES = [
     "gazetteer",
     "tok2vec",
     "ner",
-    "gazetteer_ruler",
+    "cardioner_ruler",
     "postprocess",
-    "drug_linker",
+    "cardioner_linker",
 ]
 # And of those that find diseases, of which the borders are chosen anew.
-RERANKED = [*PIPES[:4], "span_reranker", *PIPES[4:]]
+RERANKED = [*PIPES[:4], "cardioner_reranker", *PIPES[4:]]
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,10 @@ import typer
 from spacy_cardioner import __version__
 from spacy_cardioner.cli import gazetteer, pretrain
 from spacy_cardioner.cli.annotate import annotate
-from spacy_cardioner.cli.average import average
 from spacy_cardioner.cli.card import card
 from spacy_cardioner.cli.check_corpus import check_corpus
 from spacy_cardioner.cli.convert import audit, convert
 from spacy_cardioner.cli.crossval import crossval
-from spacy_cardioner.cli.ensemble import ensemble
 from spacy_cardioner.cli.evaluate import evaluate
 from spacy_cardioner.cli.experiments import experiments
 from spacy_cardioner.cli.narrow import narrow
@@ -60,11 +58,9 @@ for command in (
     crossval,
     card,
     experiments,
-    average,
     stack,
     narrow,
     rerank,
-    ensemble,
     shrink,
 ):
     app.command()(command)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spacy_cardioner.annotate.loading import TIMEOUT, Settings
-from spacy_cardioner.annotate.manifest import ERRORS
-from spacy_cardioner.annotate.readers import InputFormat, open_source
-from spacy_cardioner.annotate.writers import Output, OutputFormat, guess_format
+from spacy_cardioner.batch.manifest import ERRORS
+from spacy_cardioner.batch.readers import InputFormat, open_source
+from spacy_cardioner.batch.settings import TIMEOUT, Settings
+from spacy_cardioner.batch.writers import Output, OutputFormat, guess_format
 from spacy_cardioner.errors import CardionerError
 
 if TYPE_CHECKING:
-    from spacy_cardioner.annotate.run import Summary
+    from spacy_cardioner.batch.run import Summary
 
 INPUT, OUTPUT, LONG, ENGINE = "Input", "Output", "Long runs", "Engine"
 
@@ -197,7 +197,7 @@ def annotate(
     kinds = _formats(names, output_formats or [])
     _check_usage(names, kinds, engine, with_text, with_attributes, part_size, resume, overwrite)
     if engine is Engine.spark:
-        from spacy_cardioner.annotate.spark_run import SparkJob, run_spark
+        from spacy_cardioner.batch.spark_run import SparkJob, run_spark
 
         _check_spark(kinds, workers, timeout)
         on_spark = SparkJob(
@@ -218,7 +218,7 @@ def annotate(
         )
         summary = _run(partial(run_spark, on_spark), names, resumable=True)
     else:
-        from spacy_cardioner.annotate.run import Job, run, wants_docs
+        from spacy_cardioner.batch.run import Job, run, wants_docs
 
         notes = open_source(
             source,

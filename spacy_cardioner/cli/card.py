@@ -24,7 +24,7 @@ def card(
     ] = None,
 ) -> None:
     """Join what is said of the data with measured scores, for `spacy package --meta-path`."""
-    from spacy_cardioner.training.card import make_card
+    from spacy_cardioner.assembly.card import make_card
 
     named = [value.partition("=") for value in metrics]
     if unnamed := [value for value, equals, _ in named if not equals]:

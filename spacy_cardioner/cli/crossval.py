@@ -42,8 +42,8 @@ def crossval(
     pooled predictions for the documents of es.spacy, OUTPUT/documents.txt the names of the
     documents; `cardioner evaluate` scores them.
     """
-    from spacy_cardioner.splits import read_folds
     from spacy_cardioner.training.crossval import Experiment, cross_validate
+    from spacy_cardioner.training.folds import read_folds
 
     if bad := [pair for pair in set_ if "=" not in pair]:
         raise typer.BadParameter(f"'{bad[0]}' is not NAME=VALUE", param_hint="--set")

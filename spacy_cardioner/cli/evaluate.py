@@ -109,7 +109,7 @@ def _write(
     output: Path, result: dict[str, Any], inputs: list[Path], settings: dict[str, Any]
 ) -> None:
     """Write the figures with the manifest of what they were made from."""
-    from spacy_cardioner.training.manifest import manifest
+    from spacy_cardioner.files import manifest
 
     result["manifest"] = manifest(inputs, settings)
     try:

@@ -22,7 +22,7 @@ app = typer.Typer(
 )
 
 # Components whose names are added to: marks, codes, and what counts whatever was measured.
-FACTORIES = ("gazetteer", "drug_linker", "gazetteer_ruler")
+FACTORIES = ("cardioner_gazetteer", "cardioner_linker", "cardioner_ruler")
 OWN = "own"
 
 
@@ -56,11 +56,10 @@ def build(
     Beside the patterns, a report tells what each step did to how many names, with examples, and
     a manifest tells what the patterns were made of.
     """
+    from spacy_cardioner.files import manifest, write_texts
     from spacy_cardioner.gazetteer.build import build as build_patterns
-    from spacy_cardioner.gazetteer.build import write_files
     from spacy_cardioner.gazetteer.patterns import dump_patterns
     from spacy_cardioner.gazetteer.report import Report
-    from spacy_cardioner.training.manifest import manifest
 
     read = [_source(source) for source in sources]
     report = Report()
@@ -73,7 +72,7 @@ def build(
     made["dates"] = {path.name: _date(path) for path in (*paths, *text)}
     made["counts"] = report.counts
     made["output"] = {"name": output.name, "sha256": hashlib.sha256(dumped.encode()).hexdigest()}
-    write_files(
+    write_texts(
         {
             output: dumped,
             output.with_suffix(".report.json"): _json(report.to_dict()),
@@ -105,7 +104,7 @@ def add(
     They are marked from then on, get their codes, and become entities where the model finds none.
     A name that is there already keeps its codes as further candidates.
     """
-    from spacy_cardioner.gazetteer.build import write_files
+    from spacy_cardioner.files import write_texts
     from spacy_cardioner.gazetteer.patterns import dump_patterns, read_patterns
 
     if (name is None) == (table is None):
@@ -118,7 +117,7 @@ def add(
         added = [pattern for pattern in dict.fromkeys(new) if pattern not in present]
         files[path] = dump_patterns([*present, *added])
         typer.echo(f"{folder.name}: {len(added)} added, {len(new) - len(added)} there already")
-    write_files(files)
+    write_texts(files)
 
 
 def _source(source: str) -> tuple[str | None, Path]:
@@ -174,8 +173,8 @@ def _folders(pipeline: str) -> list[Path]:
     found = [n for n, config in components.items() if config.get("factory") in FACTORIES]
     if not found:
         raise CardionerError(
-            f"{pipeline}: this pipeline has no component gazetteer or drug_linker; add one with "
-            'nlp.add_pipe("gazetteer", first=True) and save it with nlp.to_disk'
+            f"{pipeline}: this pipeline has no component gazetteer or cardioner_linker; add one with "
+            'nlp.add_pipe("cardioner_gazetteer", first=True) and save it with nlp.to_disk'
         )
     return [folder / name for name in found]
 

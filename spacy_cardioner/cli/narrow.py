@@ -16,10 +16,10 @@ def narrow(
 ) -> None:
     """Make a pipeline of one language, with some labels, of one of several languages.
 
-    The recogniser is a `multihead_ner`. What it finds for the labels that stay is the same.
+    The recogniser is a `cardioner_ner`. What it finds for the labels that stay is the same.
     """
-    from spacy_cardioner.annotate.engine import load_pipeline
-    from spacy_cardioner.training.narrowing import narrow as make
+    from spacy_cardioner.assembly.narrow import narrow as make
+    from spacy_cardioner.loading import load_pipeline
 
     nlp = make(load_pipeline(model), lang=lang, labels=label)
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -100,8 +100,8 @@ def vectors(
     """
     import srsly
 
+    from spacy_cardioner.files import manifest
     from spacy_cardioner.tokenizer import blank
-    from spacy_cardioner.training.manifest import manifest
     from spacy_cardioner.training.vectors import train_vectors
 
     nlp = blank(lang)

@@ -40,14 +40,14 @@ def rerank(
     It learns from what the pipelines of all folds find in documents that they never saw, and from
     how often entities begin and end between two words. It pays for labels whose entities are long.
     """
-    from spacy_cardioner.annotate.engine import load_pipeline
-    from spacy_cardioner.splits import read_folds
-    from spacy_cardioner.training.reranking import (
+    from spacy_cardioner.assembly.rerank import (
         add_reranker,
         find_candidates,
         fit,
         read_annotated,
     )
+    from spacy_cardioner.loading import load_pipeline
+    from spacy_cardioner.training.folds import read_folds
 
     nlp = load_pipeline(model)
     names = read_folds(folds)

@@ -22,8 +22,8 @@ def shrink(
     fineness says. The pipeline takes as much memory as before and is as fast. Evaluate it
     afterwards.
     """
-    from spacy_cardioner.annotate.engine import load_pipeline
-    from spacy_cardioner.training.rounding import round_weights
+    from spacy_cardioner.assembly.rounding import round_weights
+    from spacy_cardioner.loading import load_pipeline
 
     nlp = load_pipeline(model)
     round_weights(nlp, weight_bits=weight_bits, vector_bits=vector_bits)

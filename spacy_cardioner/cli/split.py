@@ -19,7 +19,7 @@ def split(
     A document lies in the same fold in every language: only names and seed count.
     """
     from spacy_cardioner.brat import read_folder
-    from spacy_cardioner.splits import make_folds, write_folds
+    from spacy_cardioner.training.folds import make_folds, write_folds
 
     names = {note.name for folder in folders for note in read_folder(folder)}
     made = make_folds(names, folds, seed)

@@ -20,10 +20,10 @@ def stack(
     """Put pipelines side by side in one, whose answer is the mean of theirs.
 
     It finds more than each of them and takes the time of all their encoders. Their recogniser is a
-    `multihead_ner` without a hidden layer, on a `tok2vec`.
+    `cardioner_ner` without a hidden layer, on a `tok2vec`.
     """
-    from spacy_cardioner.annotate.engine import load_pipeline
-    from spacy_cardioner.training.stacking import stack as put_side_by_side
+    from spacy_cardioner.assembly.stack import stack as put_side_by_side
+    from spacy_cardioner.loading import load_pipeline
 
     nlp = put_side_by_side([load_pipeline(model) for model in models])
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tqdm import tqdm
 
-from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer import readers
 from spacy_cardioner.gazetteer.clean import clean, reason_to_drop, strip_salt
 from spacy_cardioner.gazetteer.names import KINDS, Kind, Name, code_rank
@@ -272,24 +269,3 @@ def _patterns(entries: Mapping[str, Entry], label: str, report: Report) -> Itera
         for spelling in entry.spellings:
             report.note("kept", spelling, first)
             yield Pattern(spelling, first, entry.kind, tuple(also), label)
-
-
-def write_files(files: Mapping[Path, str]) -> None:
-    """Write all files or none: each is written beside its place and then put there.
-
-    files (Mapping[Path, str]): The text of each file.
-    RAISES (CardionerError): One cannot be written.
-    """
-    with ExitStack() as stack:
-        ready: list[tuple[Path, Path]] = []
-        for path, text in files.items():
-            beside = path.with_name(f".{path.name}.{os.getpid()}")
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                stack.callback(beside.unlink, missing_ok=True)
-                beside.write_text(text, encoding="utf-8", newline="\n")
-            except OSError as error:
-                raise CardionerError(f"{path}: cannot be written ({error.strerror})") from error
-            ready.append((beside, path))
-        for beside, path in ready:
-            beside.replace(path)

@@ -7,12 +7,10 @@ from itertools import accumulate
 from typing import Any
 
 from spacy.tokens import Doc
-from spacy.util import registry
 from thinc.api import Model
 from thinc.types import Floats2d
 
 
-@registry.architectures("spacy_cardioner.Encoders.v1")
 def create_encoders(
     tok2vec: Model[list[Doc], list[Floats2d]], count: int
 ) -> Model[list[Doc], list[Floats2d]]:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from spacy.language import Language
-from spacy.util import registry
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.layers.depth import EMBEDDINGS, depth_of
@@ -17,7 +16,6 @@ from spacy_cardioner.layers.depth import EMBEDDINGS, depth_of
 FREEZE = "spacy_cardioner.freeze_encoder.v1"
 
 
-@registry.callbacks(FREEZE)
 def create_freeze_encoder(
     last_layers: int | None = None, pipe: str = "transformer"
 ) -> Callable[[Language], Language]:

@@ -1,15 +1,13 @@
-"""The model inside `sentence_gate`: for each token, how likely it belongs to an entity."""
+"""The model inside `cardioner_gate`: for each token, how likely it belongs to an entity."""
 
 # No `from __future__ import annotations`: configs are checked against the types of the registered
 # function, which must not be strings.
 from spacy.tokens import Doc
-from spacy.util import registry
 from thinc.api import Linear, Model, chain, with_array, zero_init
 from thinc.types import Floats2d
 
 
-@registry.architectures("spacy_cardioner.SentenceGateModel.v1")
-def create_sentence_gate_model(
+def create_gate_model(
     tok2vec: Model[list[Doc], list[Floats2d]],
 ) -> Model[list[Doc], list[Floats2d]]:
     """Registered function: features, and one score for each token.

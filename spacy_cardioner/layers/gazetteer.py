@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy
 from spacy.tokens import Doc
-from spacy.util import registry
 from thinc.api import Linear, Model, zero_init
 from thinc.types import Floats2d
 
@@ -19,7 +18,6 @@ AMBIGUOUS, ANALYTE, LABORATORY = range(2 * len(KINDS), 2 * len(KINDS) + 3)
 N_FEATURES = 2 * len(KINDS) + 3
 
 
-@registry.architectures("spacy_cardioner.GazetteerFeatures.v1")
 def create_gazetteer_features(
     tok2vec: Model[list[Doc], list[Floats2d]],
     width: int | None,

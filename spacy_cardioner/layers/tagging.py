@@ -1,4 +1,4 @@
-"""The model inside `multihead_ner`: a tagging head for each label over shared features."""
+"""The model inside `cardioner_ner`: a tagging head for each label over shared features."""
 
 # No `from __future__ import annotations`: configs are checked against the types of the registered
 # function, which must not be strings.
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from spacy.tokens import Doc
-from spacy.util import registry
 from thinc.api import Linear, Maxout, Model, Ops, chain, list2ragged, with_array, zero_init
 from thinc.types import Floats2d, FloatsXd, Ragged, Shape
 from thinc.util import get_width
@@ -17,7 +16,6 @@ from spacy_cardioner.layers.crf import FORBIDDEN, INSIDE, N_TAGS, OUTSIDE, Float
 Transitions = Literal["shared", "token"]
 
 
-@registry.architectures("spacy_cardioner.MultiHeadTagger.v1")
 def create_multihead_tagger(
     tok2vec: Model[list[Doc], list[Floats2d]],
     decoder: Literal["softmax", "crf"],

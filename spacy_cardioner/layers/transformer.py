@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy
 from spacy.language import Language
 from spacy.tokens import Doc, Span
-from spacy.util import registry
 from thinc.api import Model, get_current_ops
 from thinc.types import Ragged
 
@@ -45,7 +44,6 @@ MAX_PIECES = 8192
 MAX_PADDING = 64
 
 
-@registry.architectures(TRANSFORMER)
 def create_transformer_model(
     name: str,
     get_spans: GetSpans,

@@ -8,7 +8,6 @@ from typing import Any
 import numpy
 from spacy.attrs import NORM, ORTH
 from spacy.tokens import Doc
-from spacy.util import registry
 from thinc.api import Model
 from thinc.types import Floats2d
 
@@ -16,7 +15,6 @@ from thinc.types import Floats2d
 _MIX = numpy.uint64(0x9E3779B97F4A7C15)
 
 
-@registry.architectures("spacy_cardioner.UniqueWords.v1")
 def create_unique_words(
     tok2vec: Model[list[Doc], list[Floats2d]],
 ) -> Model[list[Doc], list[Floats2d]]:

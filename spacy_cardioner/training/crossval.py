@@ -20,12 +20,12 @@ from spacy.tokens import Doc
 from spacy.util import load_config
 from spacy.vocab import Vocab
 
-from spacy_cardioner.annotate.engine import doc_entities
+from spacy_cardioner.assembly.stack import stack
+from spacy_cardioner.batch.mentions import doc_entities
 from spacy_cardioner.brat import Entity, read_tsv, write_tsv
 from spacy_cardioner.corpus import NOTE_ID, docs_by_name, read_docbin, write_docbin
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.training.manifest import claim, manifest
-from spacy_cardioner.training.stacking import stack
+from spacy_cardioner.files import claim, manifest
 
 # A file in the folder of a finished training.
 DONE = "done"

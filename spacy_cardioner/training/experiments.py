@@ -26,16 +26,16 @@ from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from thinc.api import Config
 
-from spacy_cardioner.annotate.engine import Mention, doc_entities
+from spacy_cardioner.batch.mentions import Mention, doc_entities
 from spacy_cardioner.brat import Entity, write_tsv
 from spacy_cardioner.corpus import NOTE_ID, docs_by_name, read_docbin, write_docbin
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.evaluation.evaluate import evaluate
-from spacy_cardioner.splits import read_folds
+from spacy_cardioner.files import claim, manifest
 from spacy_cardioner.training.averaging import average_weights
 from spacy_cardioner.training.campaign import STAGE1, STAGE2, Campaign, prepare
 from spacy_cardioner.training.crossval import DONE
-from spacy_cardioner.training.manifest import claim, manifest
+from spacy_cardioner.training.folds import read_folds
 
 
 class Job(NamedTuple):

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import srsly
 
-from spacy_cardioner.compat import check_transformers
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.training.manifest import manifest
+from spacy_cardioner.files import manifest
+from spacy_cardioner.loading import check_transformers
 
 if TYPE_CHECKING:
     from transformers import Trainer

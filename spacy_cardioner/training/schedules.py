@@ -9,7 +9,6 @@ from pathlib import Path
 from spacy.tokens import DocBin
 from spacy.training.batchers import minibatch_by_words
 from spacy.training.corpus import FILE_TYPE, walk_corpus
-from spacy.util import registry
 from thinc.schedules import warmup_linear
 
 from spacy_cardioner.errors import CardionerError
@@ -17,7 +16,6 @@ from spacy_cardioner.errors import CardionerError
 WARMUP_LINEAR = "spacy_cardioner.warmup_linear_epochs.v1"
 
 
-@registry.schedules(WARMUP_LINEAR)
 def warmup_linear_epochs(
     initial_rate: float, warmup: float, epochs: int, train: Path | None, batch_words: int
 ) -> Iterator[float]:

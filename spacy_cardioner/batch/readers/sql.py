@@ -1,0 +1,104 @@
+"""Notes from a table of a database, such as the OMOP common data model's NOTE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from spacy_cardioner.batch.readers.base import Source, SourceNote, checked
+from spacy_cardioner.batch.readers.columns import choose
+from spacy_cardioner.errors import CardionerError, needs
+
+if TYPE_CHECKING:
+    from sqlalchemy import Select
+    from sqlalchemy.engine import Connection
+
+ROWS = 256  # fetched at a time
+
+
+class SqlTable(Source):
+    """The rows of a table, a note each, sorted by their ids.
+
+    url (str): Where the database is, as SQLAlchemy has it:
+        ``postgresql+psycopg://user@host/database``, ``duckdb:///notes.duckdb``.
+    table (str): The table, with its schema if need be: ``cdm.note``.
+    text, note_id (str | None): The columns asked for.
+    RAISES (CardionerError): SQLAlchemy or the driver is not installed, the table cannot be read, or
+        the columns cannot be chosen.
+    """
+
+    def __init__(
+        self, url: str, *, table: str = "note", text: str | None = None, note_id: str | None = None
+    ) -> None:
+        with needs("SQLAlchemy", "omop"):
+            import sqlalchemy
+        from sqlalchemy import exc
+        from sqlalchemy.pool import NullPool
+
+        try:
+            address = sqlalchemy.engine.make_url(url)
+            self.shown = address.render_as_string(hide_password=True)
+            self.engine = sqlalchemy.create_engine(address, poolclass=NullPool)
+        except exc.ArgumentError as error:
+            raise CardionerError(
+                "the address of the database is none that SQLAlchemy knows"
+            ) from error
+        except ImportError as error:
+            raise CardionerError(
+                f"{self.shown}: its driver is missing: pip install {error.name}"
+            ) from error
+        self.table = table
+        schema, _, name = table.rpartition(".")
+        self._from = sqlalchemy.table(name, schema=schema or None)
+        star: Any = sqlalchemy.literal_column("*")
+        every = sqlalchemy.select(star).select_from(self._from).limit(0)
+        with self._connected() as connection:
+            names = list(connection.execute(every).keys())
+            self.columns = choose(f"{self.shown} {table}", names, text, note_id)
+            if self.columns.id is None:
+                raise CardionerError(f"{self.shown} {table}: needs a column of ids (--id-column)")
+            self.choices = self.columns.guessed
+            count = sqlalchemy.select(sqlalchemy.func.count()).select_from(self._from)
+            self._length = int(connection.execute(count).scalar_one())
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[SourceNote]:
+        return self.after(0)
+
+    def after(self, count: int) -> Iterator[SourceNote]:
+        """The notes after the first `count`."""
+        with self._connected() as connection:
+            streaming = connection.execution_options(stream_results=True, yield_per=ROWS)
+            rows = streaming.execute(self._select(count))
+            for number, (note_id, text) in enumerate(rows, start=count + 1):
+                if note_id is None:
+                    yield SourceNote(f"{self.table}-{number}", "", "no id")
+                else:
+                    yield checked(str(note_id), text)
+
+    def _select(self, skipped: int) -> Select[Any]:
+        from sqlalchemy import column, select
+
+        assert self.columns.id is not None  # checked when it was chosen
+        by: Any = column(self.columns.id)
+        wanted = select(by, column(self.columns.text)).select_from(self._from).order_by(by)
+        return wanted.offset(skipped) if skipped else wanted
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        """A connection whose faults are told in one line, without what was asked or found."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            brief = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+            raise CardionerError(f"{self.shown} {self.table}: {brief}") from error
+
+    def describe(self) -> dict[str, Any]:
+        """What it is, to know it again."""
+        return {"input": self.shown, "table": self.table, "rows": self._length}

@@ -1,0 +1,119 @@
+"""The pipeline's documents as a DocBin, and pages to look at."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+from spacy_cardioner.batch.mentions import CONTEXT
+from spacy_cardioner.batch.writers.base import Put, Writer
+from spacy_cardioner.errors import CardionerError
+
+if TYPE_CHECKING:
+    from spacy_cardioner.batch.engine import Annotated
+    from spacy_cardioner.batch.mentions import Mention
+
+HEAD = b"""<!DOCTYPE html>
+<html>
+<head>
+<meta charset="utf-8">
+<title>spacy_cardioner</title>
+<style>
+body { font-family: sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
+h2 { border-top: 1px solid #ccc; font-size: 1rem; margin-top: 2rem; padding-top: 1rem; }
+.entities { white-space: pre-wrap; }
+.entity { border-radius: 0.35em; padding: 0.3em 0.5em; }
+.entity span { font-size: 0.8em; font-weight: bold; margin-left: 0.5rem; }
+</style>
+</head>
+<body>
+"""
+FOOT = b"</body>\n</html>\n"
+MARK = (
+    '<mark class="entity" data-start="{start}" data-end="{end}" style="background: {bg}">'
+    "{text}<span>{label}{kb_link}</span></mark>"
+)
+
+
+class Docs(Writer):
+    """spaCy's documents with all that the pipeline set, each with its ``user_data["note_id"]``.
+
+    A DocBin is written as a whole, so that all its documents are in memory first: use parts for
+    many notes.
+    """
+
+    ending = ".spacy"
+    needs_docs = True
+
+    def render(self, found: Annotated) -> bytes:
+        """A note as it will be written."""
+        if found.doc is None:
+            raise CardionerError(f"{found.note.id}: the engine keeps no documents")
+        return found.doc
+
+    @contextmanager
+    def into(self, place: IO[bytes], first: int = 1) -> Iterator[Put]:
+        """Write to an open file, or into a folder."""
+        from spacy.tokens import DocBin
+
+        joined = DocBin(store_user_data=True)
+        yield lambda rendered: joined.merge(DocBin(store_user_data=True).from_bytes(rendered))
+        place.write(joined.to_bytes())
+
+
+class Html(Writer):
+    """One page with all notes, drawn by displaCy: what is negated or the family's has a colour of
+    its own, and its label says so. Of mentions that overlap the longest is drawn.
+    """
+
+    ending = ".html"
+
+    def __init__(self) -> None:
+        from spacy.displacy.render import EntityRenderer
+
+        self.renderer = EntityRenderer({"template": MARK})
+
+    def render(self, found: Annotated) -> bytes:
+        """A note as it will be written."""
+        drawn = [self._draw(mention) for mention in _apart(found.mentions)]
+        body = self.renderer.render_ents(found.note.text, drawn, None)
+        page = f"<h2>{html.escape(found.note.id)}</h2>\n{body}\n"
+        return page.replace("\r", "&#13;").encode()  # bare, it would be read as a line feed
+
+    @contextmanager
+    def into(self, place: IO[bytes], first: int = 1) -> Iterator[Put]:
+        """Write to an open file, or into a folder."""
+        place.write(HEAD)
+        yield place.write
+        place.write(FOOT)
+
+    def _draw(self, mention: Mention) -> dict[str, object]:
+        from spacy_cardioner.pipeline.context.view import COLOURS
+
+        held = [name for name in CONTEXT if getattr(mention, name)]
+        label = " ".join([mention.label, *held])
+        first = next((name for name in COLOURS if name.removeprefix("is_") in held), None)
+        if first is not None:
+            self.renderer.colors[label.upper()] = COLOURS[first]
+        return {
+            "params": {"start": mention.start, "end": mention.end},
+            "start": mention.start,
+            "end": mention.end,
+            "label": html.escape(label),
+            "kb_id": html.escape(mention.kb_id),
+            "kb_url": "#",
+        }
+
+
+def _apart(mentions: Iterable[Mention]) -> list[Mention]:
+    """Mentions that do not overlap, longer ones first, in the order of the text."""
+    chosen: list[Mention] = []
+    taken: set[int] = set()
+    for mention in sorted(mentions, key=lambda one: (one.start - one.end, one.start)):
+        place = range(mention.start, mention.end)
+        if taken.isdisjoint(place):
+            chosen.append(mention)
+            taken.update(place)
+    return sorted(chosen, key=lambda one: one.start)

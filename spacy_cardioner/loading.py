@@ -1,0 +1,141 @@
+"""Pipelines by name or path: loaded, identified, and put on a GPU.
+
+Nothing heavy is imported before it is needed. Whether the transformer family can run is read from
+the metadata of the installed packages, without importing them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import Distribution
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import Requirement
+
+from spacy_cardioner.errors import CardionerError
+
+if TYPE_CHECKING:
+    from spacy.language import Language
+
+TRANSFORMERS = "spacy-transformers"
+
+
+def load_pipeline(model: str | Path) -> Language:
+    """Load an installed pipeline by name, or a saved one by path.
+
+    RAISES (CardionerError): There is no such pipeline, or it cannot be loaded here.
+    """
+    import spacy
+
+    try:
+        return spacy.load(model)
+    except ImportError as error:
+        if (error.name or "").startswith(("transformers", "spacy_transformers")):
+            check_transformers()
+        raise CardionerError(f"{model}: a required package is missing: {error}") from error
+    except OSError as error:
+        raise CardionerError(
+            f"{model}: neither an installed pipeline nor the folder of a saved one; "
+            f"install its wheel with pip, or give the folder ({error})"
+        ) from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise CardionerError(f"{model}: cannot be loaded as a pipeline: {error}") from error
+
+
+def save_pipeline(nlp: Language, folder: Path) -> None:
+    """Save a pipeline to a folder, and create the folders above it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    nlp.to_disk(folder)
+
+
+def use_gpu(number: int) -> None:
+    """Run the pipelines that are loaded from now on on a GPU.
+
+    RAISES (CardionerError): There is no such GPU, or no driver for it.
+    """
+    from thinc.api import require_gpu
+
+    try:
+        require_gpu(number)
+    except Exception as error:  # CuPy and torch have errors of their own
+        raise CardionerError(f"GPU {number}: {error}") from error
+
+
+def identity(nlp: Language) -> dict[str, Any]:
+    """Identify a pipeline by name, version and a checksum of its meta data and config.
+
+    The meta data holds the scores, which differ from one training to the next.
+    """
+    described = json.dumps([nlp.meta, nlp.config.to_str()], sort_keys=True, default=str)
+    return {
+        "name": f"{nlp.meta['lang']}_{nlp.meta['name']}",
+        "version": nlp.meta["version"],
+        "sha256": hashlib.sha256(described.encode()).hexdigest(),
+    }
+
+
+def create_require_transformers(
+    required: bool = True,
+) -> Callable[[type[Language]], type[Language]]:
+    """Create the callback `spacy_cardioner.require_transformers.v1` for `[nlp.before_creation]`.
+
+    Without it, creating a transformer pipeline fails on import with a message that does not say
+    what to install.
+
+    required (bool): Whether to check at all, for configs of both families.
+    RETURNS (Callable): Takes the language class and returns it unchanged.
+    """
+
+    def require_transformers(language: type[Language]) -> type[Language]:
+        if required:
+            check_transformers()
+        return language
+
+    return require_transformers
+
+
+def check_transformers(path: Sequence[str] | None = None) -> None:
+    """Check that spacy-transformers is installed with compatible dependencies.
+
+    path (Sequence[str] | None): Folders of installed packages. Default: `sys.path`.
+    RAISES (CardionerError): A package is missing or has an incompatible version.
+    """
+    bridge = _installed(TRANSFORMERS, path)
+    if bridge is None:
+        raise _cannot_run(f"{TRANSFORMERS} is not installed", ["spacy_cardioner[trf]"])
+    unmet = [
+        (need, found.version if found else "none")
+        for need, found in _requirements(bridge, path)
+        if not (found and need.specifier.contains(found.version, prereleases=True))
+    ]
+    if unmet:
+        needs = ", ".join(f"{need} (installed: {version})" for need, version in unmet)
+        reason = f"{TRANSFORMERS} {bridge.version} needs {needs}"
+        raise _cannot_run(reason, [str(need) for need, _ in unmet])
+
+
+def _installed(name: str, path: Sequence[str] | None) -> Distribution | None:
+    folders = list(sys.path if path is None else path)
+    return next(iter(Distribution.discover(name=name, path=folders)), None)
+
+
+def _requirements(
+    distribution: Distribution, path: Sequence[str] | None
+) -> Iterator[tuple[Requirement, Distribution | None]]:
+    for line in distribution.requires or ():
+        need = Requirement(line)
+        if need.marker is None or need.marker.evaluate({"extra": ""}):
+            need.marker = None
+            yield need, _installed(need.name, path)
+
+
+def _cannot_run(reason: str, packages: Sequence[str]) -> CardionerError:
+    arguments = " ".join(f"'{package}'" for package in packages)
+    return CardionerError(
+        f"the transformer pipelines cannot run here: {reason}.\n"
+        f"Install what is needed with: python -m pip install {arguments}"
+    )

@@ -1,0 +1,1 @@
+"""Negation and other context of entities, by medspaCy's ConText."""

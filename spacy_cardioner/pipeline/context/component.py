@@ -1,0 +1,257 @@
+"""The component `cardioner_context`: which entities are negated, uncertain, the family's, past or
+only supposed, by medspaCy's ConText with rules for Spanish, English and Italian.
+"""
+
+# No `from __future__ import annotations`: configs are checked against the types of the registered
+# functions, which must not be strings.
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import srsly
+from spacy.language import Language
+from spacy.tokens import Doc, Span
+
+from spacy_cardioner.corpus import SPANS_KEY
+from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.pipeline.context.rules import (
+    CONTEXT_RULES,
+    DEFAULT,
+    ONE_PARAGRAPH,
+    RULES_FILE,
+    SECTION_RULES,
+    SECTIONS_FILE,
+    TERMINATING_TYPES,
+    RuleFile,
+    check_rules,
+    read_json,
+    read_rules,
+    read_sections,
+)
+from spacy_cardioner.pipeline.context.sections import SECTIONS_KEY, SectionFinder, get_section
+
+if TYPE_CHECKING:
+    from spacy_cardioner.pipeline.context.linear import LinearConText
+
+INSTALL = 'pip install "spacy_cardioner[context]"'
+
+# medspaCy's own categories, attributes and sections.
+SPAN_ATTRS = {
+    "NEGATED_EXISTENCE": {"is_negated": True},
+    "POSSIBLE_EXISTENCE": {"is_uncertain": True},
+    "HISTORICAL": {"is_historical": True},
+    "HYPOTHETICAL": {"is_hypothetical": True},
+    "FAMILY": {"is_family": True},
+}
+SECTION_ATTRS = {
+    "past_medical_history": {"is_historical": True},
+    "family_history": {"is_family": True},
+}
+CONTEXT_ATTRIBUTES = tuple(name for attrs in SPAN_ATTRS.values() for name in attrs)
+
+Attributes = dict[str, dict[str, Any]]
+
+
+@Language.factory(
+    "cardioner_context",
+    assigns=["doc.spans", *(f"span._.{name}" for name in CONTEXT_ATTRIBUTES), "span._.section"],
+    requires=["doc.ents", "token.is_sent_start"],
+    default_config={
+        "rules": DEFAULT,
+        "sections": DEFAULT,
+        "language": None,
+        "spans_key": SPANS_KEY,
+        "span_attrs": SPAN_ATTRS,
+        "section_attrs": SECTION_ATTRS,
+    },
+)
+def make_context(
+    nlp: Language,
+    name: str,
+    rules: str | list[str],
+    sections: str | None,
+    language: str | None,
+    spans_key: str,
+    span_attrs: dict[str, dict[str, Any]],
+    section_attrs: dict[str, dict[str, Any]],
+) -> "Context":
+    """Create a Context component, which needs medspaCy.
+
+    It looks at the entities of ``doc.ents`` and of ``doc.spans[spans_key]``, within the sentences
+    that the pipeline has made.
+
+    name (str): The component's name.
+    rules (Union[str, List[str]]): "default" for the rules of the pipeline's language, the path of
+        a file in medspaCy's format, or several of these in a list, where a file's rule replaces
+        those of the same literal before it. Saved with the pipeline: what is saved wins over the
+        file.
+    sections (Optional[str]): "default" for the titles of the pipeline's language, the path of a
+        file in medspaCy's format, or None for no sections.
+    language (Optional[str]): The language of the default rules and titles, if it is not the
+        pipeline's.
+    spans_key (str): Key of the span group to look at besides ``doc.ents``.
+    span_attrs (Dict[str, Dict[str, Any]]): For each category of cue, attributes that it sets
+        besides medspaCy's.
+    section_attrs (Dict[str, Dict[str, Any]]): For each category of section, attributes that its
+        entities get before cues are looked at. Those of the family's history get `is_family`,
+        those of the patient's past `is_historical`, unless set to false here.
+    RAISES (CardionerError): medspaCy is not installed; there are no rules for the language; a file
+        is malformed.
+    """
+    return Context(
+        nlp,
+        name,
+        rules=rules,
+        sections=sections,
+        language=language,
+        spans_key=spans_key,
+        span_attrs=span_attrs,
+        section_attrs=section_attrs,
+    )
+
+
+class Context:
+    """Pipeline component that sets the context attributes of entities."""
+
+    def __init__(
+        self,
+        nlp: Language,
+        name: str = "cardioner_context",
+        *,
+        rules: str | Sequence[str] = DEFAULT,
+        sections: str | None = DEFAULT,
+        language: str | None = None,
+        spans_key: str = SPANS_KEY,
+        span_attrs: Attributes = SPAN_ATTRS,
+        section_attrs: Attributes = SECTION_ATTRS,
+    ) -> None:
+        """Initialize the component. `make_context` describes the arguments.
+
+        A file that does not exist is no fault yet: a pipeline that was saved elsewhere brings the
+        rules along, and `from_disk` is called after this.
+        """
+        self.nlp = nlp
+        self.name = name
+        self.spans_key = spans_key
+        self.span_attrs = span_attrs
+        self.section_attrs = section_attrs
+        self.context: LinearConText | None = None
+        register_attributes(span_attrs, section_attrs)
+        require_medspacy()
+        lang = language or nlp.lang or ""
+        sources = [rules] if isinstance(rules, str) else list(rules)
+        paths = [path for path in (*sources, sections) if path not in (DEFAULT, None)]
+        self.missing = [str(path) for path in paths if not Path(str(path)).exists()]
+        if not self.missing:
+            self._use(read_rules(sources, lang), read_sections(sections, lang))
+
+    def _use(self, rules: RuleFile, sections: RuleFile) -> None:
+        from spacy_cardioner.pipeline.context.linear import LinearConText
+
+        self.rules = rules
+        self.sections = sections
+        self.section_finder = SectionFinder(
+            sections[SECTION_RULES], sections.get(ONE_PARAGRAPH, ())
+        )
+        self.context = LinearConText(
+            self.nlp,
+            self.name,
+            span_attrs=self.span_attrs,
+            terminating_types=rules.get(TERMINATING_TYPES, {}),
+        )
+        self.context.add(check_rules(rules, self.span_attrs, self.nlp.vocab))
+
+    def __call__(self, doc: Doc) -> Doc:
+        """Find the sections of a document and set the attributes of its entities.
+
+        doc (Doc): A document with sentences and entities.
+        RETURNS (Doc): The same document.
+        RAISES (CardionerError): The pipeline makes no sentences, or a file of rules is missing.
+        """
+        context = self._loaded()
+        if not doc.has_annotation("SENT_START"):
+            raise CardionerError(
+                f"{self.name}: the pipeline makes no sentences; put a component that does, such as "
+                "spaCy's sentencizer, before this one"
+            )
+        doc.spans[SECTIONS_KEY] = self.section_finder(doc)
+        targets = self._targets(doc)
+        for target in targets:
+            for name, value in self.section_attrs.get(get_section(target) or "", {}).items():
+                target._.set(name, value)
+        if targets:
+            context.set_context_attributes(context.edges(doc, targets))
+        return doc
+
+    def _targets(self, doc: Doc) -> list[Span]:
+        """The entities, each once; attributes belong to a place in the text and a label."""
+        spans = [*doc.ents, *doc.spans.get(self.spans_key, ())]
+        return list({(span.start, span.end, span.label): span for span in spans}.values())
+
+    def _loaded(self) -> "LinearConText":
+        if self.context is None:
+            raise CardionerError(f"{self.missing[0]}: no such file of rules or titles")
+        return self.context
+
+    def to_bytes(self, *, exclude: Sequence[str] = ()) -> bytes:
+        """RETURNS (bytes): The rules and titles."""
+        self._loaded()
+        return bytes(srsly.msgpack_dumps({"rules": self.rules, "sections": self.sections}))
+
+    def from_bytes(self, data: bytes, *, exclude: Sequence[str] = ()) -> "Context":
+        """Take the rules and titles that `to_bytes` gave instead of those of the config."""
+        saved = srsly.msgpack_loads(data)
+        self._use(saved["rules"], saved["sections"])
+        return self
+
+    def to_disk(self, path: str | Path, *, exclude: Sequence[str] = ()) -> None:
+        """Save the rules and titles into a folder, in medspaCy's own format."""
+        self._loaded()
+        folder = Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        srsly.write_json(folder / RULES_FILE, self.rules)
+        srsly.write_json(folder / SECTIONS_FILE, self.sections)
+
+    def from_disk(self, path: str | Path, *, exclude: Sequence[str] = ()) -> "Context":
+        """Take the saved rules and titles instead of those of the config.
+
+        RAISES (CardionerError): The files are missing or malformed.
+        """
+        folder = Path(path)
+        self._use(
+            read_json(folder / RULES_FILE, CONTEXT_RULES),
+            read_json(folder / SECTIONS_FILE, SECTION_RULES),
+        )
+        return self
+
+
+def register_attributes(*attributes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Make ``span._.section`` and the context attributes known to spaCy.
+
+    Making the component does so. Call it before reading documents with context in a program that
+    makes no such component.
+
+    attributes (Mapping): More attributes, as `span_attrs` and `section_attrs` of the component.
+    """
+    names = [name for mapping in attributes for attrs in mapping.values() for name in attrs]
+    for name in (*CONTEXT_ATTRIBUTES, *names):
+        if not Span.has_extension(name):
+            Span.set_extension(name, default=False if name in CONTEXT_ATTRIBUTES else None)
+    # medspaCy may have put its own there, which our getter falls back to.
+    Span.set_extension("section", getter=get_section, force=True)
+
+
+def require_medspacy() -> None:
+    """Import medspaCy, without letting it switch off all warnings of the program.
+
+    RAISES (CardionerError): It is not installed.
+    """
+    with warnings.catch_warnings():
+        try:
+            import medspacy.context  # noqa: F401
+        except ImportError as error:
+            raise CardionerError(
+                f"cardioner_context needs medspaCy ({error}). Install it, with a Python before "
+                f"3.12: {INSTALL}"
+            ) from error

@@ -1,0 +1,1 @@
+"""Sentences that the encoder need not read."""

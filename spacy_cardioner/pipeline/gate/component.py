@@ -1,0 +1,332 @@
+"""The component `cardioner_gate`: sentences without entities, which the encoder need not read."""
+
+# No `from __future__ import annotations`: configs are checked against the types of the registered
+# functions, which must not be strings.
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy
+from numpy.typing import NDArray
+from spacy.language import Language
+from spacy.pipeline import TrainablePipe
+from spacy.tokens import Doc, Span, SpanGroup
+from spacy.training import Corpus, Example
+from spacy.vocab import Vocab
+from thinc.api import Config, Model
+from thinc.types import Floats2d
+from thinc.util import to_numpy
+
+from spacy_cardioner.corpus import SPANS_KEY, layers_of
+from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.layers.windows import GATED, gated_tokens
+
+gate_default_config = """
+[model]
+@architectures = "spacy_cardioner.SentenceGateModel.v1"
+
+[model.tok2vec]
+@architectures = "spacy.HashEmbedCNN.v2"
+pretrained_vectors = null
+width = 32
+depth = 1
+embed_size = 5000
+window_size = 1
+maxout_pieces = 2
+subword_features = true
+"""
+DEFAULT_GATE_MODEL = Config().from_str(gate_default_config)["model"]
+
+TUNE = "spacy_cardioner.tune_gate.v1"
+
+# The last digits of a probability change with the documents that it is computed with.
+TOLERANCE = 0.999
+
+Array = NDArray[Any]
+
+
+@Language.factory(
+    "cardioner_gate",
+    requires=["token.sent_start"],
+    assigns=["doc.spans"],
+    default_config={
+        "model": DEFAULT_GATE_MODEL,
+        "spans_key": SPANS_KEY,
+        "threshold": None,
+        "scorer": {"@scorers": "spacy_cardioner.gate_scorer.v1"},
+    },
+    default_score_weights={"gate_recall": None, "gate_spared": None},
+)
+def make_gate(
+    nlp: Language,
+    name: str,
+    model: Model[list[Doc], list[Floats2d]],
+    spans_key: str,
+    threshold: float | None,
+    scorer: Callable[..., dict[str, Any]] | None,
+) -> "SentenceGate":
+    """Create a SentenceGate component. It stands after the sentences and before the encoder.
+
+    A sentence is as likely to have an entity as the likeliest of its tokens is to be in one. Those
+    under a threshold are written to ``doc.spans["gated"]``, and their tokens are blocked for
+    spaCy's `ner`. The span getters of `layers.windows` leave them out, so that they are not
+    encoded.
+
+    name (str): The component instance name.
+    model (Model[List[Doc], List[Floats2d]]): Scores tokens, see `layers.gate`.
+    spans_key (str): Key of the Doc.spans dict with the entities to learn from.
+    threshold (Optional[float]): The probability under which a sentence is gated; by default the
+        one that was found on validation data, see `tune`, and without any 0, which gates none.
+    scorer (Optional[Callable]): The scoring method.
+    """
+    return SentenceGate(
+        nlp.vocab, model, name, spans_key=spans_key, threshold=threshold, scorer=scorer
+    )
+
+
+def gate_score(examples: Iterable[Example], *, spans_key: str, **cfg: Any) -> dict[str, Any]:
+    """Score how many sentences with entities are let through, and how many others are spared.
+
+    RETURNS (Dict[str, Any]): ``gate_recall``, of the sentences that have an entity; and
+        ``gate_spared``, the share of all sentences that are gated.
+    """
+    wanted = gated = missed = total = 0
+    for eg in examples:
+        entity, _ = _targets(eg, spans_key, ())
+        closed = gated_tokens(eg.predicted)
+        for sentence in eg.predicted.sents:
+            here = slice(sentence.start, sentence.end)
+            total += 1
+            wanted += bool(entity[here].any())
+            gated += bool(closed[here].all())
+            missed += bool(entity[here].any() and closed[here].all())
+    return {
+        "gate_recall": 1 - missed / wanted if wanted else None,
+        "gate_spared": gated / total if total else None,
+    }
+
+
+def make_gate_scorer() -> Callable[..., dict[str, Any]]:
+    """Registered function: the scorer of the component."""
+    return gate_score
+
+
+def create_tune_gate(
+    path: Path | None,
+    recall: float = 0.999,
+    pipe: str = "cardioner_gate",
+    entities: Literal["annotated", "right"] = "annotated",
+    open_sentences: float = 0.0,
+) -> Callable[[Language], Language]:
+    """Registered function: set the threshold of a gate whenever the pipeline is saved.
+
+    It stands under ``[training.before_to_disk]``.
+
+    path (Path): The validation documents, a DocBin or a folder of them: ``paths.dev``.
+    recall (float): The share of sentences with entities that have to come through.
+    pipe (str): Name of the gate in the pipeline.
+    entities (str): Which entities count: all that are "annotated", or those that the pipeline finds
+        with the gate open and that are "right", as they overlap an annotated one. What it does not
+        find is no loss of the gate, and one annotation that is a mistake can set the threshold. The
+        other components have to be frozen: they find their entities once.
+    open_sentences (float): The share of all sentences that come through at least, see `tune`.
+    RETURNS (Callable): Takes the pipeline and gives it back.
+    """
+    right: list[tuple[Doc, Doc]] = []
+
+    def tune(nlp: Language) -> Language:
+        if path is None:
+            raise CardionerError(f"{TUNE}: no validation documents; give them as paths.dev")
+        gate: Any = nlp.get_pipe(pipe)
+        # Frozen components are disabled while a training saves.
+        position = nlp.component_names.index(pipe)
+        before, after = nlp.components[:position], nlp.components[position + 1 :]
+        if not right or entities == "annotated":
+            examples = list(Corpus(path, max_length=0)(nlp))
+            for eg in examples:
+                eg.predicted = _apply(before, eg.predicted)
+        if entities == "right":
+            right[:] = right or [_find_right(after, eg, gate.spans_key) for eg in examples]
+            examples = [Example(*pair) for pair in right]
+        gate.tune(examples, recall=recall, open_sentences=open_sentences)
+        return nlp
+
+    return tune
+
+
+def _apply(components: Iterable[tuple[str, Callable[[Doc], Doc]]], doc: Doc) -> Doc:
+    for _, component in components:
+        doc = component(doc)
+    return doc
+
+
+def _find_right(components: Any, eg: Example, spans_key: str) -> tuple[Doc, Doc]:
+    """A document as the gate sees it, and with the right ones of the entities that are found."""
+    annotated, _ = _targets(eg, spans_key, ())
+    found = _apply(components, eg.predicted.copy())
+    spans = list(found.spans.get(spans_key, found.ents))
+    found.spans[spans_key] = [span for span in spans if annotated[span.start : span.end].any()]
+    # The encoder's vectors, which nothing needs any more.
+    found.user_data.clear()
+    return eg.predicted, found
+
+
+class SentenceGate(TrainablePipe):
+    """Pipeline component that marks the sentences that have no entity."""
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model[list[Doc], list[Floats2d]],
+        name: str = "cardioner_gate",
+        *,
+        spans_key: str = SPANS_KEY,
+        threshold: float | None = None,
+        scorer: Callable[..., dict[str, Any]] | None = gate_score,
+    ) -> None:
+        """Initialize the component. `make_gate` describes the arguments."""
+        self.vocab = vocab
+        self.model = model
+        self.name = name
+        self.spans_key = spans_key
+        self.threshold = threshold
+        self.scorer = scorer
+        self.cfg: dict[str, Any] = {"labels": [], "tuned": 0.0}
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """RETURNS (Tuple[str]): The labels of the entities that let a sentence through."""
+        return tuple(self.cfg["labels"])
+
+    @property
+    def label_data(self) -> list[str]:
+        """RETURNS (List[str]): The labels, as `initialize` takes them."""
+        return list(self.labels)
+
+    def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
+        """Score a batch of examples with the component's scorer."""
+        return super().score(examples, **{"spans_key": self.spans_key, **kwargs})
+
+    def predict(self, docs: Iterable[Doc]) -> list[Array]:
+        """Find how likely each token belongs to an entity.
+
+        docs (Iterable[Doc]): The documents to predict.
+        RETURNS (List[Array]): The probabilities of each document.
+        """
+        docs = list(docs)
+        if not any(map(len, docs)):
+            return [numpy.zeros(len(doc), dtype="f") for doc in docs]
+        return [_sigmoid(to_numpy(scores)[:, 0]) for scores in self.model.predict(docs)]
+
+    def set_annotations(self, docs: Iterable[Doc], probabilities: Iterable[Array]) -> None:
+        """Write the sentences that have no entity to ``doc.spans["gated"]``.
+
+        docs (Iterable[Doc]): The documents to modify.
+        probabilities (Iterable[Array]): As produced by `predict`.
+        """
+        threshold = self.cfg["tuned"] if self.threshold is None else self.threshold
+        for doc, found in zip(docs, probabilities, strict=True):
+            gated = [sent for sent, highest in self._highest(doc, found) if highest < threshold]
+            doc.spans[GATED] = SpanGroup(doc, name=GATED, spans=gated)
+            has_ents = {token.i for ent in doc.ents for token in ent}
+            blocked = [sent for sent in gated if has_ents.isdisjoint(range(sent.start, sent.end))]
+            doc.set_ents([], blocked=blocked, default="unmodified")
+
+    def _highest(self, doc: Doc, probabilities: Array) -> Iterator[tuple[Span, float]]:
+        """Each sentence with the highest probability in it."""
+        if len(doc) and not doc.has_annotation("SENT_START"):
+            raise CardionerError(
+                f"{self.name}: there are no sentences; put a sentencizer before it in the pipeline"
+            )
+        for sentence in doc.sents:
+            yield sentence, float(probabilities[sentence.start : sentence.end].max())
+
+    def tune(
+        self, examples: Iterable[Example], *, recall: float = 0.999, open_sentences: float = 0.0
+    ) -> float:
+        """Set the threshold to the highest that lets enough sentences with entities through.
+
+        examples (Iterable[Example]): Validation data; the predicted documents have sentences.
+        recall (float): The share that has to come through.
+        open_sentences (float): The share of all sentences that has to come through, with entities
+            or not. Few documents do not tell where the last of a thousand entities would be.
+        RETURNS (float): The threshold.
+        RAISES (CardionerError): No sentence has an entity.
+        """
+        every, wanted = [], []
+        for eg in examples:
+            entity, _ = _targets(eg, self.spans_key, self.labels)
+            [found] = self.predict([eg.predicted])
+            for sentence, highest in self._highest(eg.predicted, found):
+                every.append(highest)
+                if entity[sentence.start : sentence.end].any():
+                    wanted.append(highest)
+        if not wanted:
+            raise CardionerError(f"{self.name}: no sentence of the validation data has an entity")
+        lowest = min(_quantile(wanted, 1 - recall), _quantile(every, 1 - open_sentences))
+        self.cfg["tuned"] = lowest * TOLERANCE
+        return float(self.cfg["tuned"])
+
+    def get_loss(
+        self, examples: Iterable[Example], scores: list[Floats2d]
+    ) -> tuple[float, list[Floats2d]]:
+        """Find the loss and the gradient: cross-entropy of each token, in an entity or not.
+
+        examples (Iterable[Examples]): The batch of examples.
+        scores (List[Floats2d]): The model's output for the predicted documents.
+        RETURNS (Tuple[float, List[Floats2d]]): The loss and the gradient.
+        """
+        loss, gradients = 0.0, []
+        for eg, found in zip(examples, scores, strict=True):
+            entity, known = _targets(eg, self.spans_key, self.labels)
+            predicted = _sigmoid(to_numpy(found)[:, 0])
+            likelihood = numpy.where(entity, predicted, 1 - predicted)
+            loss -= float((numpy.log(likelihood + 1e-9) * known).sum())
+            gradient: Any = ((predicted - entity) * known).astype("f")[:, None]
+            gradients.append(self.model.ops.asarray2f(gradient))
+        return loss, gradients
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Language | None = None,
+        labels: Sequence[str] | None = None,
+    ) -> None:
+        """Initialize the pipe for training, using a representative set of data examples.
+
+        get_examples (Callable[[], Iterable[Example]]): Function that returns a representative
+            sample of gold-standard Example objects.
+        nlp (Optional[Language]): The current nlp object the component is part of.
+        labels (Optional[Sequence[str]]): The labels, by default those of the data.
+        """
+        if labels is None:
+            found = (eg.reference.spans.get(self.spans_key, []) for eg in get_examples())
+            labels = sorted({span.label_ for spans in found for span in spans})
+        self.cfg["labels"] = list(labels)
+        sample = [eg.predicted for eg in islice(get_examples(), 10)]
+        self.model.initialize(X=sample if any(map(len, sample)) else None)
+
+
+def _targets(eg: Example, spans_key: str, labels: Sequence[str]) -> tuple[Array, Array]:
+    """Which tokens of the predicted document are in an entity, and of which this is known.
+
+    Where a layer is not annotated, a token in no entity may be in one of that layer.
+    """
+    entity = numpy.zeros(len(eg.predicted), dtype=bool)
+    for span in eg.reference.spans.get(spans_key, []):
+        entity[eg.alignment.y2x[span.start : span.end]] = True
+    layers = layers_of(eg.reference, spans_key)
+    complete = spans_key in eg.reference.spans and (layers is None or set(labels) <= layers)
+    return entity, entity | complete
+
+
+def _quantile(probabilities: list[float], share: float) -> float:
+    """The highest of the probabilities that has no more than this share below it."""
+    below = min(int(len(probabilities) * share + 1e-9), len(probabilities) - 1)
+    return sorted(probabilities)[below]
+
+
+def _sigmoid(scores: Array) -> Array:
+    return 1 / (1 + numpy.exp(-scores.clip(-50, 50)))

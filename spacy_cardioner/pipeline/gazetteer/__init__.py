@@ -1,0 +1,1 @@
+"""A list of names: marks, codes, and missed entities."""

@@ -1,0 +1,1 @@
+"""The recogniser: one tagging head per label."""

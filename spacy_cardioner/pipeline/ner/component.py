@@ -1,0 +1,406 @@
+"""The component `cardioner_ner`: entities of several labels, which may lie inside one another."""
+
+# No `from __future__ import annotations`: configs are checked against the types of the registered
+# functions, which must not be strings.
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import Any, Literal
+
+import numpy
+from spacy.language import Language
+from spacy.pipeline import TrainablePipe
+from spacy.scorer import Scorer, get_ner_prf
+from spacy.tokens import Doc, Span, SpanGroup
+from spacy.training import Example
+from spacy.util import filter_spans
+from spacy.vocab import Vocab
+from thinc.api import Config, Model
+
+from spacy_cardioner.corpus import SPANS_KEY, layers_of
+from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.layers.crf import BEGIN, INSIDE, N_TAGS, OUTSIDE, Floats, Ints
+from spacy_cardioner.layers.losses import crf_loss, softmax_loss
+from spacy_cardioner.layers.windows import gated_tokens
+from spacy_cardioner.pipeline.ner.decode import Mention, decode
+
+ner_default_config = """
+[model]
+@architectures = "spacy_cardioner.MultiHeadTagger.v1"
+decoder = "crf"
+hidden_width = 0
+
+[model.tok2vec]
+@architectures = "spacy.HashEmbedCNN.v2"
+pretrained_vectors = null
+width = 96
+depth = 4
+embed_size = 2000
+window_size = 1
+maxout_pieces = 3
+subword_features = true
+"""
+DEFAULT_NER_MODEL = Config().from_str(ner_default_config)["model"]
+
+EntsPolicy = Literal["longest", "label_order"]
+ClassWeights = Literal["inverse"] | dict[Literal["B", "I", "O"], float] | None
+
+LOSSES = {"crf": crf_loss, "softmax": softmax_loss}
+
+
+@Language.factory(
+    "cardioner_ner",
+    assigns=["doc.spans", "doc.ents", "token.ent_iob", "token.ent_type"],
+    default_config={
+        "model": DEFAULT_NER_MODEL,
+        "spans_key": SPANS_KEY,
+        "threshold": 0.0,
+        "alternatives": None,
+        "ents_policy": "longest",
+        "class_weights": None,
+        "label_smoothing": 0.0,
+        "scorer": {"@scorers": "spacy_cardioner.ner_scorer.v1"},
+    },
+    default_score_weights={
+        f"spans_{SPANS_KEY}_f": 1.0,
+        f"spans_{SPANS_KEY}_p": 0.0,
+        f"spans_{SPANS_KEY}_r": 0.0,
+        f"spans_{SPANS_KEY}_per_type": None,
+    },
+)
+def make_ner(
+    nlp: Language,
+    name: str,
+    model: Model[list[Doc], Floats],
+    spans_key: str,
+    threshold: float,
+    alternatives: float | None,
+    ents_policy: EntsPolicy,
+    class_weights: ClassWeights,
+    label_smoothing: float,
+    scorer: Callable[..., dict[str, Any]] | None,
+) -> "MultiHeadNER":
+    """Create a MultiHeadNER component, which has one BIO tagging head for each label.
+
+    Entities of one label do not overlap; entities of different labels may. All are written to
+    ``doc.spans[spans_key]``, those that do not overlap also to ``doc.ents``, and the probability
+    of each to the group's ``attrs["scores"]``, where ``span._.score`` finds it.
+
+    name (str): The component instance name, used to add entries to the losses during training.
+    model (Model[List[Doc], Floats]): Scores the tags of all heads, see
+        `layers.tagging.create_multihead_tagger`.
+    spans_key (str): Key of the Doc.spans dict to save the spans under. During initialization and
+        training, the component will look for spans on the reference document under the same key.
+    threshold (float): Leave out entities that are less probable than this.
+    alternatives (Optional[float]): Write every span that is at least this probable to
+        ``doc.spans[f"{spans_key}_alternatives"]``, with its probability, as `cardioner_reranker` needs
+        it; overlapping ones too, whether they are entities or not.
+    ents_policy (str): Which of several overlapping entities is kept in ``doc.ents``: "longest",
+        or "label_order", the one whose label comes first in `labels`.
+    class_weights (Optional[Union[str, Dict[str, float]]]): Weights of the tags B, I and O in the
+        loss: None for the same weight, "inverse" for the inverse of their frequency in the data,
+        or a weight for each tag by name. See `layers.losses` for what they do.
+    label_smoothing (float): Share of each target that goes to all tags that are possible there.
+    scorer (Optional[Callable]): The scoring method.
+    """
+    return MultiHeadNER(
+        nlp.vocab,
+        model,
+        name,
+        spans_key=spans_key,
+        threshold=threshold,
+        alternatives=alternatives,
+        ents_policy=ents_policy,
+        class_weights=class_weights,
+        label_smoothing=label_smoothing,
+        scorer=scorer,
+    )
+
+
+def ner_score(examples: Iterable[Example], *, spans_key: str, **cfg: Any) -> dict[str, Any]:
+    """Score all entities strictly, and the flat ones in ``doc.ents`` as spaCy's `ner` does.
+
+    Predictions of a label are left out in documents where that layer was not annotated: there
+    nobody knows whether they are right.
+
+    examples (Iterable[Example]): The examples to score.
+    spans_key (str): Key of the span group that holds the entities.
+    RETURNS (Dict[str, Any]): ``spans_{spans_key}_p``, ``_r``, ``_f`` and ``_per_type``, and
+        ``ents_p``, ``ents_r``, ``ents_f`` and ``ents_per_type``.
+    """
+    examples = list(examples)
+    layers = {id(eg.predicted): layers_of(eg.reference, spans_key) for eg in examples}
+
+    def get_spans(doc: Doc, attr: str) -> list[Span]:
+        known = layers.get(id(doc))
+        spans = doc.spans.get(spans_key, [])
+        return [span for span in spans if known is None or span.label_ in known]
+
+    scores = Scorer.score_spans(
+        examples,
+        f"spans_{spans_key}",
+        getter=get_spans,
+        has_annotation=lambda doc: spans_key in doc.spans,
+        allow_overlap=True,
+    )
+    return {**scores, **get_ner_prf(examples)}
+
+
+def make_ner_scorer() -> Callable[..., dict[str, Any]]:
+    """Registered function: the scorer of the component."""
+    return ner_score
+
+
+def alternatives_key(spans_key: str) -> str:
+    """The key of the span group with everything that is probable, entity or not."""
+    return f"{spans_key}_alternatives"
+
+
+def get_score(span: Span) -> float | None:
+    """Look up the probability of an entity in the span groups of its document.
+
+    span (Span): An entity, out of a span group or out of ``doc.ents``.
+    RETURNS (Optional[float]): Its probability, or None for spans that nobody scored.
+    """
+    for group in span.doc.spans.values():
+        for other, score in zip(group, group.attrs.get("scores", ()), strict=False):
+            if (other.start, other.end, other.label) == (span.start, span.end, span.label):
+                return float(score)
+    return None
+
+
+class MultiHeadNER(TrainablePipe):
+    """Pipeline component that tags each label's entities with a head of its own."""
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        model: Model[list[Doc], Floats],
+        name: str = "cardioner_ner",
+        *,
+        spans_key: str = SPANS_KEY,
+        threshold: float = 0.0,
+        alternatives: float | None = None,
+        ents_policy: EntsPolicy = "longest",
+        class_weights: ClassWeights = None,
+        label_smoothing: float = 0.0,
+        scorer: Callable[..., dict[str, Any]] | None = ner_score,
+    ) -> None:
+        """Initialize the component. `make_ner` describes the arguments.
+
+        Only what comes from the data goes into `cfg`, because what is saved there wins over the
+        config when a pipeline is loaded.
+        """
+        if isinstance(class_weights, dict) and min(class_weights.values(), default=1.0) <= 0:
+            raise CardionerError(f"{name}: class_weights must be greater than 0")
+        if alternatives is not None and not 0 < alternatives <= 1:
+            raise CardionerError(f"{name}: alternatives must be greater than 0, and 1 at most")
+        if label_smoothing and model.attrs.get("token_transitions"):
+            # Softened targets are distributions over tags, and not over sequences: weights for each
+            # step would learn steps into tags that nothing leads on from.
+            raise CardionerError(f"{name}: label_smoothing needs token_transitions = false")
+        self.vocab = vocab
+        self.model = model
+        self.name = name
+        self.spans_key = spans_key
+        self.threshold = threshold
+        self.alternatives = alternatives
+        self.ents_policy = ents_policy
+        self.class_weights = class_weights
+        self.label_smoothing = label_smoothing
+        self.scorer = scorer
+        self.cfg: dict[str, Any] = {"labels": [], "tag_counts": {}}
+        if not Span.has_extension("score"):
+            Span.set_extension("score", getter=get_score)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """RETURNS (Tuple[str]): The labels, one for each head."""
+        return tuple(self.cfg["labels"])
+
+    @property
+    def label_data(self) -> list[str]:
+        """RETURNS (List[str]): The labels, as `initialize` takes them."""
+        return list(self.labels)
+
+    def add_label(self, label: str) -> int:
+        """Add a label. Only possible before the model is initialized.
+
+        label (str): The label to add.
+        RETURNS (int): 0 if label is already present, otherwise 1.
+        """
+        if label in self.labels:
+            return 0
+        self._allow_extra_label()
+        self.cfg["labels"].append(label)
+        self.vocab.strings.add(label)
+        return 1
+
+    def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
+        """Score a batch of examples with the component's scorer."""
+        return super().score(examples, **{"spans_key": self.spans_key, **kwargs})
+
+    def predict(self, docs: Iterable[Doc]) -> list[list[Mention]]:
+        """Find the entities of a batch of docs, without modifying them.
+
+        docs (Iterable[Doc]): The documents to predict.
+        RETURNS (List[List[Mention]]): The entities of each document.
+        """
+        docs = list(docs)
+        if not any(len(doc) for doc in docs):
+            return [[] for _ in docs]
+        lengths = [len(doc) for doc in docs]
+        return decode(self.model.predict(docs), lengths, self.alternatives)
+
+    def set_annotations(self, docs: Iterable[Doc], mentions: Iterable[Iterable[Mention]]) -> None:
+        """Write entities to ``doc.spans`` and ``doc.ents``, but for those in gated sentences.
+
+        docs (Iterable[Doc]): The documents to modify.
+        mentions (Iterable[Iterable[Mention]]): The entities, as produced by `predict`.
+        """
+        for doc, found in zip(docs, mentions, strict=True):
+            gated = gated_tokens(doc)
+            read = [m for m in found if not gated[m.start : m.end].any()]
+            chosen = [m for m in read if m.best and m.probability >= self.threshold]
+            self._write_group(doc, self.spans_key, chosen)
+            if self.alternatives is not None:
+                floor = self.alternatives
+                probable = [m for m in read if m.probability >= floor]
+                self._write_group(doc, alternatives_key(self.spans_key), probable)
+            doc.set_ents(self._choose_ents(doc, list(doc.spans[self.spans_key])))
+
+    def _write_group(self, doc: Doc, key: str, mentions: Iterable[Mention]) -> None:
+        spans, scores = [], []
+        for mention in mentions:
+            if span := _trimmed(doc, mention.start, mention.end, self.labels[mention.head]):
+                spans.append(span)
+                scores.append(mention.probability)
+        attrs = {"scores": scores, "layers": list(self.labels)}
+        doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs=attrs)
+
+    def _choose_ents(self, doc: Doc, spans: list[Span]) -> list[Span]:
+        """Choose spans that do not overlap. Entities that the document had before stay."""
+        if self.ents_policy == "label_order":
+            spans = sorted(spans, key=lambda span: self.labels.index(span.label_))
+        else:
+            spans = sorted(spans, key=len, reverse=True)
+        chosen: list[Span] = []
+        taken: set[int] = set()
+        for span in [*doc.ents, *spans]:
+            tokens = range(span.start, span.end)
+            if taken.isdisjoint(tokens):
+                chosen.append(span)
+                taken.update(tokens)
+        return chosen
+
+    def get_loss(self, examples: Iterable[Example], scores: Floats) -> tuple[float, Floats]:
+        """Find the loss and its gradient for the batch of documents and their scores.
+
+        examples (Iterable[Examples]): The batch of examples.
+        scores (Floats): The model's output for the predicted documents.
+        RETURNS (Tuple[float, Floats]): The loss and the gradient.
+        """
+        tags, known = self._get_targets(examples)
+        asarray = self.model.ops.xp.asarray
+        loss = LOSSES[self.model.attrs["decoder"]]
+        return loss(
+            scores,
+            asarray(tags),
+            asarray(known),
+            asarray(self._get_weights()),
+            self.label_smoothing,
+        )
+
+    def _get_targets(self, examples: Iterable[Example]) -> tuple[Ints, Floats]:
+        """The gold tags of the predicted documents, and where they are known, head by head."""
+        examples = list(examples)
+        shape = len(self.labels), sum(len(eg.predicted) for eg in examples)
+        tags = numpy.full(shape, OUTSIDE, dtype="i")
+        known = numpy.zeros(shape, dtype="f")
+        offset = 0
+        for eg in examples:
+            here = slice(offset, offset + len(eg.predicted))
+            for label, spans in self._get_gold_spans(eg).items():
+                head = self.labels.index(label)
+                known[head, here] = 1.0
+                for span in spans:
+                    tags[head, offset + span.start] = BEGIN
+                    tags[head, offset + span.start + 1 : offset + span.end] = INSIDE
+            offset = here.stop
+        return tags, known
+
+    def _get_gold_spans(self, eg: Example) -> dict[str, list[Span]]:
+        """The aligned gold spans of each label that is annotated in this document.
+
+        Where spans of one label overlap, the longest is kept.
+        """
+        if self.spans_key not in eg.reference.spans:
+            return {}
+        layers = layers_of(eg.reference, self.spans_key)
+        spans = list(eg.reference.spans[self.spans_key])
+        if not _same_tokens(eg):
+            spans = eg.get_aligned_spans_y2x(spans, allow_overlap=True)
+        return {
+            label: filter_spans(span for span in spans if span.label_ == label)
+            for label in self.labels
+            if layers is None or label in layers
+        }
+
+    def _get_weights(self) -> Floats:
+        """The weight of each tag in each head's loss."""
+        if self.class_weights == "inverse":
+            counts = numpy.array([self.cfg["tag_counts"][label] for label in self.labels], "f")
+            return counts.sum(axis=1, keepdims=True) / (N_TAGS * numpy.maximum(counts, 1.0))
+        given = self.class_weights or {}
+        row = [given.get("B", 1.0), given.get("I", 1.0), given.get("O", 1.0)]
+        return numpy.array([row] * len(self.labels), "f")
+
+    def initialize(
+        self,
+        get_examples: Callable[[], Iterable[Example]],
+        *,
+        nlp: Language | None = None,
+        labels: Sequence[str] | None = None,
+    ) -> None:
+        """Initialize the pipe for training, using a representative set of data examples.
+
+        get_examples (Callable[[], Iterable[Example]]): Function that returns a representative
+            sample of gold-standard Example objects.
+        nlp (Optional[Language]): The current nlp object the component is part of.
+        labels (Optional[Sequence[str]]): The labels, typically generated by `init labels`. By
+            default those of the data, sorted.
+        """
+        if labels is None:
+            found = (eg.reference.spans.get(self.spans_key, []) for eg in get_examples())
+            labels = sorted({span.label_ for spans in found for span in spans})
+        for label in labels:
+            self.add_label(label)
+        self._require_labels()
+        self._count_tags(get_examples())
+        sample = [eg.predicted for eg in islice(get_examples(), 10)]
+        self.model.set_dim("nO", len(self.labels))  # or else `chain` takes the last axis for it
+        label_sample: Any = self.model.ops.alloc2f(1, len(self.labels))
+        self.model.initialize(X=sample if any(map(len, sample)) else None, Y=label_sample)
+
+    def _count_tags(self, examples: Iterable[Example]) -> None:
+        """Count the tags of each head, where they are known."""
+        counts = numpy.zeros((len(self.labels), N_TAGS), dtype="i")
+        for eg in examples:
+            tags, known = self._get_targets([eg])
+            for tag in range(N_TAGS):
+                counts[:, tag] += ((tags == tag) & (known > 0)).sum(axis=1)
+        self.cfg["tag_counts"] = dict(zip(self.labels, counts.tolist(), strict=True))
+
+
+def _same_tokens(eg: Example) -> bool:
+    """Whether both documents have the same tokens, so that no alignment is needed."""
+    attrs: list[int | str] = ["ORTH", "SPACY"]
+    return numpy.array_equal(eg.predicted.to_array(attrs), eg.reference.to_array(attrs))
+
+
+def _trimmed(doc: Doc, start: int, end: int, label: str) -> Span | None:
+    """The span without white space at its edges, which no entity in a Doc may have."""
+    while start < end and doc[start].is_space:
+        start += 1
+    while start < end and doc[end - 1].is_space:
+        end -= 1
+    return Span(doc, start, end, label=label) if start < end else None

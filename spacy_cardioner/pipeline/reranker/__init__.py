@@ -1,0 +1,1 @@
+"""Chooses among overlapping candidates by the words at their boundaries."""

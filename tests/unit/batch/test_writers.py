@@ -1,0 +1,504 @@
+"""Annotations out: offsets hold in every format, no file is half, nothing is lost on the way."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from html.parser import HTMLParser
+from itertools import count
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+import spacy
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+from spacy.language import Language
+from spacy.tokens import DocBin
+
+from spacy_cardioner import brat
+from spacy_cardioner.batch.engine import Annotated, Annotator
+from spacy_cardioner.batch.mentions import Mention, doc_entities
+from spacy_cardioner.batch.readers import SourceNote, open_source
+from spacy_cardioner.batch.writers import (
+    Output,
+    OutputFormat,
+    guess_format,
+    make_writer,
+    opened,
+    opened_part,
+    refuse_overwriting,
+)
+from spacy_cardioner.batch.writers import base as writers_module
+from spacy_cardioner.errors import CardionerError
+
+TraceFunction = Callable[[FrameType, str, Any], Any]
+
+NOTE = "Fibrilación auricular.\r\nToma bisoprolol\r\n2,5 mg y 🫀 AAS."
+WHEN = datetime(2024, 2, 29, 12, 30)
+ENTITIES = [
+    Mention(0, 21, "ENFERMEDAD", NOTE[:21], 0.25),
+    Mention(29, 47, "FARMACO", NOTE[29:47], 0.0, "C07AB07"),
+]
+KNOWN = Mention(
+    *(6, 12, "ENFERMEDAD", "disnea", 0.97456, "", None, "chief complaint"),
+    *(True, False, True, False, False),
+)
+
+
+def found(note_id: str, text: str = "", mentions: Sequence[Mention] = ()) -> Annotated:
+    return Annotated(SourceNote(note_id, text), list(mentions))
+
+
+def write(path: Path, *notes: Annotated, kind: str | None = None, **options: Any) -> None:
+    output = Output(OutputFormat(kind) if kind else guess_format(path), path)
+    writer = make_writer(output, system="es_test 1.0", when=WHEN, **options)
+    with opened(writer, path) as put:
+        for note in notes:
+            put(writer.render(note))
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def read_parquet(path: Path) -> list[dict[str, Any]]:
+    parquet = pytest.importorskip("pyarrow.parquet", reason='needs "spacy_cardioner[parquet]"')
+    rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+    return rows
+
+
+def read_omop(path: Path) -> list[dict[str, str]]:
+    # Not `splitlines`: it takes more for a line end than CSV does.
+    text = path.read_bytes().decode()
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+class Marks(HTMLParser):
+    """The places and texts of the mentions in a page, and the page's text without labels."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[int, int, str]] = []
+        self.inside: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.inside.append(tag)
+        if tag == "mark":
+            place = dict(attrs)
+            self.found.append((int(str(place["data-start"])), int(str(place["data-end"])), ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.inside and self.inside.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if self.inside and self.inside[-1] == "mark":
+            start, end, text = self.found[-1]
+            self.found[-1] = (start, end, text + data)
+
+
+@pytest.fixture(scope="module")
+def nlp() -> Language:
+    """Every pair of words is an entity, over line ends too."""
+    nlp = spacy.blank("es")
+    word, gap = {"IS_SPACE": False}, {"IS_SPACE": True, "OP": "?"}
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "PAR", "pattern": [word, gap, word]}])
+    return nlp
+
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0")) | st.text(
+    "aé🫀́ .,\n\r\t\u2028\x85\x1c\ufeff<&\"'", max_size=60
+)
+PLAIN = 1_000_000  # characters, which no example has
+FORMATS = {
+    OutputFormat.brat: "brat",
+    OutputFormat.tsv: "n.tsv",
+    OutputFormat.jsonl: "n.jsonl",
+    OutputFormat.parquet: "n.parquet",
+    OutputFormat.omop: "n.csv",
+    OutputFormat.docbin: "n.spacy",
+    OutputFormat.html: "n.html",
+}
+
+
+@settings(deadline=None, max_examples=50)
+@given(text=TEXTS, limit=st.integers(1, 80))
+@example(text=NOTE, limit=PLAIN)
+@example(text=NOTE, limit=7)
+@example(text="\ufeff\ufeffdos marcas\ufeff y otra", limit=PLAIN)
+@example(text="<b>a & b</b>\r\nb \rc &#13; d", limit=PLAIN)
+@example(text="𝒜 𐍈🫀 👩\u200d⚕️ 🇪🇸 fin", limit=PLAIN)
+@example(text="e\u0301 n\u0303o a\u0308\u0323\u200b b", limit=PLAIN)
+@example(text="\x01a \x07b\x1b[0m \x0bc\x0cd \x7fe \x9ff", limit=PLAIN)
+@example(text="uno\r\ndos\n\rtres\r\r\ncuatro\u2028cinco\u2029seis\x85siete", limit=PLAIN)
+@example(text="שלום عليكم \u202eabc\u202c \ufffd\uffff", limit=PLAIN)
+def test_offsets_hold_in_every_format(nlp: Language, text: str, limit: int) -> None:
+    pytest.importorskip("pyarrow", reason='needs "spacy_cardioner[parquet]"')
+    assume(text.removeprefix("\ufeff").strip())
+    nlp.max_length = limit
+    with tempfile.TemporaryDirectory() as name:
+        folder, out = Path(name), Path(name, "out")
+        (folder / "7.txt").write_bytes(text.encode())
+        [annotated] = Annotator(nlp, with_docs=True)(list(open_source(name)))
+        write_all(out, annotated)
+
+        text = text.removeprefix("\ufeff")
+        mentions = annotated.mentions
+        assert annotated.note == SourceNote("7", text)
+        assert mentions or len(text.split()) < 2 or limit < len(text)
+        assert all(text[one.start : one.end] == one.text for one in mentions)
+        places = [one[:2] for one in mentions]
+
+        standoff = brat.read_note(out / "brat" / "7.txt")
+        assert standoff.text == text
+        assert brat.entities(standoff) == [one[:4] for one in mentions]
+        table = brat.read_tsv(out / "n.tsv").get("7", [])
+        assert [row[:3] for row in table] == [one[:3] for one in mentions]
+        assert [row.text.split() for row in table] == [one.text.split() for one in mentions]
+        row = json.loads((out / "n.jsonl").read_bytes())
+        assert row["text"] == text
+        assert [(e["start"], e["end"]) for e in row["entities"]] == places
+        assert all(text[e["start"] : e["end"]] == e["text"] for e in row["entities"])
+        rows = read_parquet(out / "n.parquet")
+        assert [(e["start"], e["end"]) for e in rows] == places
+        assert all(text[e["start"] : e["end"]] == e["text"] for e in rows)
+        omop = read_omop(out / "n.csv")
+        assert [int(e["offset"]) for e in omop] == [start for start, _ in places]
+        for e in omop:
+            start, variant = int(e["offset"]), e["lexical_variant"]
+            assert text[start : start + len(variant)] == variant
+        [doc] = DocBin().from_disk(out / "n.spacy").get_docs(nlp.vocab)
+        assert doc.text == text
+        assert doc_entities(doc) == mentions
+        marks = Marks((out / "n.html").read_bytes().decode()).found
+        assert [mark[:2] for mark in marks] == places
+        assert [mark[2] for mark in marks] == [one.text for one in mentions]
+
+
+def write_all(out: Path, annotated: Annotated) -> None:
+    """All formats in one pass."""
+    with ExitStack() as stack:
+        for kind, name in FORMATS.items():
+            writer = make_writer(
+                Output(kind, out / name), system="es_test 1.0", when=WHEN, with_text=True
+            )
+            put = stack.enter_context(opened(writer, out / name))
+            put(writer.render(annotated))
+
+
+def test_jsonl(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "out.jsonl"
+    write(path, found("a", NOTE, ENTITIES), found("b"), found("c", "Niega disnea", [KNOWN]))
+    assert path.read_text(encoding="utf-8") == (
+        '{"id": "a", "entities": ['
+        '{"start": 0, "end": 21, "label": "ENFERMEDAD", "text": "Fibrilación auricular", '
+        '"score": 0.25}, '
+        '{"start": 29, "end": 47, "label": "FARMACO", "text": "bisoprolol\\r\\n2,5 mg", '
+        '"score": 0.0, "kb_id": "C07AB07"}]}\n'
+        '{"id": "b", "entities": []}\n'
+        '{"id": "c", "entities": ['
+        '{"start": 6, "end": 12, "label": "ENFERMEDAD", "text": "disnea", "score": 0.97456, '
+        '"section": "chief complaint", "negated": true, "uncertain": false, "historical": true, '
+        '"hypothetical": false, "family": false}]}\n'
+    )
+
+
+def test_tsv_is_the_table_that_brat_writes(tmp_path: Path) -> None:
+    tabbed = Mention(0, 3, "X", "a\tb")
+    write(
+        tmp_path / "ours.tsv",
+        found("a", NOTE, ENTITIES),
+        found("b"),
+        found("c", tabbed.text, [tabbed]),
+        found("d", "Niega disnea", [KNOWN]),
+    )
+    rows = {"a": ENTITIES, "c": [tabbed], "d": [KNOWN]}
+    brat.write_tsv(
+        tmp_path / "theirs.tsv",
+        {name: [brat.Entity(*one[:4]) for one in mentions] for name, mentions in rows.items()},
+    )
+    assert (tmp_path / "ours.tsv").read_bytes() == (tmp_path / "theirs.tsv").read_bytes()
+
+
+def test_tsv_has_the_attributes_where_they_are_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "out.tsv"
+    notes = [found("a", "Niega disnea", [KNOWN]), found("b", NOTE, ENTITIES)]
+    write(path, *notes, with_attributes=True)
+    with path.open(encoding="utf-8", newline="\n") as stream:
+        rows = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
+    assert list(rows[0]) == [*brat.TSV_HEADER, *Mention._fields[4:]]
+    assert rows[0] == {
+        **dict.fromkeys(Mention._fields[4:], ""),
+        **{"filename": "a", "label": "ENFERMEDAD", "start_span": "6", "end_span": "12"},
+        **{"text": "disnea", "score": "0.97456", "section": "chief complaint"},
+        **{"negated": "true", "uncertain": "false", "historical": "true"},
+        **{"hypothetical": "false", "family": "false"},
+    }
+    assert [row["kb_id"] for row in rows] == ["", "", "C07AB07"]
+
+
+def test_tsv_refuses_a_name_that_would_make_a_column(tmp_path: Path) -> None:
+    with pytest.raises(CardionerError, match="tab"):
+        write(tmp_path / "out.tsv", found("a\tb", NOTE, ENTITIES))
+
+
+def test_brat_writes_each_note_whole_and_at_once(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    writer = make_writer(Output(OutputFormat.brat, out), system="", when=WHEN)
+    with opened(writer, out) as put:
+        put(writer.render(found("a", NOTE, ENTITIES)))
+        put(writer.render(found("b")))
+        assert {"a.txt", "a.ann", "b.txt", "b.ann"} < set(names(out))
+    assert names(out) == ["a.ann", "a.txt", "b.ann", "b.txt"]
+    assert (out / "a.txt").read_bytes() == NOTE.encode()
+    assert (out / "b.ann").read_bytes() == b""
+
+
+def test_brat_has_attribute_lines(tmp_path: Path) -> None:
+    coded = Mention(0, 3, "FARMACO", "AAS", None, "B01AC06", "exact")
+    notes = [found("a", "Niega disnea", [KNOWN]), found("b", "AAS", [coded])]
+    write(tmp_path / "out", *notes, kind="brat")
+    assert (tmp_path / "out" / "a.ann").read_text(encoding="utf-8").splitlines() == [
+        "T1\tENFERMEDAD 6 12\tdisnea",
+        "A1\tScore T1 0.9746",
+        "A2\tSection T1 chief_complaint",
+        "A3\tNegated T1",
+        "A4\tHistorical T1",
+    ]
+    assert (tmp_path / "out" / "b.ann").read_text(encoding="utf-8").splitlines() == [
+        "T1\tFARMACO 0 3\tAAS",
+        "A1\tCode T1 B01AC06",
+        "A2\tMatch T1 exact",
+    ]
+    note = brat.read_note(tmp_path / "out" / "a.txt")
+    assert brat.entities(note) == [KNOWN[:4]]
+
+
+def test_brat_puts_a_note_of_a_folder_into_a_folder(tmp_path: Path) -> None:
+    write(tmp_path / "out", found("2024/a", NOTE), found("2025/a", "otro"), kind="brat")
+    assert (tmp_path / "out" / "2024" / "a.txt").read_bytes() == NOTE.encode()
+    assert (tmp_path / "out" / "2025" / "a.txt").read_bytes() == b"otro"
+
+
+@pytest.mark.parametrize("note_id", ["../a", "/a", "a/", "", "a//b", ".", "ñ" * 130])
+def test_brat_refuses_what_is_no_file_name(tmp_path: Path, note_id: str) -> None:
+    with pytest.raises(CardionerError, match="no name that a file can have"):
+        write(tmp_path / "out", found(note_id), kind="brat")
+    assert names(tmp_path) == ["out"]
+
+
+def test_brat_refuses_a_second_note_of_the_same_name(tmp_path: Path) -> None:
+    with pytest.raises(CardionerError, match="two notes have this id"):
+        write(tmp_path / "out", found("a", "uno"), found("a", "dos"), kind="brat")
+    assert (tmp_path / "out" / "a.txt").read_bytes() == b"uno"
+
+
+def test_parquet_has_the_documented_schema(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason='needs "spacy_cardioner[parquet]"')
+    from pyarrow import parquet
+
+    path = tmp_path / "out.parquet"
+    write(path, found("a", NOTE, ENTITIES), found("b"), found("c", "Niega disnea", [KNOWN]))
+    schema = parquet.read_schema(path)
+    assert [f"{field.name} {field.type}" for field in schema] == [
+        *("note_id string", "start int32", "end int32", "label string", "text string"),
+        *("score float", "kb_id string", "match string", "section string"),
+        *("negated bool", "uncertain bool", "historical bool", "hypothetical bool", "family bool"),
+    ]
+    assert [field.name for field in schema if not field.nullable] == [
+        *("note_id", "start", "end", "label", "text"),
+    ]
+    rows = read_parquet(path)
+    assert [row["note_id"] for row in rows] == ["a", "a", "c"]
+    assert rows[1]["kb_id"] == "C07AB07"
+    assert rows[1]["negated"] is None
+    assert rows[2]["negated"] is True
+    assert rows[2]["kb_id"] is None
+
+    write(path)
+    assert read_parquet(path) == []
+
+
+def test_omop_has_the_fields_of_the_model(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    supposed = KNOWN._replace(negated=False, historical=False, hypothetical=True, family=False)
+    notes = [
+        found("7", "Niega disnea", [KNOWN]),
+        found("8", NOTE, ENTITIES),
+        found("9", "Niega disnea", [supposed]),
+    ]
+    write(path, *notes)
+    rows = read_omop(path)
+    assert rows[0] == {
+        "note_nlp_id": "1",
+        "note_id": "7",
+        "section_concept_id": "0",
+        "snippet": "Niega disnea",
+        "offset": "6",
+        "lexical_variant": "disnea",
+        "note_nlp_concept_id": "0",
+        "note_nlp_source_concept_id": "0",
+        "nlp_system": "es_test 1.0",
+        "nlp_date": "2024-02-29",
+        "nlp_datetime": "2024-02-29 12:30:00",
+        "term_exists": "N",
+        "term_temporal": "past",
+        "term_modifiers": "label=ENFERMEDAD;negation=true;subject=patient;conditional=false;"
+        "uncertain=false;history=true;score=0.9746;section=chief complaint",
+    }
+    assert [row["note_nlp_id"] for row in rows] == ["1", "2", "3", "4"]
+    assert [row["term_exists"] for row in rows] == ["N", "", "", "N"]
+    assert rows[2]["term_modifiers"] == "label=FARMACO;score=0.0000;kb_id=C07AB07"
+    assert rows[2]["lexical_variant"] == NOTE[29:47]
+    assert rows[3]["term_temporal"] == "present"
+
+
+def test_omop_as_parquet(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason='needs "spacy_cardioner[parquet]"')
+    path = tmp_path / "out.parquet"
+    write(path, found("7", "Niega disnea", [KNOWN]), kind="omop")
+    [row] = read_parquet(path)
+    assert row["note_id"] == 7
+    assert row["nlp_datetime"] == WHEN
+    assert row["nlp_date"] == WHEN.date()
+    assert row["term_exists"] == "N"
+
+
+def test_omop_keeps_to_the_widths_of_the_model(tmp_path: Path) -> None:
+    text = "a" * 300
+    write(tmp_path / "out.csv", found("7", text, [Mention(0, 300, "X", text)]))
+    [row] = read_omop(tmp_path / "out.csv")
+    assert row["lexical_variant"] == text[:250]
+    assert len(row["snippet"]) == 250
+    assert row["term_modifiers"] == "label=X;end=300"
+
+
+@pytest.mark.parametrize("note_id", ["a", "1.0", "", "9" * 40])
+def test_omop_needs_numbers_for_ids(tmp_path: Path, note_id: str) -> None:
+    with pytest.raises(CardionerError, match="whole numbers"):
+        write(tmp_path / "out.csv", found(note_id))
+
+
+def test_html_draws_what_is_negated_apart(tmp_path: Path) -> None:
+    path = tmp_path / "out.html"
+    inner = Mention(8, 12, "X", "snea")
+    other = Mention(0, 5, "ENFERMEDAD", "Niega")
+    write(path, found("<a>", "Niega disnea", [other, KNOWN, inner]))
+    page = path.read_text(encoding="utf-8")
+    assert "<h2>&lt;a&gt;</h2>" in page
+    assert "ENFERMEDAD negated historical" in page
+    assert Marks(page).found == [(0, 5, "Niega"), (6, 12, "disnea")]
+    colours = [part.partition('"')[0] for part in page.split("background: ")[1:]]
+    assert len(set(colours)) == 2
+
+
+def test_a_run_that_fails_leaves_no_half_file(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason='needs "spacy_cardioner[parquet]"')
+    old = tmp_path / "old.jsonl"
+    old.write_text("old\n")
+    two_words = found("b", NOTE, [Mention(0, 3, "two words", NOTE[:3])])
+    for kind in ("jsonl", "tsv", "parquet", "omop", "html"):
+        path = old if kind == "jsonl" else tmp_path / f"new.{kind}"
+        writer = make_writer(Output(OutputFormat(kind), path), system="", when=WHEN)
+        with pytest.raises(RuntimeError), opened(writer, path) as put:
+            put(writer.render(found("1", NOTE, ENTITIES)))
+            raise RuntimeError
+    assert old.read_text() == "old\n"
+    assert names(tmp_path) == ["old.jsonl"]
+
+    with pytest.raises(CardionerError):
+        write(tmp_path / "out", found("a", NOTE, ENTITIES), two_words, kind="brat")
+    assert names(tmp_path / "out") == ["a.ann", "a.txt"]
+
+
+@pytest.mark.parametrize("kind", ["brat", "jsonl"])
+def test_a_part_replaces_the_one_before_when_it_is_whole(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "part"
+    writer = make_writer(Output(OutputFormat(kind), path), system="", when=WHEN)
+    for note_id in ("a", "b"):
+        with opened_part(writer, path, 1) as put:
+            put(writer.render(found(note_id)))
+    with pytest.raises(RuntimeError), opened_part(writer, path, 1) as put:
+        put(writer.render(found("c")))
+        raise RuntimeError
+    assert names(tmp_path) == ["part"]
+    if kind == "brat":
+        assert names(path) == ["b.ann", "b.txt"]
+    else:
+        assert json.loads(path.read_bytes())["id"] == "b"
+
+
+@pytest.mark.parametrize("kind", ["brat", "jsonl"])
+def test_ctrl_c_at_any_line_leaves_no_half_part(tmp_path: Path, kind: str) -> None:
+    """Each run is interrupted one line of the module later than the last, until one is whole."""
+    path = tmp_path / "part"
+    writer = make_writer(Output(OutputFormat(kind), path), system="", when=WHEN)
+    rendered = writer.render(found("a", NOTE, ENTITIES))
+    for line in count(1):
+        left = line
+
+        def interrupt(frame: FrameType, event: str, arg: object) -> TraceFunction | None:
+            nonlocal left
+            if frame.f_code.co_filename != writers_module.__file__:
+                return None
+            left -= event == "line"
+            if not left:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+            return interrupt
+
+        before = sys.gettrace()
+        try:
+            sys.settrace(interrupt)
+            with opened_part(writer, path, 1) as put:
+                put(rendered)
+        except KeyboardInterrupt:
+            assert names(tmp_path) in ([], ["part"]), line
+        finally:
+            sys.settrace(before)
+        if left > 0:
+            break
+    assert line > 10
+    assert names(tmp_path) == ["part"]
+
+
+def test_a_link_is_followed_and_stays(tmp_path: Path) -> None:
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(tmp_path / "target.jsonl")
+    write(link, found("a"))
+    assert link.is_symlink()
+    assert (tmp_path / "target.jsonl").read_text() == '{"id": "a", "entities": []}\n'
+
+
+def test_what_is_no_plain_file_is_written_as_it_is(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write(pipe, found("a"))
+    assert os.read(reading, 100) == b'{"id": "a", "entities": []}\n'
+    os.close(reading)
+    assert pipe.is_fifo()
+
+
+def test_sources_are_never_overwritten(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    source = folder / "a.txt"
+    source.write_text("a")
+    (tmp_path / "link").symlink_to(folder)
+    for output in (folder, source, tmp_path / "in" / ".." / "in", tmp_path / "link"):
+        with pytest.raises(CardionerError, match="somewhere else"):
+            refuse_overwriting([source], output)
+    for output in (tmp_path, tmp_path / "new", folder / "out", folder / "out.tsv"):
+        refuse_overwriting([source], output)

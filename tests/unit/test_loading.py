@@ -1,0 +1,112 @@
+"""The message that a wrong set of transformer packages gives, from real package metadata."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.loading import check_transformers
+
+BRIDGE_NEEDS = (
+    "transformers<4.53.3,>=3.4.0",
+    "torch>=1.8.0",
+    "dataclasses<1.0,>=0.6; python_version < '3.7'",
+    "cupy>=5.0.0b4; extra == 'cuda'",
+)
+CREATE_PIPELINE = """
+from spacy.lang.es import Spanish
+Spanish.from_config({"nlp": {
+    "lang": "es",
+    "pipeline": [],
+    "before_creation": {"@callbacks": "spacy_cardioner.require_transformers.v1"},
+}})
+"""
+
+
+def install(folder: Path, name: str, version: str, *requires: str) -> None:
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir()
+    lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+    lines += [f"Requires-Dist: {need}" for need in requires]
+    (info / "METADATA").write_text("\n".join(lines))
+
+
+def message(folder: Path) -> str:
+    with pytest.raises(CardionerError) as caught:
+        check_transformers([str(folder)])
+    return str(caught.value)
+
+
+def test_nothing_installed_names_the_extra(tmp_path: Path) -> None:
+    assert "spacy-transformers is not installed" in message(tmp_path)
+    assert "pip install 'spacy_cardioner[trf]'" in message(tmp_path)
+
+
+@pytest.mark.parametrize("version", ["4.53.2", "3.4.0", "4.50.0.dev0"])
+@pytest.mark.parametrize("torch", ["2.13.0", "2.13.0+cpu", "2.14.0a0+git1234"])
+def test_versions_in_range_pass(tmp_path: Path, version: str, torch: str) -> None:
+    install(tmp_path, "spacy-transformers", "1.4.0", *BRIDGE_NEEDS)
+    install(tmp_path, "transformers", version)
+    install(tmp_path, "torch", torch)
+    check_transformers([str(tmp_path)])
+
+
+@pytest.mark.parametrize("version", ["4.53.3", "5.23.0", "3.3.1"])
+def test_wrong_version_names_both_versions_and_the_command(tmp_path: Path, version: str) -> None:
+    install(tmp_path, "spacy-transformers", "1.4.0", *BRIDGE_NEEDS)
+    install(tmp_path, "transformers", version)
+    install(tmp_path, "torch", "2.13.0")
+    said = message(tmp_path)
+    assert "spacy-transformers 1.4.0 needs transformers<4.53.3,>=3.4.0" in said
+    assert f"(installed: {version})" in said
+    assert said.endswith("pip install 'transformers<4.53.3,>=3.4.0'")
+    assert "torch" not in said
+
+
+def test_everything_unmet_is_named_at_once(tmp_path: Path) -> None:
+    install(tmp_path, "spacy-transformers", "1.4.0", *BRIDGE_NEEDS)
+    install(tmp_path, "transformers", "5.0.0")
+    said = message(tmp_path)
+    assert "torch>=1.8.0 (installed: none)" in said
+    assert said.endswith("pip install 'transformers<4.53.3,>=3.4.0' 'torch>=1.8.0'")
+
+
+def test_range_is_read_from_the_installed_bridge(tmp_path: Path) -> None:
+    install(tmp_path, "spacy-transformers", "9.0.0", "transformers>=6,<7")
+    install(tmp_path, "transformers", "6.1.0")
+    check_transformers([str(tmp_path)])
+
+
+def create_pipeline(*shadows: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, shadows))}
+    return subprocess.run(
+        [sys.executable, "-c", CREATE_PIPELINE], env=environment, capture_output=True, text=True
+    )
+
+
+needs_trf = pytest.mark.skipif(
+    find_spec("spacy_transformers") is None, reason="needs the extra trf"
+)
+
+
+@needs_trf
+def test_config_names_the_callback_and_stops_before_the_import(tmp_path: Path) -> None:
+    install(tmp_path, "transformers", "9.9.9")
+
+    stopped = create_pipeline(tmp_path)
+
+    assert stopped.returncode != 0
+    assert "CardionerError: the transformer pipelines cannot run here" in stopped.stderr
+    assert "(installed: 9.9.9)" in stopped.stderr
+    assert "pip install 'transformers" in stopped.stderr.splitlines()[-1]
+
+
+@needs_trf
+def test_config_passes_where_the_extra_is_installed() -> None:
+    assert create_pipeline().returncode == 0
