@@ -1,88 +1,226 @@
-"""Entities as plain data: read from a document by components that change them, and written back."""
+"""Entities: their type, where a document keeps them, their scores, and which of them overlap.
+
+A pipeline writes all entities to ``doc.spans["cardioner"]``, where entities of different labels may
+overlap, and the non-overlapping ones to ``doc.ents``. ``attrs["layers"]`` of the group lists the
+labels that were annotated: a label that is not listed is unknown in this document, which is not
+the same as "no entity".
+
+The score and the source of an entity are kept in ``doc.user_data`` by label and boundaries, so that
+they stay with it through ``Doc.from_docs``, ``Span.as_doc(copy_user_data=True)``, ``Doc.to_bytes``
+and DocBin. The scores are also in ``attrs["scores"]`` of the group, as spaCy's spancat writes them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from spacy.tokens import Doc, Span, SpanGroup
+if TYPE_CHECKING:
+    from spacy.tokens import Doc, Span
+
+SPANS_KEY = "cardioner"
+# Key of a document's name in ``doc.user_data``.
+NOTE_ID = "note_id"
+
+_SCORE, _SOURCE = "score", "source"
 
 
-class Found(NamedTuple):
-    """An entity.
+class Entity(NamedTuple):
+    """An entity as plain data.
 
-    start, end (int): Its first token, and the one after its last.
+    start, end (int): Its boundaries, the end excluded: characters of a note, or tokens of a
+        document, as the function that returns it says.
     label (str): Its label.
-    score (float | None): How probable it is, where the pipeline says so.
-    kb_id, span_id (str): Its codes, "" for none.
+    text (str): The mention, where the boundaries are characters.
+    score (float | None): Its probability, if known.
+    kb_id (str): Its code, "" for none.
+    source (str): Name of the component that found it, "" for an annotation.
     """
 
     start: int
     end: int
     label: str
+    text: str = ""
     score: float | None = None
     kb_id: str = ""
-    span_id: str = ""
+    source: str = ""
 
 
-def read_found(doc: Doc, key: str) -> list[Found]:
-    """Read the entities of a document.
+class Bounded(Protocol):
+    """Anything with boundaries: a Span, or an Entity."""
 
-    doc (Doc): The document.
-    key (str): Key of the span group that holds them; where the document has no such group, those in
-        ``doc.ents`` are read.
-    RETURNS (List[Found]): The entities, sorted.
+    @property
+    def start(self) -> int:
+        """The first token or character."""
+
+    @property
+    def end(self) -> int:
+        """The token or character after the last."""
+
+
+T = TypeVar("T", bound=Bounded)
+
+
+def longest_first(item: Bounded) -> tuple[int, int]:
+    """Sort key: longer before shorter, then earlier before later."""
+    return item.start - item.end, item.start
+
+
+def non_overlapping(
+    items: Iterable[T],
+    *,
+    order: Callable[[T], Any] | None = longest_first,
+    taken: Iterable[int] = (),
+) -> list[T]:
+    """Choose items that do not overlap.
+
+    items (Iterable[T]): Spans or entities.
+    order (Callable | None): Sort key; the first of several that overlap is chosen. None keeps the
+        given order.
+    taken (Iterable[int]): Tokens or characters that may not be used.
+    RETURNS (list[T]): The chosen items, in the order of the text.
     """
-    if key not in doc.spans:
-        return sorted(_found(ent) for ent in doc.ents)
-    group = doc.spans[key]
-    scores = group.attrs.get("scores") or [None] * len(group)
-    return sorted(_found(span, score) for span, score in zip(group, scores, strict=True))
+    used = set(taken)
+    chosen = []
+    for item in items if order is None else sorted(items, key=order):
+        place = range(item.start, item.end)
+        if used.isdisjoint(place):
+            chosen.append(item)
+            used.update(place)
+    return sorted(chosen, key=lambda item: item.start)
 
 
-def write_found(doc: Doc, key: str, before: Sequence[Found], after: Sequence[Found]) -> None:
-    """Write what became of a document's entities, to the group if there is one and to ``doc.ents``.
+def layers_of(doc: Doc, key: str = SPANS_KEY) -> set[str] | None:
+    """The labels annotated in a document, or None where the document does not say."""
+    layers = doc.spans[key].attrs.get("layers") if key in doc.spans else None
+    return None if layers is None else set(layers)
 
-    There, entities that have not changed stay; new ones go where there is room, the longest first.
+
+def read_entities(doc: Doc, key: str = SPANS_KEY) -> list[Entity]:
+    """Read the entities of a span group, or of ``doc.ents`` where there is no such group.
+
+    RETURNS (list[Entity]): The entities with token boundaries, sorted by start, end and label.
+    """
+    spans = doc.spans[key] if key in doc.spans else doc.ents
+    found = (
+        Entity(
+            span.start,
+            span.end,
+            span.label_,
+            score=get_score(span),
+            kb_id=span.kb_id_,
+            source=get_source(span),
+        )
+        for span in spans
+    )
+    return sorted(found, key=lambda entity: entity[:3])
+
+
+def write_entities(
+    doc: Doc,
+    entities: Iterable[Entity],
+    key: str = SPANS_KEY,
+    *,
+    layers: Sequence[str] | None = None,
+) -> list[Span]:
+    """Write entities to a span group, in place of those that it has.
 
     doc (Doc): The document to modify.
-    key (str): Key of the span group.
-    before, after (Sequence[Found]): What `read_found` gave, and what it should give now.
+    entities (Iterable[Entity]): Entities with token boundaries.
+    key (str): Key of the group in ``doc.spans``.
+    layers (Sequence[str] | None): The annotated labels. Default: those of the old group.
+    RETURNS (list[Span]): The spans of the group.
+    """
+    from spacy.tokens import SpanGroup
+
+    attrs: dict[str, Any] = {}
+    if key in doc.spans:
+        attrs = dict(doc.spans[key].attrs)
+        for span in doc.spans[key]:
+            for name in (_SCORE, _SOURCE):
+                doc.user_data.pop(_user_data_key(span, name), None)
+    entities = list(entities)
+    spans = [make_span(doc, entity) for entity in entities]
+    scores = [entity.score for entity in entities]
+    if layers is not None:
+        attrs["layers"] = list(layers)
+    if any(score is not None for score in scores) or "scores" in attrs:
+        attrs["scores"] = scores
+    doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs=attrs)
+    return spans
+
+
+def replace_entities(
+    doc: Doc, before: Iterable[Entity], after: Sequence[Entity], key: str = SPANS_KEY
+) -> None:
+    """Write changed entities to the span group, if the document has it, and to ``doc.ents``.
+
+    In ``doc.ents``, entities that did not change stay. New ones are added where there is room, the
+    longest first.
+
+    doc (Doc): The document to modify.
+    before (Iterable[Entity]): What `read_entities` returned.
+    after (Sequence[Entity]): What it is to return now.
+    key (str): Key of the group in ``doc.spans``.
     """
     if key in doc.spans:
-        _write_group(doc, key, after)
-    _write_ents(doc, before, after)
-
-
-def _found(span: Span, score: float | None = None) -> Found:
-    return Found(span.start, span.end, span.label_, score, span.kb_id_, span.id_)
-
-
-def _span(doc: Doc, found: Found) -> Span:
-    return Span(doc, found.start, found.end, found.label, kb_id=found.kb_id, span_id=found.span_id)
-
-
-def _write_group(doc: Doc, key: str, found: Sequence[Found]) -> None:
-    """Replace the spans of a group; what it says of each span stays in step."""
-    attrs = dict(doc.spans[key].attrs)
-    if "scores" in attrs:
-        attrs["scores"] = [one.score for one in found]
-    spans = [_span(doc, one) for one in found]
-    doc.spans[key] = SpanGroup(doc, name=key, attrs=attrs, spans=spans)
-
-
-def _write_ents(doc: Doc, before: Sequence[Found], after: Sequence[Found]) -> None:
-    old, new = ({(one.start, one.end, one.label) for one in each} for each in (before, after))
-    gone = old - new
-    chosen = [ent for ent in doc.ents if (ent.start, ent.end, ent.label_) not in gone]
-    taken = {token.i for ent in chosen for token in ent}
-    for one in sorted(after, key=lambda one: one.start - one.end):
-        tokens = range(one.start, one.end)
-        if taken.isdisjoint(tokens):
-            chosen.append(_span(doc, one))
-            taken.update(tokens)
+        write_entities(doc, after, key)
+    gone = {entity[:3] for entity in before} - {entity[:3] for entity in after}
+    kept = [ent for ent in doc.ents if (ent.start, ent.end, ent.label_) not in gone]
+    taken = {token.i for ent in kept for token in ent}
+    added = [make_span(doc, entity) for entity in non_overlapping(after, taken=taken)]
+    taken.update(token.i for span in added for token in span)
     # Tokens that nobody annotated stay unknown, as in documents that lack a layer.
     freed = [
         doc[token.i : token.i + 1] for ent in doc.ents for token in ent if token.i not in taken
     ]
-    doc.set_ents(chosen, outside=freed, default="unmodified")
+    doc.set_ents([*kept, *added], outside=freed, default="unmodified")
+
+
+def make_span(doc: Doc, entity: Entity) -> Span:
+    """Make the span of an entity with token boundaries, and note its score and source."""
+    from spacy.tokens import Span
+
+    register_extensions()
+    span = Span(doc, entity.start, entity.end, entity.label, kb_id=entity.kb_id)
+    for name, value in ((_SCORE, entity.score), (_SOURCE, entity.source or None)):
+        if value is not None:
+            doc.user_data[_user_data_key(span, name)] = value
+    return span
+
+
+def get_score(span: Span) -> float | None:
+    """The probability of an entity, or None. This is what ``span._.score`` returns."""
+    score = span.doc.user_data.get(_user_data_key(span, _SCORE))
+    return _score_in_groups(span) if score is None else float(score)
+
+
+def get_source(span: Span) -> str:
+    """The component that found an entity, or "". This is what ``span._.source`` returns."""
+    return str(span.doc.user_data.get(_user_data_key(span, _SOURCE), ""))
+
+
+def register_extensions() -> None:
+    """Register ``span._.score`` and ``span._.source``, unless another package has the name."""
+    from spacy.tokens import Span
+
+    for name, getter in ((_SCORE, get_score), (_SOURCE, get_source)):
+        if not Span.has_extension(name):
+            Span.set_extension(name, getter=getter)
+
+
+def _user_data_key(span: Span, name: str) -> tuple[str, str, int, int]:
+    """The key under which spaCy moves extension values along with their span.
+
+    spaCy's own keys have no label, and entities of two labels may have the same boundaries.
+    """
+    return "._.", f"{name}:{span.label_}", span.start_char, span.end_char
+
+
+def _score_in_groups(span: Span) -> float | None:
+    """The score in a span group, for documents that were saved without their user data."""
+    for group in span.doc.spans.values():
+        for other, score in zip(group, group.attrs.get("scores") or (), strict=False):
+            if (other.start, other.end, other.label) == (span.start, span.end, span.label):
+                return None if score is None else float(score)
+    return None
