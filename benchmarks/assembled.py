@@ -33,12 +33,13 @@ from spacy_cardioner.assembly.rerank import (
     read_annotated,
 )
 from spacy_cardioner.batch.mentions import Mention, doc_entities
-from spacy_cardioner.brat import Entity, write_tsv
-from spacy_cardioner.corpus import NOTE_ID, read_docbin, write_docbin
+from spacy_cardioner.brat import write_tsv
+from spacy_cardioner.corpus import read_docbin, write_docbin
 from spacy_cardioner.evaluation.calibration import calibrate
 from spacy_cardioner.evaluation.evaluate import evaluate
 from spacy_cardioner.evaluation.sources import read_annotations
 from spacy_cardioner.pipeline.reranker.component import Reranking
+from spacy_cardioner.spans import NOTE_ID, Entity
 from spacy_cardioner.training.folds import read_folds
 
 CONFIG = Path(__file__).parent.parent / "configs/assemble_cpu.cfg"

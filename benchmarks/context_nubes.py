@@ -31,9 +31,9 @@ from spacy.tokens import Doc, Span, SpanGroup
 from tqdm import tqdm
 
 from spacy_cardioner import brat
-from spacy_cardioner.corpus import SPANS_KEY
 from spacy_cardioner.pipeline.context.component import CONTEXT_ATTRIBUTES, register_attributes
 from spacy_cardioner.pipeline.context.rules import rules_path
+from spacy_cardioner.spans import SPANS_KEY
 from spacy_cardioner.tokenizer import blank
 
 TARGETS = {"DISO", "SUBS"}

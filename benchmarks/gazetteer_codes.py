@@ -11,10 +11,11 @@ from pathlib import Path
 
 import srsly
 
-from spacy_cardioner.corpus import SPANS_KEY, read_docbin
+from spacy_cardioner.corpus import read_docbin
 from spacy_cardioner.gazetteer.names import is_atc
 from spacy_cardioner.gazetteer.patterns import LABEL
 from spacy_cardioner.pipeline.gazetteer.linker import Linker
+from spacy_cardioner.spans import SPANS_KEY
 from spacy_cardioner.tokenizer import blank
 
 NOT_KNOWN, OTHER_ID = "not known", "an id that is no ATC code"

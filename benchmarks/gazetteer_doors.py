@@ -35,12 +35,13 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 
-from spacy_cardioner.brat import Entity, read_tsv
-from spacy_cardioner.corpus import NOTE_ID, SPANS_KEY, read_docbin
+from spacy_cardioner.brat import read_tsv
+from spacy_cardioner.corpus import read_docbin
 from spacy_cardioner.evaluation.scores import compare, score
 from spacy_cardioner.gazetteer.patterns import LABEL
 from spacy_cardioner.pipeline.gazetteer.component import Gazetteer, get_marks
 from spacy_cardioner.pipeline.gazetteer.ruler import Ruler
+from spacy_cardioner.spans import NOTE_ID, SPANS_KEY, Entity
 from spacy_cardioner.tokenizer import blank
 from spacy_cardioner.training.folds import read_folds
 

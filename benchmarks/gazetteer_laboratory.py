@@ -14,8 +14,9 @@ from pathlib import Path
 
 import srsly
 
-from spacy_cardioner.corpus import SPANS_KEY, read_docbin
+from spacy_cardioner.corpus import read_docbin
 from spacy_cardioner.pipeline.gazetteer.component import Gazetteer
+from spacy_cardioner.spans import SPANS_KEY
 from spacy_cardioner.tokenizer import blank
 
 

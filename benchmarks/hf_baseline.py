@@ -35,10 +35,11 @@ from spacy.tokens import Doc
 from spacy.training import biluo_to_iob, offsets_to_biluo_tags
 from spacy.util import load_model
 
-from spacy_cardioner.brat import Entity, read_tsv, write_tsv
-from spacy_cardioner.corpus import NOTE_ID, SPANS_KEY, convert, write_docbin
+from spacy_cardioner.brat import read_tsv, write_tsv
+from spacy_cardioner.corpus import convert, write_docbin
 from spacy_cardioner.evaluation.scores import score
 from spacy_cardioner.files import manifest
+from spacy_cardioner.spans import NOTE_ID, SPANS_KEY, Entity
 from spacy_cardioner.tokenizer import blank
 from spacy_cardioner.training.folds import make_folds
 

@@ -36,11 +36,12 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.vocab import Vocab
 
-from spacy_cardioner.corpus import SPANS_KEY, read_docbin, write_docbin
+from spacy_cardioner.corpus import read_docbin, write_docbin
 from spacy_cardioner.gazetteer.normalise import key
 from spacy_cardioner.gazetteer.patterns import LABEL, Pattern
 from spacy_cardioner.pipeline.gazetteer.component import Gazetteer
 from spacy_cardioner.pipeline.gazetteer.ruler import Ruler
+from spacy_cardioner.spans import SPANS_KEY
 
 
 def drugs(doc: Doc) -> list[Span]:

@@ -21,12 +21,12 @@ from spacy.vocab import Vocab
 from spacy_cardioner.training.heldout import predict_held_out
 
 from spacy_cardioner.batch.mentions import doc_entities
-from spacy_cardioner.brat import Entity
-from spacy_cardioner.corpus import NOTE_ID, SPANS_KEY, read_docbin
+from spacy_cardioner.corpus import read_docbin
 from spacy_cardioner.evaluation.calibration import read_scored
 from spacy_cardioner.evaluation.scores import compare
 from spacy_cardioner.pipeline.postprocess.component import Postprocess
 from spacy_cardioner.pipeline.postprocess.rules import read_rules
+from spacy_cardioner.spans import NOTE_ID, SPANS_KEY, Entity
 from spacy_cardioner.training.folds import read_folds
 
 VARIANTS = {

@@ -29,11 +29,11 @@ import srsly
 import torch
 from spacy.tokens import Doc
 
-from spacy_cardioner.brat import Entity
-from spacy_cardioner.corpus import NOTE_ID, SPANS_KEY, convert
+from spacy_cardioner.corpus import convert
 from spacy_cardioner.evaluation.scores import score
 from spacy_cardioner.files import manifest
 from spacy_cardioner.layers import transformer
+from spacy_cardioner.spans import NOTE_ID, SPANS_KEY, Entity
 from spacy_cardioner.tokenizer import blank
 from spacy_cardioner.training.folds import make_folds
 

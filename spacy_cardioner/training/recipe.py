@@ -1,0 +1,139 @@
+"""Recipes: which configs are trained, in which order, on which parts of the corpus.
+
+A recipe is a YAML file:
+
+    seeds: [13, 14]
+    folds: [0]
+    stages:
+      cpu:
+        - {config: configs/cpu.cfg, parts: [temist]}
+        - {config: configs/stage2_cpu.cfg, parts: [cardioccc]}
+
+`seeds` are trained separately and stacked. `folds` are the folds that cross-validation trains; all
+if it is left out. A stage starts from the pipeline of the stage before, which its config names as
+``paths.stage1``. A stage without a config continues with the config of the stage before. In the
+path of a config, ``{lang}`` stands for the language.
+
+A file of experiments is a recipe with named *pieces*, each a few settings of the configs:
+
+    pieces:
+      always: {training.eval_frequency: 100000}
+      crf: {components.ner.model.decoder: crf}
+      long: {stage2: {training.max_epochs: 8}}
+
+An experiment is some pieces joined by "+", as in "crf+long". The settings of "always" come first,
+and later settings replace earlier ones; a value replaces the whole section of that name. Settings
+under "stage1" and "stage2" hold for that stage.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import srsly
+from thinc.api import Config
+
+from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.layout import PARTS
+
+ALWAYS = "always"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training.
+
+    parts (Sequence[str]): Parts of the corpus to train on, see `layout.PARTS`.
+    config (str | None): Path of the config, or None for that of the stage before.
+    """
+
+    parts: Sequence[str]
+    config: str | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to train. The module's docstring describes the fields of the file.
+
+    settings (Sequence[Mapping[str, Any]]): Settings of the configs by dotted name, later ones
+        replacing earlier ones.
+    """
+
+    stages: Sequence[Stage]
+    seeds: Sequence[int]
+    folds: Sequence[int] | None = None
+    pieces: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    settings: Sequence[Mapping[str, Any]] = ()
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
+        """The recipe with further settings in all configs."""
+        return replace(self, settings=[*self.settings, settings])
+
+    def experiment(self, name: str) -> Recipe:
+        """The recipe with the settings of an experiment: pieces joined by "+".
+
+        RAISES (CardionerError): There is no such piece.
+        """
+        names = name.split("+")
+        if unknown := [piece for piece in names if piece not in self.pieces]:
+            known = ", ".join(sorted(set(self.pieces) - {ALWAYS}))
+            raise CardionerError(f"no piece is called '{unknown[0]}'; the pieces are: {known}")
+        chosen = [self.pieces.get(piece) or {} for piece in (ALWAYS, *names)]
+        return replace(self, settings=[*self.settings, *chosen])
+
+    def config(self, stage: int, lang: str) -> Config:
+        """The training config of a stage, without the paths of the data.
+
+        stage (int): Number of the stage, from 0.
+        lang (str): Language of the pipeline.
+        RAISES (CardionerError): A setting is in no section of the config.
+        """
+        path = next(s.config for s in reversed(self.stages[: stage + 1]) if s.config)
+        config = Config().from_disk(Path(path.replace("{lang}", lang)), interpolate=False)
+        config["nlp"]["lang"] = lang
+        for settings in self.settings:
+            for key, value in {**settings, **settings.get(f"stage{stage + 1}", {})}.items():
+                if not key.startswith("stage"):
+                    put(config, key, json.loads(json.dumps(value).replace("{lang}", lang)))
+        return config
+
+
+def read_recipe(path: Path, family: str = "cpu") -> Recipe:
+    """Read a recipe.
+
+    path (Path): The YAML file.
+    family (str): The family of the stages, "cpu" or "trf".
+    RAISES (CardionerError): The file is missing, is not YAML, or lacks an entry.
+    """
+    try:
+        data: dict[str, Any] = srsly.read_yaml(path)
+        stages = [Stage(**stage) for stage in data.pop("stages")[family]]
+        recipe = Recipe(stages, **data)
+        if not recipe.seeds or not stages or not stages[0].config:
+            raise ValueError("needs at least one seed, and a first stage with a config")
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise CardionerError(f"{path}: not a recipe for the family '{family}' ({reason})") from error
+    if unknown := {part for stage in stages for part in stage.parts} - set(PARTS):
+        raise CardionerError(f"{path}: no part '{unknown.pop()}'; the parts are {', '.join(PARTS)}")
+    return recipe
+
+
+def put(config: Config, key: str, value: Any) -> None:
+    """Set a setting or a section by its dotted name. Missing subsections are created.
+
+    RAISES (CardionerError): The config has no such top-level section.
+    """
+    *sections, last = key.split(".")
+    if not sections or sections[0] not in config:
+        raise CardionerError(f"{key}: the config has no section '{key.partition('.')[0]}'")
+    target: dict[str, Any] = config
+    for section in sections:
+        target = target.setdefault(section, {})
+        if not isinstance(target, dict):
+            raise CardionerError(f"{key}: '{section}' is a setting, not a section")
+    target[last] = value

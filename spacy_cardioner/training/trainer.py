@@ -1,0 +1,356 @@
+"""The trainer: the stages of a recipe, with several seeds, on all documents or fold by fold.
+
+The folder of a run holds
+
+- ``seed-13/stage1``, ``seed-13/stage2``: config, log and pipeline of each stage, trained on all
+  documents. ``pipeline`` is the stack of all seeds;
+- ``fold-0``: the data of a fold, ``seed-13/stage2`` trained without it, and ``pipeline``, the stack;
+- ``es.tsv`` and ``es.jsonl`` with the entities that the pipelines of the folds find in their
+  held-out documents, ``documents.txt`` with the names of these, and ``folds.json``.
+
+A stage that does not train on the part of the corpus that is split into folds is trained once for
+all folds. Finished trainings are not repeated: the same call resumes a run that was interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import srsly
+from spacy.cli.train import train as spacy_train
+from spacy.language import Language
+from spacy.tokens import Doc
+from spacy.vocab import Vocab
+from tqdm import tqdm
+
+from spacy_cardioner.assembly.stack import stack
+from spacy_cardioner.brat import write_tsv
+from spacy_cardioner.corpus import docs_by_name, read_docbin, write_docbin
+from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.files import claim, manifest
+from spacy_cardioner.layout import languages_of
+from spacy_cardioner.loading import load_pipeline, save_pipeline
+from spacy_cardioner.spans import NOTE_ID, Entity, read_entities
+from spacy_cardioner.training.recipe import Recipe
+
+# The part of the corpus that is split into folds.
+SPLIT = "cardioccc"
+# A file in the folder of a finished training.
+DONE = "done"
+PIPELINE = "pipeline"
+FOLDS = "folds.json"
+
+Folds = Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recipe applied to a corpus.
+
+    recipe (Recipe): What to train.
+    lang (str): Language of the pipeline.
+    corpus (Path): Folder with the DocBins that `cardioner convert --corpus` writes.
+    output (Path): Folder of the run.
+    paths (Mapping[str, str]): Settings of ``[paths]``, for the configs that have them.
+    gpu_id (int): The GPU to train on, -1 for the CPU.
+    jobs (int): Number of trainings at the same time, each in a process with one thread.
+    """
+
+    recipe: Recipe
+    lang: str
+    corpus: Path
+    output: Path
+    paths: Mapping[str, str] = field(default_factory=dict)
+    gpu_id: int = -1
+    jobs: int = 1
+
+    def claim(self) -> None:
+        """Check that the folder holds this run or nothing.
+
+        RAISES (CardionerError): It holds a run with other settings, data or versions.
+        """
+        stages = range(len(self.recipe.stages))
+        settings = {
+            "configs": [self.recipe.config(stage, self.lang) for stage in stages],
+            "seeds": list(self.recipe.seeds),
+            "lang": self.lang,
+        }
+        claim(self.output, manifest([self.corpus, *map(Path, self.paths.values())], settings))
+
+    def stage_folder(self, stage: int, seed: int, fold: int | None) -> Path:
+        """The folder of one training. Trainings that do not depend on the fold share theirs."""
+        split = any(SPLIT in s.parts for s in self.recipe.stages[: stage + 1])
+        parent = self.output if fold is None or not split else self.fold_folder(fold)
+        return parent / f"seed-{seed}" / f"stage{stage + 1}"
+
+    def fold_folder(self, fold: int) -> Path:
+        """The folder of a fold."""
+        return self.output / f"fold-{fold}"
+
+
+def train(run: Run) -> Path:
+    """Train all stages with all seeds on all documents, and stack the pipelines.
+
+    RETURNS (Path): Folder of the stacked pipeline.
+    RAISES (CardionerError): The folder holds another run, or a training failed.
+    """
+    run.claim()
+    _train_stages(run, [None])
+    return _stack(run, None)
+
+
+def cross_validate(run: Run, folds: Folds, chosen: Sequence[int] | None = None) -> None:
+    """Train without each fold, and annotate its documents with the stacked pipelines.
+
+    run (Run): What to train.
+    folds (Folds): Document names of each fold.
+    chosen (Sequence[int] | None): Numbers of the folds, from 0. Default: those of the recipe.
+    RAISES (CardionerError): The folder holds another run or other folds; the documents are not
+        those of the folds; a training failed.
+    """
+    run.claim()
+    wanted = chosen or run.recipe.folds
+    numbers = list(range(len(folds)) if wanted is None else wanted)
+    if bad := [number for number in numbers if not 0 <= number < len(folds)]:
+        raise CardionerError(f"there is no fold {bad[0]}: they are 0 to {len(folds) - 1}")
+    _claim_folds(run.output, folds)
+    for number in numbers:
+        _write_fold(run, folds, number)
+    _train_stages(run, numbers)
+    _in_processes(run.jobs, _predict_fold, [(run, number) for number in numbers], "predict")
+    for lang in languages_of(run.lang):
+        rows = [row for n in numbers for row in srsly.read_jsonl(_fold_predictions(run, n, lang))]
+        _write_predictions(run.output / lang, sorted(rows, key=lambda row: row["id"]))
+    names = sorted(name for number in numbers for name in folds[number])
+    (run.output / "documents.txt").write_text("".join(f"{n}\n" for n in names), encoding="utf-8")
+
+
+def predict_held_out(
+    output: Path, docs: Mapping[str, Doc], prepare: Callable[[Language], Any] = lambda nlp: None
+) -> Iterator[tuple[int, Doc, Doc]]:
+    """Annotate documents with the pipelines of the folds that never saw them.
+
+    output (Path): The folder of a cross-validated run.
+    docs (Mapping[str, Doc]): Documents by name.
+    prepare (Callable[[Language], Any]): Called with each pipeline before it is used.
+    YIELDS (tuple[int, Doc, Doc]): Number of the fold, the document, and the annotated document.
+    RAISES (CardionerError): A pipeline is missing, or a document of a fold is.
+    """
+    for number, names in enumerate(read_run_folds(output)):
+        if missing := [name for name in names if name not in docs]:
+            raise CardionerError(f"{output}: the documents lack {missing[0]} of fold {number}")
+        nlp = load_pipeline(output / f"fold-{number}" / PIPELINE)
+        prepare(nlp)
+        for doc, found in annotate_again(nlp, [docs[name] for name in names]):
+            yield number, doc, found
+
+
+def annotate_again(nlp: Language, docs: Sequence[Doc]) -> Iterator[tuple[Doc, Doc]]:
+    """Annotate the texts of documents.
+
+    YIELDS (tuple[Doc, Doc]): The document, and the annotated document with the same name.
+    """
+    for doc, found in zip(docs, nlp.pipe(doc.text for doc in docs), strict=True):
+        found.user_data[NOTE_ID] = doc.user_data[NOTE_ID]
+        yield doc, found
+
+
+def read_run_folds(output: Path) -> Folds:
+    """The folds of a cross-validated run.
+
+    RAISES (CardionerError): The folder holds no such run.
+    """
+    path = output / FOLDS
+    if not path.exists():
+        raise CardionerError(f"{path}: not found; `cardioner crossval` writes it")
+    folds: Folds = srsly.read_json(path)
+    return folds
+
+
+def _claim_folds(output: Path, folds: Folds) -> None:
+    path = output / FOLDS
+    plain = [list(names) for names in folds]
+    if path.exists() and srsly.read_json(path) != plain:
+        raise CardionerError(f"{output}: was cross-validated with other folds (see {FOLDS})")
+    srsly.write_json(path, plain)
+
+
+def _write_fold(run: Run, folds: Folds, number: int) -> None:
+    """Write the documents of a fold, and those of the other folds to train on."""
+    folder = run.fold_folder(number)
+    for lang in languages_of(run.lang):
+        path = run.corpus / SPLIT / f"{lang}.spacy"
+        docs = docs_by_name(path)
+        if sorted(docs) != sorted(name for names in folds for name in names):
+            raise CardionerError(
+                f"{path}: its documents are not those of the folds; split this corpus into folds"
+            )
+        held_out = set(folds[number])
+        parts = {
+            "train": [doc for name, doc in docs.items() if name not in held_out],
+            "held-out": [docs[name] for name in folds[number]],
+        }
+        for part, chosen in parts.items():
+            if not (file := folder / part / f"{lang}.spacy").exists():
+                write_docbin(file, chosen)
+
+
+def _train_stages(run: Run, folds: Sequence[int | None]) -> None:
+    """Train stage after stage; within a stage, all seeds and folds at the same time."""
+    for stage in range(len(run.recipe.stages)):
+        tasks = [(stage, seed, fold) for seed in run.recipe.seeds for fold in folds]
+        folders = {run.stage_folder(*task): task for task in tasks}
+        todo = [folder for folder in folders if not (folder / DONE).exists()]
+        for folder in todo:
+            _write_config(run, *folders[folder])
+        _in_processes(run.jobs, _train, [(f, run.gpu_id) for f in todo], f"stage {stage + 1}")
+
+
+def _write_config(run: Run, stage: int, seed: int, fold: int | None) -> None:
+    """Write the complete config of one training into its folder."""
+    config = run.recipe.config(stage, run.lang)
+    folder = run.stage_folder(stage, seed, fold)
+    folder.mkdir(parents=True, exist_ok=True)
+    if stage:
+        _continue(config, run, stage, seed, fold)
+    parts = run.recipe.stages[stage].parts
+    data = [_part_folder(run, part, fold) for part in parts]
+    train_path = data[0] if len(data) == 1 else _join(folder / "train", parts, data)
+    dev = data[-1] if fold is None else run.fold_folder(fold) / "held-out"
+    given = {"train": str(train_path), "dev": str(dev)}
+    config["paths"].update(given | {k: v for k, v in run.paths.items() if k in config["paths"]})
+    config["system"]["seed"] = seed
+    config.to_disk(folder / "config.cfg", interpolate=False)
+
+
+def _part_folder(run: Run, part: str, fold: int | None) -> Path:
+    if part == SPLIT and fold is not None:
+        return run.fold_folder(fold) / "train"
+    return run.corpus / part
+
+
+def _join(folder: Path, parts: Sequence[str], data: Sequence[Path]) -> Path:
+    """Copy the DocBins of several parts into one folder, which spaCy reads as one corpus."""
+    for part, source in zip(parts, data, strict=True):
+        shutil.copytree(source, folder / part, dirs_exist_ok=True)
+    return folder
+
+
+def _continue(config: Any, run: Run, stage: int, seed: int, fold: int | None) -> None:
+    """Let a config start from the pipeline of the stage before."""
+    before = str(run.stage_folder(stage - 1, seed, fold) / "model-last")
+    if run.recipe.stages[stage].config:
+        config["paths"]["stage1"] = before
+        return
+    config["components"] = {name: {"source": before} for name in config["nlp"]["pipeline"]}
+    config["initialize"].pop("components", None)
+    if config["initialize"].get("vectors"):
+        config["initialize"]["vectors"] = before
+
+
+def _train(folder: Path, gpu_id: int) -> None:
+    """Train a config with ``spacy train``; the last weights are used."""
+    log = folder / "train.log"
+    with (
+        log.open("w", encoding="utf-8") as stream,
+        contextlib.redirect_stdout(stream),
+        contextlib.redirect_stderr(stream),
+    ):
+        try:
+            spacy_train(folder / "config.cfg", folder, use_gpu=gpu_id)
+        except SystemExit as error:
+            raise CardionerError(f"{log}: the training failed; see the end of this file") from error
+        except (OSError, ValueError) as error:
+            raise CardionerError(f"{folder}: the training failed: {error}") from error
+    shutil.rmtree(folder / "model-best", ignore_errors=True)
+    shutil.rmtree(folder / "train", ignore_errors=True)
+    (folder / DONE).touch()
+
+
+def _stack(run: Run, fold: int | None) -> Path:
+    """Stack the pipelines of all seeds."""
+    last = len(run.recipe.stages) - 1
+    folders = [run.stage_folder(last, seed, fold) for seed in run.recipe.seeds]
+    stacked = (run.output if fold is None else run.fold_folder(fold)) / PIPELINE
+    save_pipeline(stack([load_pipeline(folder / "model-last") for folder in folders]), stacked)
+    return stacked
+
+
+def _predict_fold(run: Run, number: int) -> None:
+    """Stack the pipelines of a fold, and annotate its documents."""
+    langs = languages_of(run.lang)
+    if all(_fold_predictions(run, number, lang).exists() for lang in langs):
+        return
+    nlp = load_pipeline(_stack(run, number))
+    for lang in langs:
+        docs = read_docbin(run.fold_folder(number) / "held-out" / f"{lang}.spacy", Vocab())
+        rows = [_row(found) for _, found in annotate_again(nlp, docs)]
+        srsly.write_jsonl(_fold_predictions(run, number, lang), rows)
+
+
+def _fold_predictions(run: Run, number: int, lang: str) -> Path:
+    return run.fold_folder(number) / f"{lang}.jsonl"
+
+
+def _row(doc: Doc) -> dict[str, Any]:
+    """The entities of a document with character boundaries, as `cardioner annotate` writes them."""
+    entities = [
+        {
+            "start": (span := doc[entity.start : entity.end]).start_char,
+            "end": span.end_char,
+            "label": entity.label,
+            "text": span.text,
+            "score": entity.score,
+        }
+        for entity in read_entities(doc)
+    ]
+    return {"id": doc.user_data[NOTE_ID], "entities": entities}
+
+
+def _write_predictions(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write predictions as the task's table, and with their scores as JSONL."""
+    entities = {row["id"]: [Entity(**entity) for entity in row["entities"]] for row in rows}
+    write_tsv(path.with_suffix(".tsv"), entities)
+    srsly.write_jsonl(path.with_suffix(".jsonl"), rows)
+
+
+def _in_processes(
+    jobs: int, function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], title: str
+) -> None:
+    """Call a function for each task, with a progress bar.
+
+    Each task has a process of its own with one thread, so that what a training leaves in memory is
+    freed with it.
+    """
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    context = multiprocessing.get_context("spawn")
+    with _environment(threads), context.Pool(min(jobs, len(tasks)) or 1, maxtasksperchild=1) as pool:
+        calls = pool.imap_unordered(_call, [(function, task) for task in tasks], chunksize=1)
+        for _ in tqdm(calls, title, len(tasks), disable=not tasks or None):
+            pass
+        pool.close()
+        pool.join()
+
+
+def _call(task: tuple[Callable[..., Any], tuple[Any, ...]]) -> None:
+    function, arguments = task
+    function(*arguments)
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables, which new processes inherit."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
