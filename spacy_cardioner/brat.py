@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.spans import Entity
 
 Discontinuous = Literal["first", "longest", "cover", "skip"]
 Span = tuple[int, int]
@@ -100,15 +101,6 @@ class Note:
     def textbounds(self) -> list[TextBound]:
         """The T lines, in the order of the file."""
         return [line.textbound for line in self.lines if line.textbound is not None]
-
-
-class Entity(NamedTuple):
-    """A continuous mention without white space at its edges; offsets in code points."""
-
-    start: int
-    end: int
-    label: str
-    text: str
 
 
 class Change(NamedTuple):
@@ -322,7 +314,7 @@ def write_tsv(path: Path, notes: Mapping[str, Iterable[Entity]]) -> None:
     path = Path(path)
     rows = ["\t".join(TSV_HEADER)]
     for name, found in notes.items():
-        for start, end, label, text in found:
+        for start, end, label, text, *_ in found:
             if not name or re.search(r"[\t\r\n]", name):
                 raise BratError(f"{path}: a file name with a tab or line end, or an empty one.")
             if not WORD.fullmatch(label):
@@ -480,7 +472,7 @@ def _merge(text: str, parts: Sequence[Span]) -> list[Span]:
 
 
 def _textbound(id_: str, text: str, entity: Entity) -> TextBound:
-    start, end, label, mention = entity
+    start, end, label, mention = entity[:4]
     if not WORD.fullmatch(label):
         raise _Fault("a label is one word, without white space")
     if not 0 <= start < end <= len(text) or text[start:end] != mention:

@@ -26,11 +26,9 @@ from tqdm import tqdm
 
 from spacy_cardioner import brat
 from spacy_cardioner.audit import Audit
-from spacy_cardioner.brat import Change, Discontinuous, Entity, Note
+from spacy_cardioner.brat import Change, Discontinuous, Note
 from spacy_cardioner.errors import CardionerError
-
-SPANS_KEY = "cardioner"
-NOTE_ID = "note_id"
+from spacy_cardioner.spans import NOTE_ID, SPANS_KEY, Entity
 
 
 @dataclass
@@ -47,12 +45,6 @@ class LayeredNote:
     text: str
     entities: list[Entity] = field(default_factory=list)
     layers: set[str] = field(default_factory=set)
-
-
-def layers_of(doc: Doc, key: str = SPANS_KEY) -> set[str] | None:
-    """The labels annotated in `doc`, or None where the document does not say."""
-    layers = doc.spans[key].attrs.get("layers") if key in doc.spans else None
-    return None if layers is None else set(layers)
 
 
 def convert(

@@ -19,7 +19,7 @@ import srsly
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from spacy_cardioner.corpus import SPANS_KEY, docs_by_name, layers_of, read_docbin
+from spacy_cardioner.corpus import docs_by_name, read_docbin
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.layers.crf import Floats
 from spacy_cardioner.loading import load_pipeline
@@ -32,6 +32,7 @@ from spacy_cardioner.pipeline.reranker.candidates import (
     features,
 )
 from spacy_cardioner.pipeline.reranker.component import Reranking, SpanReranker
+from spacy_cardioner.spans import SPANS_KEY, layers_of
 
 # Spans that are less probable are no candidates.
 LOWEST = 0.03

@@ -14,8 +14,8 @@ from spacy.training.batchers import minibatch_by_padded_size
 
 from spacy_cardioner.batch.mentions import Mention, doc_entities, known_attributes
 from spacy_cardioner.batch.readers.base import SourceNote
-from spacy_cardioner.corpus import NOTE_ID
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.spans import NOTE_ID
 
 BATCH_SIZE = 64
 # The characters of the notes that are held at a time, and of the texts, each counted as long as the

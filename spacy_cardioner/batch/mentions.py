@@ -78,7 +78,7 @@ def doc_entities(doc: Doc, attributes: frozenset[str] = frozenset()) -> list[Men
     attributes (frozenset[str]): The attributes of context to take along: `known_attributes`.
     RETURNS (list[Mention]): Sorted by start, end and label.
     """
-    from spacy_cardioner.corpus import SPANS_KEY
+    from spacy_cardioner.spans import SPANS_KEY
 
     spans = doc.spans.get(SPANS_KEY, doc.ents)
     return sorted((_mention(span, attributes) for span in spans), key=lambda found: found[:3])

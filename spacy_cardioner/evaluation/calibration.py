@@ -13,9 +13,9 @@ from typing import Any
 
 from wasabi.tables import table
 
-from spacy_cardioner.brat import Entity
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.evaluation.matching import Annotations
+from spacy_cardioner.spans import Entity
 
 BINS = 10
 ALL = "all"

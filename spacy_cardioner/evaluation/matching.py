@@ -24,8 +24,8 @@ from heapq import heappop, heappush
 import numpy as np
 from numpy.typing import NDArray
 
-from spacy_cardioner.brat import Entity
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.spans import Entity
 
 Annotations = Mapping[str, Sequence[Entity]]
 

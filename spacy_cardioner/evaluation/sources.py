@@ -17,9 +17,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from spacy_cardioner import brat
-from spacy_cardioner.brat import Entity
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.evaluation.matching import Annotations, labels_of
+from spacy_cardioner.spans import Entity
 
 
 @dataclass(frozen=True)

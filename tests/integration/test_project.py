@@ -14,7 +14,8 @@ import spacy
 import srsly
 from spacy.vocab import Vocab
 
-from spacy_cardioner.corpus import layers_of, read_docbin
+from spacy_cardioner.corpus import read_docbin
+from spacy_cardioner.spans import layers_of
 from tests.conftest import PIPES, RERANKED, ROOT, RunProject
 
 PROJECT = srsly.read_yaml(ROOT / "project.yml")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from spacy.tokens import Doc, SpanGroup
 
-from spacy_cardioner.corpus import NOTE_ID, read_docbin, write_docbin
+from spacy_cardioner.corpus import read_docbin, write_docbin
+from spacy_cardioner.spans import NOTE_ID
 from spacy_cardioner.tokenizer import blank
 from tests.conftest import ROOT
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from spacy_cardioner.brat import Change, Entity, entities, read_folder, read_tsv
+from spacy_cardioner.brat import Change, entities, read_folder, read_tsv
+from spacy_cardioner.spans import Entity
 from tests.conftest import ROOT
 
 ASSETS = ROOT / "assets"

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from spacy_cardioner.brat import (
     BratError,
     Change,
-    Entity,
     Note,
     entities,
     note_from_entities,
@@ -23,6 +22,7 @@ from spacy_cardioner.brat import (
     write_note,
     write_tsv,
 )
+from spacy_cardioner.spans import Entity
 
 TEXT = "Alergia a penicilina.\nToma bisoprolol 2,5 mg."
 BOM = b"\xef\xbb\xbf"

@@ -12,17 +12,15 @@ from spacy.vocab import Vocab
 
 from spacy_cardioner import brat
 from spacy_cardioner.audit import Audit
-from spacy_cardioner.brat import Entity
 from spacy_cardioner.corpus import (
-    SPANS_KEY,
     LayeredNote,
     convert,
-    layers_of,
     read_docbin,
     to_doc,
     write_docbin,
 )
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.spans import SPANS_KEY, Entity, layers_of
 from spacy_cardioner.tokenizer import blank
 from tests.conftest import ROOT
 

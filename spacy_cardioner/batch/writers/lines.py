@@ -12,6 +12,7 @@ from spacy_cardioner import brat
 from spacy_cardioner.batch.mentions import ATTRIBUTES
 from spacy_cardioner.batch.writers.base import Put, Writer
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.spans import Entity
 
 if TYPE_CHECKING:
     from spacy_cardioner.batch.engine import Annotated
@@ -71,7 +72,7 @@ class Tsv(Writer):
         note = found.note
         if re.search(r"[\t\r\n]", note.id):
             raise CardionerError(f"{note.id!a}: a name with a tab or a line end; rename it")
-        entities = [brat.Entity(*mention[:4]) for mention in found.mentions]
+        entities = [Entity(*mention[:4]) for mention in found.mentions]
         textbounds = brat.note_from_entities(note.id, note.text, entities).textbounds
         return [
             (

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from spacy_cardioner import brat
 from spacy_cardioner.batch.writers.base import Put, Writer
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.spans import Entity
 
 if TYPE_CHECKING:
     from spacy_cardioner.batch.engine import Annotated
@@ -35,7 +36,7 @@ class Brat(Writer):
         place = _place(found.note.id)
         if place in self._taken:
             raise CardionerError(f"{place}: two notes have this id, and need one file each")
-        entities = [brat.Entity(*mention[:4]) for mention in found.mentions]
+        entities = [Entity(*mention[:4]) for mention in found.mentions]
         attributes = map(_attributes, found.mentions)
         return place, brat.note_from_entities(place.name, found.note.text, entities, attributes)
 

@@ -13,7 +13,6 @@ import srsly
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
-from spacy_cardioner.corpus import SPANS_KEY
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.pipeline.context.rules import (
     CONTEXT_RULES,
@@ -30,6 +29,7 @@ from spacy_cardioner.pipeline.context.rules import (
     read_sections,
 )
 from spacy_cardioner.pipeline.context.sections import SECTIONS_KEY, SectionFinder, get_section
+from spacy_cardioner.spans import SPANS_KEY
 
 if TYPE_CHECKING:
     from spacy_cardioner.pipeline.context.linear import LinearConText

@@ -18,9 +18,9 @@ from thinc.api import Config, Model
 from thinc.types import Floats2d
 from thinc.util import to_numpy
 
-from spacy_cardioner.corpus import SPANS_KEY, layers_of
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.layers.windows import GATED, gated_tokens
+from spacy_cardioner.spans import SPANS_KEY, layers_of
 
 gate_default_config = """
 [model]

@@ -8,10 +8,10 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.vocab import Vocab
 
-from spacy_cardioner.corpus import SPANS_KEY
 from spacy_cardioner.gazetteer.lexicon import Answer
 from spacy_cardioner.gazetteer.patterns import LABEL, Pattern
 from spacy_cardioner.pipeline.gazetteer.component import NamePipe
+from spacy_cardioner.spans import SPANS_KEY
 
 _MAX_CACHE = 50_000
 

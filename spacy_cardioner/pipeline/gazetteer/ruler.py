@@ -12,12 +12,13 @@ from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 from spacy.vocab import Vocab
 
-from spacy_cardioner.corpus import SPANS_KEY, layers_of, read_docbin
+from spacy_cardioner.corpus import read_docbin
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.normalise import pieces
 from spacy_cardioner.gazetteer.precision import Precision
 from spacy_cardioner.pipeline.gazetteer.component import SPANS_KEY as MARKS_KEY
 from spacy_cardioner.pipeline.gazetteer.component import Gazetteer, Mark, NamePipe, get_marks
+from spacy_cardioner.spans import SPANS_KEY, layers_of
 
 PRECISION_FILE = "precision.json"
 _ANALYTE = "analyte"

@@ -16,12 +16,12 @@ from spacy.util import filter_spans
 from spacy.vocab import Vocab
 from thinc.api import Config, Model
 
-from spacy_cardioner.corpus import SPANS_KEY, layers_of
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.layers.crf import BEGIN, INSIDE, N_TAGS, OUTSIDE, Floats, Ints
 from spacy_cardioner.layers.losses import crf_loss, softmax_loss
 from spacy_cardioner.layers.windows import gated_tokens
 from spacy_cardioner.pipeline.ner.decode import Mention, decode
+from spacy_cardioner.spans import SPANS_KEY, layers_of
 
 ner_default_config = """
 [model]

@@ -12,7 +12,6 @@ from spacy.pipeline import Pipe
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from spacy_cardioner.corpus import SPANS_KEY
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.patterns import LABEL
 from spacy_cardioner.pipeline.postprocess.rules import (
@@ -26,7 +25,7 @@ from spacy_cardioner.pipeline.postprocess.rules import (
     to_rules,
     trim_doses,
 )
-from spacy_cardioner.spans import Found, read_found, write_found
+from spacy_cardioner.spans import SPANS_KEY, Found, read_found, write_found
 
 Step = Callable[[Doc, Iterable[Found], Collection[str], Rules], list[Found]]
 

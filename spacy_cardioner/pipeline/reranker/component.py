@@ -13,7 +13,6 @@ from spacy.pipeline import Pipe
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
-from spacy_cardioner.corpus import SPANS_KEY
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.layers.crf import Floats
 from spacy_cardioner.pipeline.ner.component import alternatives_key
@@ -25,7 +24,7 @@ from spacy_cardioner.pipeline.reranker.candidates import (
     choose,
     features,
 )
-from spacy_cardioner.spans import Found, read_found, write_found
+from spacy_cardioner.spans import SPANS_KEY, Found, read_found, write_found
 
 WEIGHTS_FILE = "weights.json"
 COUNTS_FILE = "borders.msgpack"

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from spacy_cardioner.assembly.narrow import narrow
 from spacy_cardioner.assembly.stack import stack
 from spacy_cardioner.cli import app
-from spacy_cardioner.corpus import SPANS_KEY
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.spans import SPANS_KEY
 from tests.unit.assembly.test_stack import MEMBERS, WORDS, examples, make, steps
 
 TEXT = " ".join(WORDS)

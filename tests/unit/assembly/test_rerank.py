@@ -26,7 +26,7 @@ from spacy_cardioner.assembly.rerank import (
     read_annotated,
 )
 from spacy_cardioner.cli import app
-from spacy_cardioner.corpus import NOTE_ID, SPANS_KEY, write_docbin
+from spacy_cardioner.corpus import write_docbin
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.pipeline.reranker.borders import (
     BorderCounts,
@@ -45,6 +45,7 @@ from spacy_cardioner.pipeline.reranker.candidates import (
     features,
 )
 from spacy_cardioner.pipeline.reranker.component import Reranking, SpanReranker
+from spacy_cardioner.spans import NOTE_ID, SPANS_KEY
 from spacy_cardioner.tokenizer import blank
 from spacy_cardioner.training.folds import write_folds
 from tests.unit.assembly.test_stack import WORDS, make

@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 
 from spacy_cardioner.assembly.stack import stack
 from spacy_cardioner.cli import app
-from spacy_cardioner.corpus import SPANS_KEY
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.spans import SPANS_KEY
 from spacy_cardioner.tokenizer import blank
 from tests.conftest import ROOT
 

@@ -39,6 +39,7 @@ from spacy_cardioner.batch.writers import (
 )
 from spacy_cardioner.batch.writers import base as writers_module
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.spans import Entity
 
 TraceFunction = Callable[[FrameType, str, Any], Any]
 
@@ -226,7 +227,7 @@ def test_tsv_is_the_table_that_brat_writes(tmp_path: Path) -> None:
     rows = {"a": ENTITIES, "c": [tabbed], "d": [KNOWN]}
     brat.write_tsv(
         tmp_path / "theirs.tsv",
-        {name: [brat.Entity(*one[:4]) for one in mentions] for name, mentions in rows.items()},
+        {name: [Entity(*one[:4]) for one in mentions] for name, mentions in rows.items()},
     )
     assert (tmp_path / "ours.tsv").read_bytes() == (tmp_path / "theirs.tsv").read_bytes()
 

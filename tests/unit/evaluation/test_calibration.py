@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spacy_cardioner.brat import Entity
 from spacy_cardioner.cli import main
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.evaluation.calibration import calibrate, calibrations, read_scored
+from spacy_cardioner.spans import Entity
 
 GOLD = (
     "filename\tlabel\tstart_span\tend_span\ttext\n"

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spacy_cardioner.brat import Entity, write_tsv
+from spacy_cardioner.brat import write_tsv
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.evaluation.evaluate import Evaluation, evaluate
 from spacy_cardioner.evaluation.matching import count_overlapping
 from spacy_cardioner.evaluation.report import render
 from spacy_cardioner.evaluation.scores import Counts, Measure, Scores, compare, score
 from spacy_cardioner.evaluation.sources import align, read_annotations, remarks
+from spacy_cardioner.spans import Entity
 
 CORPUS = os.environ.get("MULTICARDIONER_DIR")
 

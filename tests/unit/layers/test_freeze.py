@@ -12,10 +12,10 @@ from spacy.training import Example
 from spacy.util import get_lang_class
 from spacy_cardioner.training.optimizers import create_layerwise_adam
 
-from spacy_cardioner.corpus import SPANS_KEY
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.layers.depth import depth_of
 from spacy_cardioner.layers.freeze import create_freeze_encoder
+from spacy_cardioner.spans import SPANS_KEY
 from spacy_cardioner.tokenizer import blank
 from tests.tiny_encoder import LISTENER, encoder_config, save_tiny_encoder, step
 

@@ -28,12 +28,12 @@ pytest.importorskip("medspacy", reason='needs medspaCy: pip install "spacy_cardi
 
 from medspacy.context import ConTextModifier
 
-from spacy_cardioner.corpus import SPANS_KEY
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.pipeline.context.component import CONTEXT_ATTRIBUTES, register_attributes
 from spacy_cardioner.pipeline.context.rules import medspacy_rules, rules_path, sections_path
 from spacy_cardioner.pipeline.context.sections import SECTIONS_KEY, SectionFinder, get_section
 from spacy_cardioner.pipeline.context.view import displacy_view
+from spacy_cardioner.spans import SPANS_KEY
 from spacy_cardioner.tokenizer import blank
 
 DATA = ROOT / "tests/data" / "context"

@@ -20,10 +20,11 @@ from spacy.training.loop import train
 from spacy.util import fix_random_seed, load_config, minibatch
 from thinc.api import Adam, Config
 
-from spacy_cardioner.corpus import SPANS_KEY, convert, read_docbin, write_docbin
+from spacy_cardioner.corpus import convert, read_docbin, write_docbin
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.layers.windows import GATED, gated_tokens
 from spacy_cardioner.pipeline.gate.component import create_tune_gate
+from spacy_cardioner.spans import SPANS_KEY
 from spacy_cardioner.tokenizer import blank
 from tests.conftest import ROOT
 from tests.tiny_encoder import LISTENER, encoded, encoder_config, n_pieces, save_tiny_encoder, step
