@@ -1,4 +1,4 @@
-"""``cardioner check-corpus``: whether a corpus lies where the project expects it."""
+"""``cardioner check-corpus``: check that a corpus is complete."""
 
 from __future__ import annotations
 
@@ -7,33 +7,16 @@ from typing import Annotated
 
 import typer
 
+from spacy_cardioner import layout
 from spacy_cardioner.errors import CardionerError
-
-LANGUAGES = ("es", "en", "it")
-FOLDERS = (
-    "track1/distemist_train/brat",
-    "track1/cardioccc_dev/brat",
-    *(f"track2/drugtemist_train/{lang}/brat" for lang in LANGUAGES),
-    *(f"track2/cardioccc_dev/{lang}/brat" for lang in LANGUAGES),
-)
-WHERE = (
-    "Download the MultiCardioNER corpus from https://doi.org/10.5281/zenodo.10948354, unpack it, "
-    "and set the environment variable MULTICARDIONER_DIR to the folder that holds track1 and track2"
-)
 
 
 def check_corpus(
-    corpus: Annotated[str, typer.Argument(help="Folder with track1 and track2.")],
+    corpus: Annotated[str, typer.Argument(help="Folder of the corpus.")],
 ) -> None:
-    """Say whether a corpus has the layout of MultiCardioNER, and what to do if it does not."""
+    """Check that a corpus has the folders that this project expects, and count its notes."""
+    # An unset variable gives an empty argument, and Path("") is the current folder.
     if not corpus:
-        raise CardionerError(f"no corpus is named. {WHERE}")
-    root = Path(corpus)
-    if not root.is_dir():
-        raise CardionerError(f"{root}: there is no such folder. {WHERE}")
-    missing = [folder for folder in FOLDERS if not any((root / folder).glob("*.txt"))]
-    if missing:
-        expected = "\n".join(f"  {root / folder}" for folder in missing)
-        raise CardionerError(f"{root}: no .txt files in these folders:\n{expected}\n{WHERE}")
-    for folder in FOLDERS:
-        typer.echo(f"{sum(1 for _ in (root / folder).glob('*.txt')):6d} notes  {folder}")
+        raise CardionerError(f"no corpus folder was given. {layout.DOWNLOAD}")
+    for folder, notes in layout.check(Path(corpus)):
+        typer.echo(f"{notes:6d} notes  {folder.relative_to(corpus)}")
