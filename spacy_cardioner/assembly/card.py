@@ -1,8 +1,11 @@
-"""The model card of a packaged pipeline: the meta data that `spacy package` puts into it."""
+"""The model card of a pipeline, and its wheel."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import io
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +13,27 @@ import srsly
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.files import versions
+from spacy_cardioner.layout import languages_of
 
 FIGURES = {"p": "precision", "r": "recall", "f": "f1"}
+REQUIREMENTS = "requirements.txt"
 
 
 def make_card(
-    template: Path, metrics: Iterable[tuple[str, Path]], lang: str | None = None
+    template: Path, metrics: Path | None, lang: str, name: str = "cardioner"
 ) -> dict[str, Any]:
-    """Join what is said of the data with the scores that were measured.
+    """Join the description of the data with measured scores.
 
-    template (Path): JSON with description, author, licence and sources, as in spaCy's meta.json.
-        A text may be given for each language, as `{"es": ..., "en": ...}`; a source with
-        `"languages": ["es"]` is one of these languages' alone.
-    metrics (Iterable[tuple[str, Path]]): Results of `cardioner evaluate -o`, each with the name of
-        what it was measured on, such as the language of the notes.
-    lang (Optional[str]): The pipeline's language, for what the template says of it alone.
-    RETURNS (dict): The meta data; ``performance`` has strict figures from 0 to 1, for each label
+    template (Path): JSON with description, author, license and sources, as in spaCy's meta.json.
+        A text may be given per language, as ``{"es": ..., "en": ...}``. A source with
+        ``"languages": ["es"]`` is left out for other languages.
+    metrics (Path | None): Folder with ``LABEL_LANG.json`` files, as `cardioner evaluate --corpus`
+        writes them. Those of the pipeline's languages are used.
+    lang (str): Language of the pipeline.
+    name (str): Name of the package, without the language.
+    RETURNS (dict): The meta data. ``performance`` has strict scores from 0 to 1, per label
         (``ents_per_type``) and one by one (``FARMACO_es_f``), as spaCy prints them.
-    RAISES (CardionerError): A file is missing or is not of that kind.
+    RAISES (CardionerError): A file is missing or malformed.
     """
     card = {key: _in_language(value, lang, template) for key, value in _read(template).items()}
     card["sources"] = [
@@ -35,33 +41,73 @@ def make_card(
         for source in card.get("sources", ())
         if lang in source.get("languages", (lang,))
     ]
-    performance: dict[str, Any] = {}
+    scores = _scores(metrics, lang) if metrics else {}
+    return {**card, "name": name, "performance": scores, "trained_with": versions()}
+
+
+def package(
+    model: Path, template: Path, metrics: Path | None, lang: str, version: str, output: Path
+) -> Path:
+    """Build the wheel of a pipeline with `spacy package`.
+
+    model (Path): Folder of the pipeline.
+    template, metrics, lang: As for `make_card`.
+    version (str): Version of the package.
+    output (Path): Folder of the wheel. ``requirements.txt`` in it names the wheel.
+    RETURNS (Path): The wheel.
+    RAISES (CardionerError): The pipeline or a file of the card is missing or malformed.
+    """
+    from spacy.cli.package import package as spacy_package
+
+    meta = _read(model / "meta.json")
+    transformer = any("transformer" in pipe for pipe in meta.get("pipeline", ()))
+    card = make_card(template, metrics, lang, "cardioner_trf" if transformer else "cardioner")
+    with tempfile.TemporaryDirectory() as folder:
+        meta_path = Path(folder) / "meta.json"
+        srsly.write_json(meta_path, card)
+        with contextlib.redirect_stdout(io.StringIO()):
+            spacy_package(
+                model,
+                Path(folder),
+                meta_path=meta_path,
+                version=version,
+                create_sdist=False,
+                create_wheel=True,
+                silent=True,
+            )
+        (built,) = Path(folder).glob("*/dist/*.whl")
+        output.mkdir(parents=True, exist_ok=True)
+        wheel = Path(shutil.copy(built, output))
+    (output / REQUIREMENTS).write_text(f"{wheel.as_posix()}\n", encoding="utf-8")
+    return wheel
+
+
+def _scores(metrics: Path, lang: str) -> dict[str, Any]:
+    scores: dict[str, Any] = {}
     per_type: dict[str, dict[str, float]] = {}
-    for name, path in metrics:
-        report = _read(path)
-        try:
-            for label, scores in report["strict"]["labels"].items():
-                key = label if label not in per_type else f"{label} ({name})"
-                found = {short: scores[long] for short, long in FIGURES.items()}
-                per_type[key] = found
-                performance |= {f"{label}_{name}_{short}": f for short, f in found.items()}
-        except (KeyError, TypeError, AttributeError) as error:
-            raise CardionerError(
-                f"{path}: no result of `cardioner evaluate` (it lacks {error})"
-            ) from error
-    if per_type:
-        performance["ents_per_type"] = per_type
-    return {**card, "performance": performance, "trained_with": versions()}
+    for source in languages_of(lang):
+        for path in sorted(metrics.glob(f"*_{source}.json")):
+            try:
+                labels = _read(path)["strict"]["labels"].items()
+                found = {
+                    label: {short: figures[long] for short, long in FIGURES.items()}
+                    for label, figures in labels
+                }
+            except (KeyError, TypeError, AttributeError) as error:
+                raise CardionerError(
+                    f"{path}: not a result of `cardioner evaluate` (it lacks {error})"
+                ) from error
+            for label, figures in found.items():
+                per_type[label if label not in per_type else f"{label} ({source})"] = figures
+                scores |= {f"{label}_{source}_{short}": f for short, f in figures.items()}
+    return {**scores, "ents_per_type": per_type} if per_type else {}
 
 
-def _in_language(value: Any, lang: str | None, template: Path) -> Any:
-    """A setting that is given for each language, in this one."""
+def _in_language(value: Any, lang: str, template: Path) -> Any:
     if not isinstance(value, dict):
         return value
     if lang not in value:
-        raise CardionerError(
-            f"{template}: there is a text for {', '.join(value)}; give one of these as --lang"
-        )
+        raise CardionerError(f"{template}: has texts for {', '.join(value)}, but not for '{lang}'")
     return value[lang]
 
 

@@ -1,12 +1,11 @@
 """Weights rounded to a grid, so that a packaged pipeline is small.
 
-The weights stay 32-bit floating-point numbers, for which nothing has to be changed where they are
-used. But a wheel is compressed: few different numbers, which end in zeros, take little room.
+The weights stay 32-bit floats, and nothing changes where they are used. A wheel is compressed: few
+distinct numbers, which end in zeros, take little space.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import floor, log2
 from typing import Any
 
@@ -19,13 +18,12 @@ from thinc.api import Model
 def round_floats(array: NDArray[numpy.float32], bits: int) -> NDArray[numpy.float32]:
     """Round each number to the nearest multiple of a power of two, ties to even.
 
-    The step is the standard deviation of all numbers, rounded down to a power of two, and so many
-    times halved: what matters in a sum is the error beside the others, not beside the number.
+    The step is the standard deviation of all numbers, rounded down to a power of two and halved
+    `bits` times. In a sum, the absolute error matters, not the error relative to each number.
 
-    array (NDArray[float32]): Finite numbers; all the same, they stay as they are.
+    array (NDArray[float32]): Finite numbers. If all are equal, they are returned unchanged.
     bits (int): How often the step is halved.
-    RETURNS (NDArray[float32]): A new array of the same shape; no number is off by more than half a
-        step.
+    RETURNS (NDArray[float32]): A new array; no number changes by more than half a step.
     """
     deviation = float(array.std(dtype="f8"))
     if not deviation:
@@ -38,22 +36,18 @@ def round_weights(nlp: Language, *, weight_bits: int, vector_bits: int) -> None:
     """Round the weights of all trained components, and the word vectors.
 
     nlp (Language): The pipeline, changed in place.
-    weight_bits (int): For the components' weights, see `round_floats`.
-    vector_bits (int): For the vectors; a word's is the mean of many rows, in which errors even out.
+    weight_bits (int): Bits for the weights, see `round_floats`.
+    vector_bits (int): Bits for the vectors. The vector of a word is the mean of many rows, in which
+        errors average out.
     """
-    for node in _nodes(nlp):
-        for name in node.param_names:
-            if node.has_param(name):
-                weights: Any = node.get_param(name)
-                rounded: Any = round_floats(weights, weight_bits)
-                node.set_param(name, rounded)
+    for _, pipe in nlp.components:
+        model = getattr(pipe, "model", None)
+        for node in model.walk() if isinstance(model, Model) else ():
+            for name in node.param_names:
+                if node.has_param(name):
+                    weights: Any = node.get_param(name)
+                    rounded: Any = round_floats(weights, weight_bits)
+                    node.set_param(name, rounded)
     vectors = nlp.vocab.vectors
     if vectors.size:
         vectors.data = round_floats(vectors.data, vector_bits)
-
-
-def _nodes(nlp: Language) -> Iterator[Model[Any, Any]]:
-    for _, pipe in nlp.components:
-        model = getattr(pipe, "model", None)
-        if isinstance(model, Model):
-            yield from model.walk()

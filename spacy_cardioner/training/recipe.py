@@ -117,7 +117,9 @@ def read_recipe(path: Path, family: str = "cpu") -> Recipe:
             raise ValueError("needs at least one seed, and a first stage with a config")
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise CardionerError(f"{path}: not a recipe for the family '{family}' ({reason})") from error
+        raise CardionerError(
+            f"{path}: not a recipe for the family '{family}' ({reason})"
+        ) from error
     if unknown := {part for stage in stages for part in stage.parts} - set(PARTS):
         raise CardionerError(f"{path}: no part '{unknown.pop()}'; the parts are {', '.join(PARTS)}")
     return recipe

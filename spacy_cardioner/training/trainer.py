@@ -4,7 +4,8 @@ The folder of a run holds
 
 - ``seed-13/stage1``, ``seed-13/stage2``: config, log and pipeline of each stage, trained on all
   documents. ``pipeline`` is the stack of all seeds;
-- ``fold-0``: the data of a fold, ``seed-13/stage2`` trained without it, and ``pipeline``, the stack;
+- ``fold-0``: the data of a fold, ``seed-13/stage2`` trained without it, and the stacked
+  ``pipeline``;
 - ``es.tsv`` and ``es.jsonl`` with the entities that the pipelines of the folds find in their
   held-out documents, ``documents.txt`` with the names of these, and ``folds.json``.
 
@@ -331,7 +332,10 @@ def _in_processes(
     """
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     context = multiprocessing.get_context("spawn")
-    with _environment(threads), context.Pool(min(jobs, len(tasks)) or 1, maxtasksperchild=1) as pool:
+    with (
+        _environment(threads),
+        context.Pool(min(jobs, len(tasks)) or 1, maxtasksperchild=1) as pool,
+    ):
         calls = pool.imap_unordered(_call, [(function, task) for task in tasks], chunksize=1)
         for _ in tqdm(calls, title, len(tasks), disable=not tasks or None):
             pass

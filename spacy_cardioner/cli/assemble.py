@@ -1,0 +1,161 @@
+"""The commands that make pipelines from trained parts, and package them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import srsly
+import typer
+
+Model = Annotated[str, typer.Argument(help="An installed pipeline, or the folder of one.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the new pipeline.")]
+Template = Annotated[
+    Path, typer.Argument(help="JSON with description, licence and sources of the data.")
+]
+Metrics = Annotated[
+    Path | None, typer.Option(help="Folder that `cardioner evaluate --corpus` wrote.")
+]
+Corpus = Annotated[Path, typer.Option(help="Folder that `cardioner convert --corpus` wrote.")]
+Lang = Annotated[str, typer.Option(help="Language of the pipeline: es, en, it, or xx.")]
+Name = Annotated[str, typer.Option(help="Name of the package, without the language.")]
+
+
+def stack(
+    models: Annotated[
+        list[str], typer.Argument(help="Pipelines of one config, with the same vectors.")
+    ],
+    output: Output,
+) -> None:
+    """Stack pipelines of several seeds into one.
+
+    The new pipeline averages the scores of all members, and takes the time of all their encoders.
+    The members have a `cardioner_ner` without a hidden layer, on a `tok2vec`.
+    """
+    from spacy_cardioner.assembly.stack import stack as stack_pipelines
+    from spacy_cardioner.loading import load_pipeline, save_pipeline
+
+    save_pipeline(stack_pipelines([load_pipeline(model) for model in models]), output)
+
+
+def narrow(
+    model: Model,
+    output: Output,
+    lang: Annotated[str, typer.Option(help="Language code of the new pipeline.")],
+    label: Annotated[list[str], typer.Option(help="A label to keep. Repeat for more.")],
+) -> None:
+    """Narrow a multilingual pipeline to one language and some labels.
+
+    What the `cardioner_ner` finds for these labels does not change.
+    """
+    from spacy_cardioner.assembly.narrow import narrow as narrow_pipeline
+    from spacy_cardioner.loading import load_pipeline, save_pipeline
+
+    save_pipeline(narrow_pipeline(load_pipeline(model), lang=lang, labels=label), output)
+
+
+def assemble(
+    config: Annotated[Path, typer.Argument(help="A config, such as configs/assemble.cfg.")],
+    model: Annotated[Path, typer.Argument(help="Folder of the trained pipeline.")],
+    lang: Lang,
+    corpus: Corpus,
+    output: Output,
+) -> None:
+    """Join a trained pipeline with the components that need no training.
+
+    This is `spacy assemble`, with the encoder of the trained pipeline: a CNN or a transformer.
+    """
+    from spacy_cardioner.assembly.join import join
+
+    join(config, model, lang, corpus, output)
+
+
+def rerank(
+    model: Model,
+    run: Annotated[Path, typer.Argument(help="Folder that `cardioner crossval` wrote.")],
+    label: Annotated[list[str], typer.Option(help="A label to rerank. Repeat for more.")],
+    corpus: Corpus,
+    output: Output,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Leave out less probable entities; half of the F1 is optimal. [default: 0.4]",
+        ),
+    ] = None,
+) -> None:
+    """Add a component that chooses the boundaries of entities anew.
+
+    It learns from the entities that the pipelines of all folds find in their held-out documents,
+    and from how often entities begin and end between two words. It pays for labels with long
+    entities. A pipeline without such a label, or a run with one fold, is copied unchanged.
+    """
+    from spacy_cardioner.assembly.rerank import rerank as rerank_pipeline
+    from spacy_cardioner.loading import load_pipeline, save_pipeline
+
+    nlp = load_pipeline(model)
+    reranked = rerank_pipeline(nlp, run, corpus, label, threshold=threshold)
+    typer.echo(f"reranked labels: {', '.join(reranked) or 'none'}")
+    save_pipeline(nlp, output)
+
+
+def shrink(
+    model: Model,
+    output: Output,
+    weight_bits: Annotated[int, typer.Option(min=1, max=20, help="Precision of the weights.")] = 5,
+    vector_bits: Annotated[
+        int, typer.Option(min=1, max=20, help="Precision of the word vectors.")
+    ] = 3,
+) -> None:
+    """Round the weights of a pipeline: its wheel shrinks to about a third.
+
+    The numbers of a layer are rounded to multiples of one step: their standard deviation, halved
+    as often as the precision says. Memory and speed do not change. Evaluate it afterwards.
+    """
+    from spacy_cardioner.assembly.rounding import round_weights
+    from spacy_cardioner.loading import load_pipeline, save_pipeline
+
+    nlp = load_pipeline(model)
+    round_weights(nlp, weight_bits=weight_bits, vector_bits=vector_bits)
+    save_pipeline(nlp, output)
+
+
+def card(
+    template: Template,
+    lang: Lang,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file to write.")],
+    metrics: Metrics = None,
+    name: Name = "cardioner",
+) -> None:
+    """Write the meta data of a package, with its scores, for `spacy package --meta-path`."""
+    from spacy_cardioner.assembly.card import make_card
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    srsly.write_json(output, make_card(template, metrics, lang, name))
+
+
+def package(
+    model: Annotated[Path, typer.Argument(help="Folder of the pipeline.")],
+    template: Annotated[Path, typer.Option("--card", help="As for `cardioner card`.")],
+    lang: Lang,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the wheel.")],
+    metrics: Metrics = None,
+    version: Annotated[str, typer.Option(help="Version of the package.")] = "0.1.0",
+    ship: Annotated[
+        str, typer.Option(help="A folder that gets a copy of the wheel. Empty for none.")
+    ] = "",
+) -> None:
+    """Build the wheel of a pipeline, with its model card.
+
+    The name is LANG_cardioner, or LANG_cardioner_trf if the pipeline has a transformer.
+    OUTPUT/requirements.txt names the wheel, for `pip install -r`.
+    """
+    import shutil
+
+    from spacy_cardioner.assembly.card import package as build
+
+    wheel = build(model, template, metrics, lang, version, output)
+    typer.echo(f"built: {wheel}")
+    if ship:
+        shutil.copy(wheel, ship)
