@@ -9,7 +9,7 @@ the ratios, as the machine is the same for all.
 
 - ours: notes in, JSONL lines out, with everything that the pipeline has;
 - the same pipeline in `nlp.pipe` alone, which shows what reading and writing cost;
-- spaCy's ner: the encoder of configs/baseline_cpu.cfg with spaCy's own `ner`, untrained, as spaCy
+- spaCy's ner: the encoder of configs/baseline.cfg with spaCy's own `ner`, untrained, as spaCy
   computes by itself, and once more with the matrix multiplication that our pipelines choose;
 - BERT base: a token classifier of that size with random weights in Hugging Face's pipeline, with
   several batch sizes, on the first so many words (it is slow);
@@ -44,10 +44,10 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 
 from spacy.language import Language
 from spacy.util import load_config, load_model_from_config
+from spacy_cardioner.batch.local import started
 from thinc.api import use_ops
 
 from spacy_cardioner.batch.engine import Annotator, batches
-from spacy_cardioner.batch.local import started
 from spacy_cardioner.batch.readers import SourceNote, open_source
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.writers.lines import JsonLines
@@ -96,7 +96,7 @@ def spacy_ner(lang: str, *, use_blis: bool) -> Tool:
     """SpaCy's `ner`. A pipeline of ours in this process has chosen numpy's BLAS for all later ones;
     thinc's own choice is BLIS.
     """
-    config = load_config(ROOT / "configs/baseline_cpu.cfg", overrides={"nlp.lang": lang})
+    config = load_config(ROOT / "configs/baseline.cfg", overrides={"nlp.lang": lang})
     with use_ops("numpy", use_blis=use_blis):
         nlp = load_model_from_config(config, auto_fill=True)
         for label in ("ENFERMEDAD", "FARMACO"):

@@ -71,11 +71,11 @@ def prepare(corpus: Path, output: Path) -> list[list[Doc]]:
 
 def measure(nlp: Language, measured: list[Doc]) -> dict[str, Any]:
     """How the gate does by what is annotated, and by what the pipeline finds with it open."""
-    gate: Any = nlp.get_pipe("cardioner_gate")
+    gate: Any = nlp.get_pipe("gate")
     texts = [doc.text for doc in measured]
-    with nlp.select_pipes(disable="cardioner_gate"):
+    with nlp.select_pipes(disable="gate"):
         found = [set(entities(doc)) for doc in nlp.pipe(texts)]
-    with nlp.select_pipes(enable=["sentencizer", "gazetteer", "cardioner_gate"]):
+    with nlp.select_pipes(enable=["sentencizer", "gazetteer", "gate"]):
         gated = list(nlp.pipe(texts))
     closed = [gated_tokens(doc) for doc in gated]
     lost = [

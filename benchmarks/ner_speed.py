@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/ner_speed.py [DOCBIN] [--words 60000] [--rounds 3]
 
-Both pipelines have the encoder of configs/baseline_cpu.cfg and numpy's matrix product. They take
+Both pipelines have the encoder of configs/baseline.cfg and numpy's matrix product. They take
 turns, on one thread and the same documents; words a second of CPU time, the best round of each.
 Without a DocBin, the sample corpus is used. The figures that count are the ratios.
 """
@@ -44,7 +44,7 @@ HEADS = {
 
 def make(head: dict[str, Any]) -> Language:
     """The baseline pipeline, or the same with our component in place of spaCy's."""
-    config = load_config(ROOT / "configs/baseline_cpu.cfg", overrides={"nlp.lang": "es"})
+    config = load_config(ROOT / "configs/baseline.cfg", overrides={"nlp.lang": "es"})
     config["nlp"]["before_creation"] = {"@callbacks": "spacy_cardioner.use_numpy_blas.v1"}
     if head:
         model = {"@architectures": "spacy_cardioner.MultiHeadTagger.v1", "hidden_width": 0, **head}

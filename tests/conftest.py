@@ -20,18 +20,10 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 ROOT = Path(__file__).parent.parent
 RunProject = Callable[..., str]
-# What the packaged pipelines consist of.
-PIPES = [
-    "sentencizer",
-    "gazetteer",
-    "tok2vec",
-    "ner",
-    "cardioner_ruler",
-    "postprocess",
-    "cardioner_linker",
-]
-# And of those that find diseases, of which the borders are chosen anew.
-RERANKED = [*PIPES[:4], "cardioner_reranker", *PIPES[4:]]
+# The components of the packaged pipelines.
+PIPES = ["sentencizer", "gazetteer", "tok2vec", "ner", "ruler", "postprocess", "linker"]
+# Pipelines that find diseases also rerank them.
+RERANKED = [*PIPES[:4], "reranker", *PIPES[4:]]
 
 
 @pytest.fixture(scope="session")
@@ -46,22 +38,20 @@ def project_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def run_project(project_dir: Path) -> RunProject:
-    """Runs a command of the project on the sample corpus, briefly, and gives back its output."""
+    """Runs a command of the project on the sample corpus, briefly, and returns its output."""
     settings: dict[str, str | int] = {
         "corpus": "assets/sample",
+        "rawtext": "",
         "card": "configs/card_sample.json",
         "folds": 4,
-        "stage1_epochs": 20,
-        "stage2_epochs": 4,
-        "union_epochs": 1,
-        "vector_buckets": 500,
-        "vector_dim": 16,
-        "jobs": 1,
+        "jobs": 2,
+        "vector_options": "--dim 16 --buckets 500 --epochs 5",
+        "train_options": "--set training.max_epochs=15",
     }
 
     def run(command: str, **changed: str | int) -> str:
         variables = {f"vars.{key}": value for key, value in {**settings, **changed}.items()}
-        # What `spacy project run` calls; without a process of its own, which takes seconds.
+        # What `spacy project run` calls, without a process of its own, which takes seconds.
         with contextlib.redirect_stdout(io.StringIO()) as output:
             project_run(project_dir, command, overrides=variables)
         return output.getvalue()
@@ -71,11 +61,7 @@ def run_project(project_dir: Path) -> RunProject:
 
 @pytest.fixture(scope="session")
 def es_wheel(project_dir: Path, run_project: RunProject) -> Path:
-    """The Spanish pipeline of the sample corpus, made by every command on the way but install."""
-    run_project("check-corpus")
-    run_project("folds")
-    steps = ("convert", "vectors", "gazetteer", "stage1", "evaluate", "stage2")
-    for step in (*steps, "assemble", "package"):
-        run_project(f"{step}-es")
-    (wheel,) = project_dir.glob("runs/packages/es_cardioner-*/dist/*.whl")
+    """The Spanish pipeline of the sample corpus, built by the project."""
+    run_project("build")
+    (wheel,) = project_dir.glob("runs/single/es/cpu/dist/*.whl")
     return wheel

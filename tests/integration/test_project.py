@@ -22,15 +22,6 @@ PROJECT = srsly.read_yaml(ROOT / "project.yml")
 NOTE = "Alérgico a penicilina; toma bisoprolol 2,5 mg por fibrilación auricular."
 
 
-def test_every_workflow_names_commands_that_exist_and_explain_themselves() -> None:
-    commands = {command["name"]: command for command in PROJECT["commands"]}
-
-    assert set(PROJECT["workflows"]) >= {"all", "es", "en", "it", "xx"}
-    for workflow in PROJECT["workflows"].values():
-        assert set(workflow) <= set(commands)
-    assert all(command["help"] for command in commands.values())
-
-
 def test_the_wheel_says_what_it_is(es_wheel: Path) -> None:
     with zipfile.ZipFile(es_wheel) as archive:
         meta = json.loads(archive.read("es_cardioner/meta.json"))
@@ -45,44 +36,46 @@ def test_the_wheel_says_what_it_is(es_wheel: Path) -> None:
 
 
 def test_a_second_run_skips_what_is_up_to_date(es_wheel: Path, run_project: RunProject) -> None:
-    assert "nothing changed" in run_project("convert-es")
-    assert "nothing changed" in run_project("package-es")
+    assert run_project("build").count("nothing changed") == 9
 
 
-def test_stage_two_goes_on_from_stage_one(es_wheel: Path, project_dir: Path) -> None:
-    trained = project_dir / "runs/cpu/es"
-    first, second = (spacy.load(trained / stage / "model-last") for stage in ("stage1", "stage2"))
-
+def test_the_second_stage_starts_from_the_first(es_wheel: Path, project_dir: Path) -> None:
+    run = project_dir / "runs/single/es/cpu/run"
+    first, second = (spacy.load(run / f"seed-13/stage{n}/model-last") for n in (1, 2))
     assert second.get_pipe("ner").labels == first.get_pipe("ner").labels
-    log = (trained / "cv-two-stage/fold-0/seed-13/train.log").read_text()
+    log = (run / "fold-0/seed-13/stage2/train.log").read_text()
     start = next(line.split() for line in log.splitlines() if line.split()[:2] == ["0", "0"])
     assert float(start[4]) > 5, "the second stage starts with what the first has learned"
 
 
-def test_the_multilingual_pipeline_has_each_document_in_one_fold(
+def test_a_fold_has_the_same_documents_in_every_language(
     project_dir: Path, run_project: RunProject
 ) -> None:
-    steps = ("convert-xx", "vectors-xx", "gazetteer-xx", "stage1-xx", "evaluate-xx")
-    for command in ("folds", *steps):
-        run_project(command, stage1_epochs=1, stage2_epochs=1)
+    options = {"lang": "xx", "train_options": "--set training.max_epochs=1"}
+    for command in ("folds", "convert", "vectors", "gazetteer", "crossval", "evaluate"):
+        run_project(command, **options)
 
-    fold = project_dir / "runs/cpu/xx/cv-two-stage/fold-0"
-    names = {
-        part: {doc.user_data["note_id"] for doc in docs}
-        for part in ("train", "dev")
-        if (docs := read_docbin(fold / f"{part}.spacy", Vocab()))
+    fold = project_dir / "runs/single/xx/cpu/run/fold-0"
+    parts = {
+        part: [
+            doc for path in sorted((fold / part).iterdir()) for doc in read_docbin(path, Vocab())
+        ]
+        for part in ("train", "held-out")
+        for folder in [fold / part]
     }
-    assert len(names["train"]) == 9
-    assert len(names["dev"]) == 3
-    assert not names["train"] & names["dev"], "no document is trained on in any language"
-    docs = read_docbin(fold / "train.spacy", Vocab())
-    assert len(docs) == 27
-    layers = [layers_of(doc) for doc in docs]
-    assert layers.count({"FARMACO"}) == 18, "only the Spanish diseases are annotated"
+    names = {part: {doc.user_data["note_id"] for doc in docs} for part, docs in parts.items()}
+    assert (len(names["train"]), len(names["held-out"])) == (9, 3)
+    assert not names["train"] & names["held-out"], "no document is trained on in any language"
+    layers = [layers_of(doc) for doc in parts["train"]]
+    assert layers.count({"FARMACO"}) == 18, "only Spanish diseases are annotated"
     assert layers.count({"ENFERMEDAD", "FARMACO"}) == 9
-    for lang in ("es", "en", "it"):
-        name = f"cpu_xx_FARMACO_{lang}_two-stage_held-out.json"
-        assert (project_dir / "runs/metrics" / name).exists()
+    metrics = project_dir / "runs/single/xx/cpu/metrics"
+    assert {path.name for path in metrics.iterdir()} == {
+        "ENFERMEDAD_es.json",
+        "FARMACO_es.json",
+        "FARMACO_en.json",
+        "FARMACO_it.json",
+    }
 
 
 def test_the_wheel_works_in_a_clean_environment(es_wheel: Path, tmp_path: Path) -> None:
@@ -113,37 +106,46 @@ def test_the_wheel_works_in_a_clean_environment(es_wheel: Path, tmp_path: Path) 
     assert subprocess.run(pip, capture_output=True, text=True).returncode == 0
 
 
-def test_the_union_is_a_workflow_too(
+def test_one_stage_is_a_recipe_too(
     es_wheel: Path, project_dir: Path, run_project: RunProject
 ) -> None:
-    run_project("union-es")
-
-    nlp = spacy.load(project_dir / "runs/cpu/es/union/model-last")
+    options = {"recipe": "one-stage", "train_options": "--set training.max_epochs=1"}
+    for command in ("convert", "vectors", "gazetteer", "train"):
+        run_project(command, **options)
+    nlp = spacy.load(project_dir / "runs/one-stage/es/cpu/run/pipeline")
     assert set(nlp.get_pipe("ner").labels) == {"ENFERMEDAD", "FARMACO"}
 
 
 @pytest.mark.slow
-def test_the_release_puts_four_pipelines_side_by_side(
-    es_wheel: Path, project_dir: Path, run_project: RunProject
-) -> None:
-    for command in ("members-es", "crossval-members-es", "assemble-members-es"):
-        run_project(command)
+def test_the_release_stacks_seeds_and_narrows(project_dir: Path, run_project: RunProject) -> None:
+    options = {"recipe": "members", "train_options": "--set training.max_epochs=15"}
+    run_project("build", **options)
+    run_project("build", lang="xx", **options)
+    run = "runs/members/xx/cpu/run"
+    narrowed = {"trained": "runs/members/en/cpu/narrowed", "run": run, "lang": "en"}
+    run_project("narrowed", metrics="runs/members/xx/cpu/metrics", **narrowed, **options)
 
-    nlp = spacy.load(project_dir / "runs/cpu/es/assembled")
+    nlp = spacy.load(project_dir / "runs/members/es/cpu/assembled")
     assert nlp.pipe_names == RERANKED
     assert nlp.config["components"]["tok2vec"]["model"]["count"] == 4
-    assert (project_dir / "runs/metrics/cpu_es_FARMACO_es_members.json").exists()
+    english = spacy.load(project_dir / "runs/members/en/cpu/assembled")
+    assert english.pipe_names == PIPES
+    assert english.get_pipe("ner").labels == ("FARMACO",)
+    (wheel,) = project_dir.glob("runs/members/en/cpu/dist/*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        meta = json.loads(archive.read("en_cardioner/meta.json"))
+    assert set(meta["performance"]) >= {"FARMACO_en_f"}
 
 
 def test_a_missing_corpus_is_explained(project_dir: Path) -> None:
-    arguments = [sys.executable, "-m", "spacy", "project", "run", "check-corpus", "."]
+    arguments = [sys.executable, "-m", "spacy", "project", "run", "check", "."]
 
     done = subprocess.run(
         [*arguments, "--vars.corpus", "nowhere"], cwd=project_dir, capture_output=True, text=True
     )
 
     assert done.returncode == 1
-    assert "there is no such folder" in done.stderr
+    assert "no such folder" in done.stderr
     assert "10.5281/zenodo.10948354" in done.stderr
     assert "MULTICARDIONER_DIR" in done.stderr
     assert "Traceback" not in done.stderr

@@ -62,5 +62,5 @@ def test_it_is_saved_and_trained_on_like_any_other(tmp_path: Path) -> None:
 def test_what_is_not_there_is_refused() -> None:
     with pytest.raises(CardionerError, match="no label SINTOMA; its labels are: ENFERMEDAD, FARM"):
         narrow(MEMBERS[0], lang="en", labels=["SINTOMA"])
-    with pytest.raises(CardionerError, match="no cardioner_ner that is called 'ner'"):
+    with pytest.raises(CardionerError, match="no cardioner_ner named 'ner'"):
         narrow(spacy.blank("es"), lang="en", labels=["FARMACO"])

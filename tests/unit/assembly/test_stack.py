@@ -1,4 +1,4 @@
-"""Pipelines put side by side: one whose scores are the mean of theirs."""
+"""Stacked pipelines: one whose scores are the mean of its members' scores."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def examples() -> list[Example]:
 def make(seed: int, *, passes: int = 8, **changes: Any) -> Language:
     """A small pipeline of the CPU family, which has learned a sentence."""
     fix_random_seed(seed)
-    config = Config().from_disk(ROOT / "configs/es_cpu.cfg", interpolate=False)
+    config = Config().from_disk(ROOT / "configs/cpu.cfg", interpolate=False)
+    config["nlp"]["lang"] = "es"
     config["initialize"] = {}
     config["components"]["tok2vec"]["model"]["encode"].update(SMALL)
     config["components"]["tok2vec"]["model"]["embed"]["tok2vec"]["tok2vec"][
@@ -134,8 +135,8 @@ def other_vectors() -> Language:
     [
         (lambda: spacy.blank("es"), "no component 'tok2vec'"),
         (lambda: make(2, passes=0, hidden_width=4), "hidden layer"),
-        (lambda: make(2, passes=0, token_transitions=False), "differ in their configs"),
-        (other_vectors, "differ in their vectors"),
+        (lambda: make(2, passes=0, token_transitions=False), "configs of the pipelines differ"),
+        (other_vectors, "vectors of the pipelines differ"),
     ],
 )
 def test_pipelines_that_do_not_go_together_are_refused(other: Any, why: str) -> None:

@@ -1,0 +1,145 @@
+"""The trainer: stages, seeds and folds; each document annotated by a pipeline that never saw it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import spacy
+import srsly
+from spacy.vocab import Vocab
+from thinc.api import Config
+
+from spacy_cardioner.brat import read_tsv
+from spacy_cardioner.corpus import convert, docs_by_name, read_docbin, write_docbin
+from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.tokenizer import blank
+from spacy_cardioner.training.folds import make_folds
+from spacy_cardioner.training.recipe import Recipe, Stage
+from spacy_cardioner.training.trainer import Run, cross_validate, predict_held_out, train
+from tests.conftest import ROOT
+
+SAMPLE = ROOT / "assets/sample/track2"
+QUICK = {"training.max_epochs": 1, "components.tok2vec.model.depth": 1}
+BASELINE = [Stage(["cardioccc"], str(ROOT / "configs/baseline.cfg"))]
+RECIPE = Recipe(BASELINE, seeds=[13], settings=[QUICK])
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    for part, source in (("temist", "drugtemist_train"), ("cardioccc", "cardioccc_dev")):
+        docs = convert([SAMPLE / source / "en/brat"], blank("en"))
+        write_docbin(folder / part / "en.spacy", docs)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stages(tmp_path_factory: pytest.TempPathFactory) -> list[Stage]:
+    """The two stages of the CPU family, without vectors and gazetteer."""
+    config = Config().from_disk(ROOT / "configs/cpu.cfg", interpolate=False)
+    config["initialize"] = {}
+    model = config["components"]["tok2vec"]["model"]
+    model["embed"]["tok2vec"]["tok2vec"]["include_static_vectors"] = False
+    model["encode"]["depth"] = 1
+    path = tmp_path_factory.mktemp("configs") / "cpu.cfg"
+    config.to_disk(path)
+    second = Config().from_disk(ROOT / "configs/stage2_cpu.cfg", interpolate=False)
+    second["initialize"] = {}
+    second.to_disk(path.with_name("stage2.cfg"))
+    return [Stage(["temist"], str(path)), Stage(["cardioccc"], str(path.with_name("stage2.cfg")))]
+
+
+def names(path: Path) -> list[str]:
+    return [doc.user_data["note_id"] for doc in read_docbin(path, Vocab())]
+
+
+def folds_of(corpus: Path, folds: int) -> list[list[str]]:
+    return make_folds(names(corpus / "cardioccc/en.spacy"), folds)
+
+
+def test_folds_are_trained_pooled_and_kept(corpus: Path, tmp_path: Path) -> None:
+    folds = folds_of(corpus, 2)
+    run = Run(RECIPE, "en", corpus, tmp_path)
+
+    cross_validate(run, folds, chosen=[1])
+
+    assert names(tmp_path / "fold-1/held-out/en.spacy") == folds[1]
+    assert names(tmp_path / "fold-1/train/en.spacy") == folds[0]
+    assert (tmp_path / "documents.txt").read_text().split() == folds[1]
+    assert not (tmp_path / "fold-0").exists()
+    # A finished fold is not trained again.
+    found = {"start": 0, "end": 3, "label": "FARMACO", "text": "abc", "score": None}
+    row = {"id": folds[1][0], "entities": [found]}
+    srsly.write_jsonl(tmp_path / "fold-1/en.jsonl", [row])
+    cross_validate(replace(run, jobs=2), folds)
+    pooled = read_tsv(tmp_path / "en.tsv")
+    assert [entity.text for entity in pooled[folds[1][0]]] == ["abc"]
+    assert set(pooled) <= {name for fold in folds for name in fold}
+    assert len(list(srsly.read_jsonl(tmp_path / "en.jsonl"))) == len(folds[0]) + 1
+
+    other = replace(run, recipe=RECIPE.with_settings({"training.dropout": 0.5}))
+    with pytest.raises(CardionerError, match="holds results of other"):
+        cross_validate(other, folds)
+    with pytest.raises(CardionerError, match="cross-validated with other folds"):
+        cross_validate(run, folds[::-1])
+
+
+def test_stages_continue_and_seeds_are_stacked(
+    corpus: Path, stages: list[Stage], tmp_path: Path
+) -> None:
+    recipe = Recipe(stages, seeds=[4, 7], settings=[{"training.max_epochs": 1}])
+    run = Run(recipe, "en", corpus, tmp_path, jobs=2)
+    folds = folds_of(corpus, 2)
+
+    stacked = spacy.load(train(run))
+
+    assert stacked.config["components"]["tok2vec"]["model"]["count"] == 2
+    for seed in (4, 7):
+        first, second = (tmp_path / f"seed-{seed}/stage{number}" for number in (1, 2))
+        assert spacy.load(first / "model-last").config["system"]["seed"] == seed
+        config = (second / "config.cfg").read_text()
+        assert str(first / "model-last") in config and str(corpus / "cardioccc") in config
+        # The second stage starts with what the first has learned.
+        log = (second / "train.log").read_text()
+        assert "ENTS_F" in log or "SPANS_C" in log
+    # First stages do not depend on the fold.
+    finished = (tmp_path / "seed-4/stage1/done").stat().st_mtime_ns
+    cross_validate(run, folds, chosen=[0])
+    assert (tmp_path / "seed-4/stage1/done").stat().st_mtime_ns == finished
+    assert not (tmp_path / "fold-0/seed-4/stage1").exists()
+    assert spacy.load(tmp_path / "fold-0/pipeline").pipe_names == stacked.pipe_names
+    # Without the other fold, nothing can be predicted for its documents.
+    docs = docs_by_name(corpus / "cardioccc/en.spacy")
+    held_out = predict_held_out(tmp_path, docs)
+    first = [next(held_out) for _ in folds[0]]
+    assert [doc.user_data["note_id"] for _, doc, _ in first] == folds[0]
+    assert all(doc.text == found.text for _, doc, found in first)
+    with pytest.raises(CardionerError, match="fold-1"):
+        next(held_out)
+
+
+def test_a_stage_may_train_on_several_parts(corpus: Path, tmp_path: Path) -> None:
+    stages = [Stage(["temist", "cardioccc"], BASELINE[0].config)]
+    run = Run(replace(RECIPE, stages=stages), "en", corpus, tmp_path)
+    cross_validate(run, folds_of(corpus, 2), chosen=[0])
+    log = (tmp_path / "fold-0/seed-13/stage1/train.log").read_text()
+    assert "Saved pipeline" in log or "model-last" in log
+    assert not (tmp_path / "fold-0/seed-13/stage1/train").exists(), "copies are removed"
+
+
+def test_faults_are_named(corpus: Path, tmp_path: Path) -> None:
+    run = Run(RECIPE, "en", corpus, tmp_path / "a")
+    folds = folds_of(corpus, 3)
+    with pytest.raises(CardionerError, match="there is no fold 3: they are 0 to 2"):
+        cross_validate(run, folds, chosen=[3])
+    with pytest.raises(CardionerError, match="en.spacy: its documents are not those of the folds"):
+        cross_validate(replace(run, output=tmp_path / "b"), folds[:2])
+    broken = RECIPE.with_settings({"training.max_epochs": "many"})
+    with pytest.raises(CardionerError, match="seed-13/stage1/train.log: the training failed"):
+        train(Run(broken, "en", corpus, tmp_path / "c"))
+    with pytest.raises(CardionerError, match="folds.json: not found"):
+        next(predict_held_out(tmp_path / "d", {}))
+    shutil.rmtree(tmp_path / "a")
