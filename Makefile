@@ -1,7 +1,7 @@
-# `make run` and `make test` need nothing but a Python from 3.10 to 3.12: they make .venv and
-# install into it the versions of constraints.txt.
+# `make run` and `make test` need only a Python from 3.10 to 3.12. They create .venv and install the
+# versions of constraints.txt into it.
 
-# 3.11 comes first: medspaCy and spaCy 3.7 cannot be installed together on 3.12.
+# 3.11 is preferred: medspaCy and spaCy 3.7 cannot be installed together on 3.12.
 PYTHON ?= $(shell for python in python3.11 python3.10 python3.12 python3 python; do \
 	$$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' \
 	2> /dev/null && echo $$python && break; done)
@@ -11,17 +11,24 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo-train show test test-slow lint format clean
+.PHONY: help run demo-train es en it xx release show test test-slow lint format clean
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-run: $(VENV)/run.stamp ## Install the trained pipelines, annotate a note of each language, show it
+run: $(VENV)/run.stamp ## Install the trained pipelines, annotate a note in each language
 	python -m spacy project run all
 	@$(MAKE) --no-print-directory show
 
-demo-train: $(VENV)/train.stamp ## Train on the sample corpus: from BRAT folders to wheels, in minutes
+demo-train: $(VENV)/train.stamp ## Train on the sample corpus, from BRAT folders to wheels
 	python -m spacy project run demo
+
+# Need MULTICARDIONER_DIR; RAWTEXT_DIR is optional.
+es en it xx: $(VENV)/train.stamp ## Train and install the pipeline of a language (xx: of all)
+	python -m spacy project run pipeline --vars.lang $@
+
+release: $(VENV)/train.stamp ## Train the pipelines of assets/pipelines
+	python -m spacy project run release
 
 show: $(VENV)/run.stamp
 	@for note in assets/notes/*/demo_01.txt; do \
@@ -32,11 +39,11 @@ show: $(VENV)/run.stamp
 			END {if (!found) print "  nothing"}' "runs/annotated/$$lang.tsv"; \
 	done
 
-# Two at a time, each file as a whole: what a file's tests share is made once.
+# Two processes. The tests of a file run in one of them and share their fixtures.
 test: $(VENV)/test.stamp ## Run the tests
 	python -m pytest --numprocesses 2 --dist loadfile
 
-test-slow: $(VENV)/test.stamp ## Run the tests that take minutes
+test-slow: $(VENV)/test.stamp ## Run the slow tests: trainings
 	python -m pytest -m slow
 
 lint: $(VENV)/lint.stamp ## Check style and types
@@ -44,11 +51,11 @@ lint: $(VENV)/lint.stamp ## Check style and types
 	ruff format --check
 	mypy
 
-format: $(VENV)/lint.stamp ## Put the code into the common style
+format: $(VENV)/lint.stamp ## Format the code
 	ruff check --fix
 	ruff format
 
-clean: ## Remove the environment, builds and caches; what was trained stays
+clean: ## Remove the environment, builds and caches, but not runs/
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find spacy_cardioner tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 

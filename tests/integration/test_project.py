@@ -57,11 +57,8 @@ def test_a_fold_has_the_same_documents_in_every_language(
 
     fold = project_dir / "runs/single/xx/cpu/run/fold-0"
     parts = {
-        part: [
-            doc for path in sorted((fold / part).iterdir()) for doc in read_docbin(path, Vocab())
-        ]
+        part: [doc for path in (fold / part).iterdir() for doc in read_docbin(path, Vocab())]
         for part in ("train", "held-out")
-        for folder in [fold / part]
     }
     names = {part: {doc.user_data["note_id"] for doc in docs} for part, docs in parts.items()}
     assert (len(names["train"]), len(names["held-out"])) == (9, 3)
