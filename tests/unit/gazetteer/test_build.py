@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.gazetteer.build import build, write_files
+from spacy_cardioner.files import write_texts
+from spacy_cardioner.gazetteer.build import build
 from spacy_cardioner.gazetteer.patterns import (
     Pattern,
     dump_patterns,
@@ -225,10 +226,10 @@ def test_nothing_is_half_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     with pytest.raises(CardionerError, match="cannot be written"):
-        write_files({kept: "after", tmp_path / "file" / "below": "after"})
+        write_texts({kept: "after", tmp_path / "file" / "below": "after"})
 
     assert kept.read_text() == "before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "kept.jsonl"]
 
-    write_files({kept: "after", tmp_path / "new" / "below": "after"})
+    write_texts({kept: "after", tmp_path / "new" / "below": "after"})
     assert kept.read_text() == (tmp_path / "new" / "below").read_text() == "after"
