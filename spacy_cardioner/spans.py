@@ -66,6 +66,11 @@ def longest_first(item: Bounded) -> tuple[int, int]:
     return item.start - item.end, item.start
 
 
+def in_order(entity: Entity) -> tuple[int, int, str]:
+    """Sort key: by boundaries, then by label."""
+    return entity.start, entity.end, entity.label
+
+
 def non_overlapping(
     items: Iterable[T],
     *,
@@ -113,7 +118,7 @@ def read_entities(doc: Doc, key: str = SPANS_KEY) -> list[Entity]:
         )
         for span in spans
     )
-    return sorted(found, key=lambda entity: entity[:3])
+    return sorted(found, key=in_order)
 
 
 def write_entities(
@@ -128,7 +133,8 @@ def write_entities(
     doc (Doc): The document to modify.
     entities (Iterable[Entity]): Entities with token boundaries.
     key (str): Key of the group in ``doc.spans``.
-    layers (Sequence[str] | None): The annotated labels. Default: those of the old group.
+    layers (Sequence[str] | None): The annotated labels. Default: those of the old group, if it says
+        which they are, and those of the entities.
     RETURNS (list[Span]): The spans of the group.
     """
     from spacy.tokens import SpanGroup
@@ -144,7 +150,10 @@ def write_entities(
     scores = [entity.score for entity in entities]
     if layers is not None:
         attrs["layers"] = list(layers)
-    if any(score is not None for score in scores) or "scores" in attrs:
+    elif "layers" in attrs:
+        found = (entity.label for entity in entities)
+        attrs["layers"] = list(dict.fromkeys([*attrs["layers"], *found]))
+    if "scores" in attrs or not entities or any(score is not None for score in scores):
         attrs["scores"] = scores
     doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs=attrs)
     return spans
@@ -165,7 +174,7 @@ def replace_entities(
     """
     if key in doc.spans:
         write_entities(doc, after, key)
-    gone = {entity[:3] for entity in before} - {entity[:3] for entity in after}
+    gone = set(map(in_order, before)) - set(map(in_order, after))
     kept = [ent for ent in doc.ents if (ent.start, ent.end, ent.label_) not in gone]
     taken = {token.i for ent in kept for token in ent}
     added = [make_span(doc, entity) for entity in non_overlapping(after, taken=taken)]
@@ -209,10 +218,11 @@ def register_extensions() -> None:
             Span.set_extension(name, getter=getter)
 
 
-def _user_data_key(span: Span, name: str) -> tuple[str, str, int, int]:
-    """The key under which spaCy moves extension values along with their span.
+def _user_data_key(span: Span, name: str) -> Any:
+    """The key of a value in ``doc.user_data``, which spaCy types as str.
 
-    spaCy's own keys have no label, and entities of two labels may have the same boundaries.
+    spaCy moves values under such a key along with their span. Its own keys have no label, but
+    entities of two labels may have the same boundaries.
     """
     return "._.", f"{name}:{span.label_}", span.start_char, span.end_char
 

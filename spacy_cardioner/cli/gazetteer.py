@@ -1,4 +1,4 @@
-"""``cardioner gazetteer``: build a list of names, and add names to a pipeline that has one."""
+"""``cardioner gazetteer``: build a list of drug names, and add names to a pipeline."""
 
 from __future__ import annotations
 
@@ -21,18 +21,14 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-# Components whose names are added to: marks, codes, and what counts whatever was measured.
-FACTORIES = ("cardioner_gazetteer", "cardioner_linker", "cardioner_ruler")
-OWN = "own"
-
 
 @app.command()
 def build(
     sources: Annotated[
         list[str],
         typer.Argument(
-            help="Registries' files, each as FILE or KIND=FILE. Kinds: aifa, atc, cima, drugbank, "
-            "fda, own, rxnorm. Without one, the content of the file says what it is.",
+            help="Files of registries, each as FILE or KIND=FILE. Kinds: aifa, atc, cima, "
+            "drugbank, fda, own, rxnorm. Default: detected from the content.",
             metavar="[KIND=]FILE...",
         ),
     ],
@@ -41,20 +37,20 @@ def build(
         list[Path],
         typer.Option(
             "--text",
-            help="Raw text to know common words by: .txt, or .jsonl with the key 'text', also "
-            "packed (.gz). General and clinical texts of the language. Repeat for more.",
+            help="Raw general and clinical text of the language, to recognise common words: .txt, "
+            "or .jsonl with the key 'text', also compressed (.gz). Repeat for more.",
         ),
     ] = [],  # noqa: B006
     lang: Annotated[
         list[str],
-        typer.Option(help="Keep names of this language, and names of none. Repeat for more."),
+        typer.Option(help="Keep names in this language or in none. Repeat for more."),
     ] = [],  # noqa: B006
     label: Annotated[str, typer.Option(help="Label of the entities.")] = "FARMACO",
 ) -> None:
-    """Clean the names of registries and write them as patterns for the pipeline.
+    """Clean the names of registries and write them as patterns for a pipeline.
 
-    Beside the patterns, a report tells what each step did to how many names, with examples, and
-    a manifest tells what the patterns were made of.
+    Also writes a report of what each step did to how many names, with examples, and a manifest of
+    the inputs.
     """
     from spacy_cardioner.files import manifest, write_texts
     from spacy_cardioner.gazetteer.build import build as build_patterns
@@ -65,7 +61,7 @@ def build(
     report = Report()
     patterns = build_patterns(read, texts=text, langs=lang, label=label, report=report)
     if not patterns:
-        raise CardionerError("no name is left; look at --lang and at the files")
+        raise CardionerError("no names are left; check --lang and the files")
     dumped = dump_patterns(patterns)
     paths = [path for _, path in read]
     made = manifest([*paths, *text], {"lang": lang, "label": label})
@@ -99,25 +95,30 @@ def add(
         typer.Option("--table", help="Add all names of this table (.tsv: name, atc, kind)."),
     ] = None,
 ) -> None:
-    """Add names to a pipeline, in its folder: nothing is trained again.
+    """Add names to a pipeline, in its folder, without training.
 
-    They are marked from then on, get their codes, and become entities where the model finds none.
-    A name that is there already keeps its codes as further candidates.
+    They become entities where the model finds none, and get their codes. Codes that a name had
+    before remain as further candidates.
     """
     from spacy_cardioner.files import write_texts
+    from spacy_cardioner.gazetteer.build import build as build_patterns
     from spacy_cardioner.gazetteer.patterns import dump_patterns, read_patterns
 
     if (name is None) == (table is None):
         raise typer.BadParameter("give a name, or a table with --table", param_hint="NAME")
-    new = _own(table, label) if table else [_named(name or "", atc, kind, label)]
-    files: dict[Path, str] = {}
-    for folder in _folders(pipeline):
-        path = folder / "patterns.jsonl"
-        present = list(read_patterns(path)) if path.exists() else []
-        added = [pattern for pattern in dict.fromkeys(new) if pattern not in present]
-        files[path] = dump_patterns([*present, *added])
-        typer.echo(f"{folder.name}: {len(added)} added, {len(new) - len(added)} there already")
-    write_texts(files)
+    new = (
+        build_patterns([("own", table)], label=label)
+        if table
+        else [_pattern(name or "", atc, kind, label)]
+    )
+    new = [pattern._replace(always=True) for pattern in dict.fromkeys(new)]
+    path = _patterns_file(pipeline)
+    present = list(read_patterns(path)) if path.exists() else []
+    added = [pattern for pattern in new if pattern not in present]
+    # The same names without "always" are replaced.
+    kept = [pattern for pattern in present if pattern._replace(always=True) not in added]
+    write_texts({path: dump_patterns([*kept, *added])})
+    typer.echo(f"{len(added)} added, {len(new) - len(added)} there already")
 
 
 def _source(source: str) -> tuple[str | None, Path]:
@@ -139,49 +140,25 @@ def _json(data: object) -> str:
     return f"{json.dumps(data, indent=2, ensure_ascii=False)}\n"
 
 
-def _named(name: str, atc: str, kind: str, label: str) -> Pattern:
+def _pattern(name: str, atc: str, kind: str, label: str) -> Pattern:
     from spacy_cardioner.gazetteer.names import KINDS, is_atc
     from spacy_cardioner.gazetteer.normalise import pieces
     from spacy_cardioner.gazetteer.patterns import to_pattern
 
     if not pieces(name):
-        raise CardionerError(f"{name!r} is no name: it has neither letters nor digits")
+        raise CardionerError(f"{name!r} is not a name: it has neither letters nor digits")
     if atc and not is_atc(atc):
         raise CardionerError(f"{atc!r} is not an ATC code, such as C07AB07 or C07")
     if kind not in KINDS:
-        raise CardionerError(f"{kind!r} is no kind of name; write one of {', '.join(KINDS)}")
+        raise CardionerError(f"{kind!r} is not a kind of name; use one of {', '.join(KINDS)}")
     return to_pattern({"label": label, "pattern": name, "id": atc, "kind": kind})
 
 
-def _own(table: Path, label: str) -> list[Pattern]:
-    from spacy_cardioner.gazetteer.build import build as build_patterns
+def _patterns_file(pipeline: str) -> Path:
+    """The patterns file of a pipeline, given by the name of its package or by its folder."""
+    from spacy.util import get_model_meta, get_package_path, is_package, load_config
 
-    return build_patterns([(OWN, table)], label=label)
-
-
-def _folders(pipeline: str) -> list[Path]:
-    """The folders of the components that have names, in the folder of a pipeline."""
-    from spacy.util import load_config
-
-    folder = _pipeline_folder(pipeline)
-    try:
-        components = load_config(folder / "config.cfg")["components"]
-    except (OSError, KeyError, ValueError) as error:
-        raise CardionerError(
-            f"{folder}: no config.cfg of a pipeline ({error.__class__.__name__})"
-        ) from error
-    found = [n for n, config in components.items() if config.get("factory") in FACTORIES]
-    if not found:
-        raise CardionerError(
-            f"{pipeline}: this pipeline has no component gazetteer or cardioner_linker; add one with "
-            'nlp.add_pipe("cardioner_gazetteer", first=True) and save it with nlp.to_disk'
-        )
-    return [folder / name for name in found]
-
-
-def _pipeline_folder(pipeline: str) -> Path:
-    """The folder with the config of a pipeline, given by folder or by package name."""
-    from spacy.util import get_model_meta, get_package_path, is_package
+    from spacy_cardioner.gazetteer.patterns import PATTERNS_FILE
 
     folder = Path(pipeline)
     if not folder.is_dir():
@@ -191,4 +168,16 @@ def _pipeline_folder(pipeline: str) -> Path:
     if not (folder / "config.cfg").exists() and (folder / "meta.json").exists():
         meta = get_model_meta(folder)
         folder = folder / f"{meta['lang']}_{meta['name']}-{meta['version']}"
-    return folder
+    try:
+        components = load_config(folder / "config.cfg")["components"]
+    except (OSError, KeyError, ValueError) as error:
+        raise CardionerError(
+            f"{folder}: no config.cfg of a pipeline ({type(error).__name__})"
+        ) from error
+    for name, config in components.items():
+        if config.get("factory") == "cardioner_gazetteer":
+            return folder / str(name) / PATTERNS_FILE
+    raise CardionerError(
+        f"{pipeline}: the pipeline has no component cardioner_gazetteer; add one with "
+        'nlp.add_pipe("cardioner_gazetteer", name="gazetteer", first=True) and save the pipeline'
+    )

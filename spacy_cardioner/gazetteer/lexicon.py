@@ -13,6 +13,7 @@ from spacy_cardioner.gazetteer.normalise import fold, key, pieces, split_combina
 from spacy_cardioner.gazetteer.patterns import Pattern
 
 _HYPHEN = re.compile(r"(?<=\w{4})\s*-\s*(?=\w{4})")
+_MAX_CACHE = 50_000
 EXACT, NORMALISED, PART = "exact", "normalised", "part"
 
 
@@ -35,6 +36,7 @@ class Lexicon:
         self._patterns: dict[str, tuple[Pattern, ...]] = {}
         # How many pieces the longest name has that starts with a piece.
         self._longest: dict[str, int] = {}
+        self._answers: dict[str, Answer | None] = {}
         self.add(patterns)
 
     def __len__(self) -> int:
@@ -63,6 +65,7 @@ class Lexicon:
                 self._patterns[joined] = (pattern, *known)
             self._longest[found[0]] = max(self._longest.get(found[0], 0), len(found))
         self.__dict__.pop("_by_key", None)
+        self._answers.clear()
 
     def find(self, folded: Sequence[str]) -> Iterator[tuple[int, int, Sequence[Pattern]]]:
         """Find names in a text.
@@ -86,7 +89,13 @@ class Lexicon:
         name (str): A mention, which may have a dose, a salt or several substances.
         RETURNS (Optional[Answer]): None where nothing in it is known.
         """
-        name = " ".join(name.split())
+        if name not in self._answers:
+            if len(self._answers) > _MAX_CACHE:
+                self._answers.clear()
+            self._answers[name] = self._look_up(" ".join(name.split()))
+        return self._answers[name]
+
+    def _look_up(self, name: str) -> Answer | None:
         if whole := self._look_up_whole(name):
             return whole
         for parts in (split_combination(name), _HYPHEN.split(name)):

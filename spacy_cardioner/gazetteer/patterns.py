@@ -1,4 +1,4 @@
-"""The patterns file: one name a line in JSONL, as spaCy's rulers read it too."""
+"""Patterns files: JSONL with one name per line, which spaCy's rulers can read too."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.names import KINDS
 
 LABEL = "FARMACO"
+# Where a pipeline keeps its patterns, in the folder of the gazetteer.
+PATTERNS_FILE = "patterns.jsonl"
 
 
 class Pattern(NamedTuple):
-    """A name as it is looked for.
+    """A name to look for.
 
-    text (str): The name. An abbreviation is found in its own capitals alone, or all in capitals.
+    text (str): The name. An abbreviation is found only in its own capitals, or all in capitals.
     id (str): Its ATC code or, without one, the registry and the registry's own id.
     kind (str): One of `names.KINDS`.
-    also (tuple[str, ...]): The codes of an ambiguous name that are less likely than `id`.
-    label (str): The entities' label.
+    also (tuple[str, ...]): Less likely codes of an ambiguous name.
+    label (str): The label of its entities.
+    always (bool): Whether it is an entity wherever it occurs, however precise the name is.
     """
 
     text: str
@@ -30,6 +33,7 @@ class Pattern(NamedTuple):
     kind: str = "ingredient"
     also: tuple[str, ...] = ()
     label: str = LABEL
+    always: bool = False
 
     @property
     def candidates(self) -> list[str]:
@@ -37,7 +41,7 @@ class Pattern(NamedTuple):
         return [self.id, *self.also] if self.id else []
 
     def to_dict(self) -> dict[str, Any]:
-        """The pattern as spaCy's rulers take it, with what they leave alone."""
+        """The pattern as spaCy's rulers take it, with keys of our own, which they ignore."""
         found: dict[str, Any] = {"label": self.label, "pattern": self.text}
         if self.id:
             found["id"] = self.id
@@ -45,16 +49,17 @@ class Pattern(NamedTuple):
             found["also"] = list(self.also)
         if self.kind != "ingredient":
             found["kind"] = self.kind
+        if self.always:
+            found["always"] = True
         return found
 
 
 def to_pattern(entry: Mapping[str, Any], where: str = "pattern") -> Pattern:
-    """Check a pattern given as a dict and turn it into a `Pattern`.
+    """Make a pattern from a dict.
 
-    entry (Mapping[str, Any]): "label" and "pattern"; if need be "id", "kind", and "also".
+    entry (Mapping[str, Any]): "label" and "pattern"; optionally "id", "kind", "also", "always".
     where (str): Where it comes from, for the message.
-    RETURNS (Pattern): The pattern.
-    RAISES (CardionerError): It is no string pattern, or of no known kind.
+    RAISES (CardionerError): It is not a string pattern, or a value is invalid.
     """
     if not isinstance(entry, Mapping) or not isinstance(entry.get("pattern"), str):
         raise CardionerError(
@@ -66,18 +71,17 @@ def to_pattern(entry: Mapping[str, Any], where: str = "pattern") -> Pattern:
     if not all(isinstance(text, str) for text in texts) or isinstance(also, str):
         raise CardionerError(f'{where}: "label", "id" and each of "also" must be strings')
     if kind not in KINDS:
-        raise CardionerError(f"{where}: {kind!r} is no kind of name; write one of {KINDS}")
-    # A list has each of these many times.
+        raise CardionerError(f"{where}: {kind!r} is not a kind of name; use one of {KINDS}")
+    # A list repeats each of these many times.
     label, identity, *others = map(intern, texts)
-    return Pattern(entry["pattern"], identity, intern(kind), tuple(others), label)
+    always = bool(entry.get("always", False))
+    return Pattern(entry["pattern"], identity, intern(kind), tuple(others), label, always)
 
 
 def read_patterns(path: Path) -> Iterator[Pattern]:
     """Read a patterns file line by line.
 
-    path (Path): The file.
-    RETURNS (Iterator[Pattern]): Its patterns.
-    RAISES (CardionerError): The file cannot be read, or one of its lines.
+    RAISES (CardionerError): The file or one of its lines cannot be read.
     """
     number = 0
     try:
@@ -90,5 +94,5 @@ def read_patterns(path: Path) -> Iterator[Pattern]:
 
 
 def dump_patterns(patterns: Iterable[Pattern]) -> str:
-    """Patterns as the text of a patterns file."""
+    """The text of a patterns file."""
     return "".join(f"{srsly.json_dumps(pattern.to_dict())}\n" for pattern in patterns)

@@ -1,29 +1,39 @@
-"""Which matrix multiplication a pipeline computes with on a CPU."""
+"""Matrix multiplication by numpy for the models of a pipeline on a CPU."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from thinc.api import NumpyOps, get_current_ops, set_current_ops
+from thinc.api import Model, NumpyOps
 
 if TYPE_CHECKING:
     from spacy.language import Language
 
 
-def create_use_numpy_blas() -> Callable[[type[Language]], type[Language]]:
-    """Create the callback `spacy_cardioner.use_numpy_blas.v1`, for `[nlp.before_creation]`.
+def create_use_numpy_blas() -> Callable[[Language], Language]:
+    """Create the callback `spacy_cardioner.use_numpy_blas.v1` for `[nlp.after_pipeline_creation]`.
 
-    thinc multiplies matrices with the BLIS that it brings, whose kernels know no processor since
-    AVX2. numpy's own BLAS gives the same figures but for rounding, and is two to three times as
-    fast on newer ones. A GPU's operations, and Apple's, stay as they are.
+    thinc multiplies matrices with BLIS, which has no kernels for processors newer than AVX2.
+    numpy's BLAS is two to three times as fast on these, and gives the same results except for
+    rounding. Only the models of this pipeline change. Models on a GPU, or with Apple's operations,
+    do not.
 
-    RETURNS (Callable): Takes the language class and gives it back unchanged.
+    RETURNS (Callable): Takes the pipeline and returns it.
     """
 
-    def use_numpy_blas(language: type[Language]) -> type[Language]:
-        if type(get_current_ops()) is NumpyOps:
-            set_current_ops(NumpyOps(use_blis=False))
-        return language
+    def use_numpy_blas(nlp: Language) -> Language:
+        for _, component in nlp.components:
+            if isinstance(model := getattr(component, "model", None), Model):
+                set_numpy_blas(model)
+        return nlp
 
     return use_numpy_blas
+
+
+def set_numpy_blas(model: Model[Any, Any]) -> None:
+    """Let all layers of a model that use thinc's default operations use numpy's BLAS."""
+    ops = NumpyOps(use_blis=False)
+    for node in model.walk():
+        if type(node.ops) is NumpyOps:
+            node.ops = ops

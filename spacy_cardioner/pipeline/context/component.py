@@ -1,5 +1,5 @@
-"""The component `cardioner_context`: which entities are negated, uncertain, the family's, past or
-only supposed, by medspaCy's ConText with rules for Spanish, English and Italian.
+"""The component `cardioner_context`: which entities are negated, uncertain, historical,
+hypothetical or about the family, by medspaCy's ConText with rules for Spanish, English and Italian.
 """
 
 # No `from __future__ import annotations`: configs are checked against the types of the registered
@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import srsly
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
@@ -23,12 +22,13 @@ from spacy_cardioner.pipeline.context.rules import (
     SECTIONS_FILE,
     TERMINATING_TYPES,
     RuleFile,
-    check_rules,
-    read_json,
+    check_file,
+    make_rules,
     read_rules,
     read_sections,
 )
 from spacy_cardioner.pipeline.context.sections import SECTIONS_KEY, SectionFinder, get_section
+from spacy_cardioner.pipeline.stored import StoredPipe
 from spacy_cardioner.spans import SPANS_KEY
 
 if TYPE_CHECKING:
@@ -55,7 +55,11 @@ Attributes = dict[str, dict[str, Any]]
 
 @Language.factory(
     "cardioner_context",
-    assigns=["doc.spans", *(f"span._.{name}" for name in CONTEXT_ATTRIBUTES), "span._.section"],
+    assigns=[
+        "doc.spans",
+        *(f"span._.{name}" for name in CONTEXT_ATTRIBUTES),
+        "span._.note_section",
+    ],
     requires=["doc.ents", "token.is_sent_start"],
     default_config={
         "rules": DEFAULT,
@@ -76,28 +80,26 @@ def make_context(
     span_attrs: dict[str, dict[str, Any]],
     section_attrs: dict[str, dict[str, Any]],
 ) -> "Context":
-    """Create a Context component, which needs medspaCy.
+    """Create a Context component. It needs medspaCy.
 
-    It looks at the entities of ``doc.ents`` and of ``doc.spans[spans_key]``, within the sentences
-    that the pipeline has made.
+    It sets attributes of the entities in ``doc.ents`` and ``doc.spans[spans_key]``, within the
+    sentences that the pipeline has set.
 
-    name (str): The component's name.
-    rules (Union[str, List[str]]): "default" for the rules of the pipeline's language, the path of
-        a file in medspaCy's format, or several of these in a list, where a file's rule replaces
-        those of the same literal before it. Saved with the pipeline: what is saved wins over the
-        file.
-    sections (Optional[str]): "default" for the titles of the pipeline's language, the path of a
-        file in medspaCy's format, or None for no sections.
-    language (Optional[str]): The language of the default rules and titles, if it is not the
-        pipeline's.
-    spans_key (str): Key of the span group to look at besides ``doc.ents``.
-    span_attrs (Dict[str, Dict[str, Any]]): For each category of cue, attributes that it sets
-        besides medspaCy's.
-    section_attrs (Dict[str, Dict[str, Any]]): For each category of section, attributes that its
-        entities get before cues are looked at. Those of the family's history get `is_family`,
-        those of the patient's past `is_historical`, unless set to false here.
-    RAISES (CardionerError): medspaCy is not installed; there are no rules for the language; a file
-        is malformed.
+    name (str): The component instance name.
+    rules (Union[str, List[str]]): "default" for the rules of the pipeline's language, the path of a
+        file in medspaCy's format, or a list of these, where the rules of a later file replace
+        earlier ones with the same literal. Saved with the pipeline.
+    sections (Optional[str]): "default" for the section titles of the pipeline's language, the path
+        of a file in medspaCy's format, or None for no sections.
+    language (Optional[str]): Language of the default rules and titles, if it is not the pipeline's.
+    spans_key (str): Key of the Doc.spans dict where overlapping entities are.
+    span_attrs (Dict[str, Dict[str, Any]]): For each category of cues, attributes to set in addition
+        to medspaCy's.
+    section_attrs (Dict[str, Dict[str, Any]]): For each category of sections, attributes that its
+        entities get before cues are applied. The family history sets `is_family` and the past
+        medical history `is_historical`, unless this sets them to false.
+    RAISES (CardionerError): medspaCy is not installed; the language has no rules; a file is
+        malformed.
     """
     return Context(
         nlp,
@@ -111,13 +113,15 @@ def make_context(
     )
 
 
-class Context:
+class Context(StoredPipe):
     """Pipeline component that sets the context attributes of entities."""
+
+    files = (RULES_FILE, SECTIONS_FILE)
 
     def __init__(
         self,
         nlp: Language,
-        name: str = "cardioner_context",
+        name: str = "context",
         *,
         rules: str | Sequence[str] = DEFAULT,
         sections: str | None = DEFAULT,
@@ -128,8 +132,8 @@ class Context:
     ) -> None:
         """Initialize the component. `make_context` describes the arguments.
 
-        A file that does not exist is no fault yet: a pipeline that was saved elsewhere brings the
-        rules along, and `from_disk` is called after this.
+        A missing file is no error yet: a saved pipeline has its own rules, and they are loaded
+        after this.
         """
         self.nlp = nlp
         self.name = name
@@ -160,19 +164,17 @@ class Context:
             span_attrs=self.span_attrs,
             terminating_types=rules.get(TERMINATING_TYPES, {}),
         )
-        self.context.add(check_rules(rules, self.span_attrs, self.nlp.vocab))
+        self.context.add(make_rules(rules, self.span_attrs, self.nlp.vocab))
 
     def __call__(self, doc: Doc) -> Doc:
         """Find the sections of a document and set the attributes of its entities.
 
-        doc (Doc): A document with sentences and entities.
-        RETURNS (Doc): The same document.
-        RAISES (CardionerError): The pipeline makes no sentences, or a file of rules is missing.
+        RAISES (CardionerError): The document has no sentences; a file of rules is missing.
         """
         context = self._loaded()
         if not doc.has_annotation("SENT_START"):
             raise CardionerError(
-                f"{self.name}: the pipeline makes no sentences; put a component that does, such as "
+                f"{self.name}: the pipeline sets no sentences; put a component that does, such as "
                 "spaCy's sentencizer, before this one"
             )
         doc.spans[SECTIONS_KEY] = self.section_finder(doc)
@@ -185,7 +187,7 @@ class Context:
         return doc
 
     def _targets(self, doc: Doc) -> list[Span]:
-        """The entities, each once; attributes belong to a place in the text and a label."""
+        """The entities, each once."""
         spans = [*doc.ents, *doc.spans.get(self.spans_key, ())]
         return list({(span.start, span.end, span.label): span for span in spans}.values())
 
@@ -194,56 +196,43 @@ class Context:
             raise CardionerError(f"{self.missing[0]}: no such file of rules or titles")
         return self.context
 
-    def to_bytes(self, *, exclude: Sequence[str] = ()) -> bytes:
-        """RETURNS (bytes): The rules and titles."""
-        self._loaded()
-        return bytes(srsly.msgpack_dumps({"rules": self.rules, "sections": self.sections}))
+    def get_data(self) -> Mapping[str, Any]:
+        """RETURNS (Mapping[str, Any]): The rules and titles, in medspaCy's format.
 
-    def from_bytes(self, data: bytes, *, exclude: Sequence[str] = ()) -> "Context":
-        """Take the rules and titles that `to_bytes` gave instead of those of the config."""
-        saved = srsly.msgpack_loads(data)
-        self._use(saved["rules"], saved["sections"])
-        return self
-
-    def to_disk(self, path: str | Path, *, exclude: Sequence[str] = ()) -> None:
-        """Save the rules and titles into a folder, in medspaCy's own format."""
-        self._loaded()
-        folder = Path(path)
-        folder.mkdir(parents=True, exist_ok=True)
-        srsly.write_json(folder / RULES_FILE, self.rules)
-        srsly.write_json(folder / SECTIONS_FILE, self.sections)
-
-    def from_disk(self, path: str | Path, *, exclude: Sequence[str] = ()) -> "Context":
-        """Take the saved rules and titles instead of those of the config.
-
-        RAISES (CardionerError): The files are missing or malformed.
+        RAISES (CardionerError): A file of rules is missing.
         """
-        folder = Path(path)
+        self._loaded()
+        return {RULES_FILE: self.rules, SECTIONS_FILE: self.sections}
+
+    def set_data(self, data: Mapping[str, Any]) -> None:
+        """Replace the rules and titles.
+
+        RAISES (CardionerError): They are malformed.
+        """
         self._use(
-            read_json(folder / RULES_FILE, CONTEXT_RULES),
-            read_json(folder / SECTIONS_FILE, SECTION_RULES),
+            check_file(data[RULES_FILE], CONTEXT_RULES, f"{self.name}/{RULES_FILE}"),
+            check_file(data[SECTIONS_FILE], SECTION_RULES, f"{self.name}/{SECTIONS_FILE}"),
         )
-        return self
 
 
 def register_attributes(*attributes: Mapping[str, Mapping[str, Any]]) -> None:
-    """Make ``span._.section`` and the context attributes known to spaCy.
+    """Register ``span._.note_section`` and the context attributes.
 
-    Making the component does so. Call it before reading documents with context in a program that
-    makes no such component.
+    Creating the component does so. Call it before reading documents with context in a program that
+    does not create it.
 
-    attributes (Mapping): More attributes, as `span_attrs` and `section_attrs` of the component.
+    attributes (Mapping): `span_attrs` and `section_attrs` of the component, for more attributes.
     """
     names = [name for mapping in attributes for attrs in mapping.values() for name in attrs]
     for name in (*CONTEXT_ATTRIBUTES, *names):
         if not Span.has_extension(name):
             Span.set_extension(name, default=False if name in CONTEXT_ATTRIBUTES else None)
-    # medspaCy may have put its own there, which our getter falls back to.
-    Span.set_extension("section", getter=get_section, force=True)
+    if not Span.has_extension("note_section"):
+        Span.set_extension("note_section", getter=get_section)
 
 
 def require_medspacy() -> None:
-    """Import medspaCy, without letting it switch off all warnings of the program.
+    """Import medspaCy, and restore the filters of warnings, which it changes.
 
     RAISES (CardionerError): It is not installed.
     """

@@ -1,34 +1,34 @@
-"""medspaCy's ConText for notes of any length. Imported when a component is made, not before."""
+"""medspaCy's ConText for notes of any length. Importing this module imports medspaCy."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from operator import itemgetter
 from typing import Any
 
 from medspacy.context import ConText, ConTextModifier, ConTextRule
 from spacy.language import Language
 from spacy.tokens import Doc, Span
 
+from spacy_cardioner.spans import non_overlapping
+
 SILENT = ("PSEUDO", "TERMINATE")
 
-# A line that ends with a colon, and the lines after it that start as items of a list do.
+# A line that ends with a colon, and the list items in the lines after it.
 LIST = re.compile(r":[ \t]*\r?\n(?:[ \t]*(?:[-*•·–—+>]|[0-9]{1,2}[.)-])[^\r\n]*(?:\r?\n|$))+")
 
 
 class LinearConText(ConText):
-    """ConText whose time grows with a note's length, not with its square, and that leaves no graph
-    in the document.
+    """ConText in linear time, which leaves no graph in the document.
 
-    medspaCy compares each modifier of a note with each other and with each target; here each meets
-    those within its scope. It differs in four more ways:
+    medspaCy compares each modifier of a note with all others and with all targets; this class
+    compares it with those in its scope. There are four more differences:
 
-    - a cue that reaches into a target is no cue, so that the "sin" of "infarto sin elevación del
-      ST" negates nothing, and what it would have overruled counts;
+    - a cue that overlaps a target is ignored, so that the "sin" of "infarto sin elevación del ST"
+      negates nothing, and cues that it would have overruled count;
     - the scope of a cue in a line such as "Niega:" is the list in the lines below;
-    - that of a cue in brackets ends where they close: "(sin fiebre) y disnea";
-    - a pseudo cue ends the scopes of its own category alone: "con" that of "sin", not "padre"'s.
+    - the scope of a cue in brackets ends where they close: "(sin fiebre) y disnea";
+    - a pseudo cue ends only scopes of its own category: "con" that of "sin", not that of "padre".
     """
 
     def __init__(
@@ -39,12 +39,11 @@ class LinearConText(ConText):
         span_attrs: Mapping[str, Mapping[str, Any]],
         terminating_types: Mapping[str, Sequence[str]],
     ) -> None:
-        """Make a ConText without rules; `add` takes them.
+        """Create a ConText without rules. Use `add` to add them.
 
         nlp (Language): The pipeline, for its tokenizer.
-        name (str): The component's name.
-        span_attrs (Mapping): The attributes that each category of cue sets.
-        terminating_types (Mapping): For a category, those that end its scope.
+        span_attrs (Mapping): The attributes that each category of cues sets.
+        terminating_types (Mapping): For a category, the categories that end its scope.
         """
         super().__init__(
             nlp,
@@ -56,10 +55,10 @@ class LinearConText(ConText):
         )
 
     def edges(self, doc: Doc, targets: Sequence[Span]) -> list[tuple[Span, ConTextModifier]]:
-        """Find which cues modify which targets; the document stays as it is.
+        """Find which cues modify which targets, without modifying the document.
 
         doc (Doc): A document with sentences.
-        targets (Sequence[Span]): Its entities; they may overlap.
+        targets (Sequence[Span]): Its entities, which may overlap.
         RETURNS (list[tuple[Span, ConTextModifier]]): Each target with each cue that modifies it.
         """
         sentences = [range(s.start, s.end) for s in doc.sents for _ in range(s.start, s.end)]
@@ -75,25 +74,21 @@ class LinearConText(ConText):
         return [(target, modifier) for modifier in modifiers for target in modifier._targets]
 
     def _cues(self, doc: Doc, targets: Iterable[Span]) -> list[tuple[ConTextRule, int, int]]:
-        """The cues outside the targets, in the order of the text; of those that overlap the
-        longest, and of these the first.
-        """
-        # medspaCy gives no other way to its matcher.
+        """The longest cues that do not overlap each other or a target, in the order of the text."""
+        # medspaCy has no public access to its matcher.
         matcher = self._ConText__matcher
+        matches = [Span(doc, start, end, label=key) for key, start, end in matcher(doc)]
         taken = {index for target in targets for index in range(target.start, target.end)}
-        cues = []
-        longest_first = sorted(matcher(doc), key=lambda match: (match[1] - match[2], match[1]))
-        for key, start, end in longest_first:
-            if taken.isdisjoint(range(start, end)):
-                taken.update(range(start, end))
-                cues.append((matcher.rule_map[self.nlp.vocab.strings[key]], start, end))
-        return sorted(cues, key=itemgetter(1))
+        return [
+            (matcher.rule_map[match.label_], match.start, match.end)
+            for match in non_overlapping(matches, taken=taken)
+        ]
 
 
 def list_reach(doc: Doc, sentences: Sequence[range]) -> dict[int, int]:
-    """Where lists end, for each token of the sentences that introduce them.
+    """The end of the list that a sentence introduces, for each token of such sentences.
 
-    sentences (Sequence[range]): For each token, the tokens of its sentence.
+    sentences (Sequence[range]): The tokens of the sentence of each token.
     """
     reach: dict[int, int] = {}
     for match in LIST.finditer(doc.text):
@@ -104,7 +99,7 @@ def list_reach(doc: Doc, sentences: Sequence[range]) -> dict[int, int]:
 
 
 def bracket_ends(doc: Doc) -> dict[int, int]:
-    """Where round brackets close, for each token inside them, within the sentence."""
+    """The closing bracket of each token in round brackets within a sentence."""
     ends: dict[int, int] = {}
     inside: dict[int, int] = {}
     opened: list[int] = []
@@ -125,14 +120,13 @@ def scope(
 ) -> tuple[int, int]:
     """The tokens that a cue may modify, before other cues limit them.
 
-    rule (ConTextRule): The cue's rule.
-    start, end (int): Where the cue is.
-    bounds (tuple[int, int]): Its sentence, up to the end of the brackets that it is in.
-    list_end (int | None): Where the list ends that its line introduces.
+    start, end (int): The tokens of the cue.
+    bounds (tuple[int, int]): Its sentence, up to the end of the brackets around the cue.
+    list_end (int | None): The end of the list that its line introduces.
 
-    medspaCy looks for the sentence of each cue anew, which takes long in a long sentence. What only
-    ends scopes, or hides a cue, is no wider than itself: medspaCy does not see the overlap of a
-    scope with a wider one around it.
+    medspaCy would search the sentence of each cue, which is slow in long sentences. The scope of a
+    cue that only ends scopes or hides others is the cue itself: medspaCy does not recognise that a
+    scope overlaps a wider one around it.
     """
     if rule.direction in SILENT:
         return start, end
@@ -144,9 +138,9 @@ def scope(
 
 
 def limit_scopes(modifiers: Sequence[ConTextModifier]) -> None:
-    """End each scope where another cue ends it. Each cue meets those within its scope.
+    """End each scope where another cue in it ends it.
 
-    modifiers (Sequence[ConTextModifier]): In the order of the text, without overlap.
+    modifiers (Sequence[ConTextModifier]): In the order of the text. They do not overlap.
     """
     for index, modifier in enumerate(modifiers):
         if modifier.direction in SILENT:
@@ -170,7 +164,7 @@ def _may_end(other: ConTextModifier, modifier: ConTextModifier) -> bool:
 
 
 def link(modifiers: Iterable[ConTextModifier], targets: Iterable[Span]) -> None:
-    """Tell each cue the targets that it modifies."""
+    """Add to each cue the targets that it modifies."""
     at: dict[int, list[Span]] = {}
     for target in targets:
         for index in range(target.start, target.end):

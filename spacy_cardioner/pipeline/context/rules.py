@@ -1,6 +1,4 @@
-"""Files of ConText rules and section titles, in medspaCy's format: ours for each language, and the
-user's.
-"""
+"""Files of ConText rules and section titles in medspaCy's format."""
 
 from __future__ import annotations
 
@@ -31,17 +29,17 @@ RuleFile = dict[str, Any]
 
 
 def rules_path(language: str) -> Path:
-    """The file of our rules for a language, as ``medspacy_context`` takes it under "rules".
+    """The file with our rules for a language, for the setting "rules" of ``medspacy_context``.
 
-    RAISES (CardionerError): There are none.
+    RAISES (CardionerError): The language has none.
     """
-    return _resource(language, RULES_FILE, "rules of context")
+    return _resource(language, RULES_FILE, "context rules")
 
 
 def sections_path(language: str) -> Path:
-    """The file of our section titles, as ``medspacy_sectionizer`` takes it under "rules".
+    """The file with our section titles, for the setting "rules" of ``medspacy_sectionizer``.
 
-    RAISES (CardionerError): There are none.
+    RAISES (CardionerError): The language has none.
     """
     return _resource(language, SECTIONS_FILE, "section titles")
 
@@ -49,14 +47,14 @@ def sections_path(language: str) -> Path:
 def read_rules(sources: Sequence[str], language: str) -> RuleFile:
     """Read and join files of ConText rules.
 
-    A file is medspaCy's: ``{"context_rules": [...]}``. It may also say under "terminating_types",
-    for a category of cues, which others end their scope.
+    The format is medspaCy's: ``{"context_rules": [...]}``. "terminating_types" may list, for a
+    category of cues, the categories that end their scope.
 
-    sources (Sequence[str]): Paths, or "default" for the rules of the language; a rule of a later
-        file replaces those of the same literal before it.
-    language (str): The language's code.
-    RETURNS (dict): What one file that says all this would hold.
-    RAISES (CardionerError): A file is missing or malformed, or there is not a single rule.
+    sources (Sequence[str]): Paths, or "default" for the rules of the language. The rules of a later
+        file replace earlier ones with the same literal.
+    language (str): The code of the language.
+    RETURNS (dict): The content of one file with all rules.
+    RAISES (CardionerError): A file is missing or malformed, or there are no rules.
     """
     rules: list[dict[str, Any]] = []
     terminating: dict[str, list[str]] = {}
@@ -69,16 +67,17 @@ def read_rules(sources: Sequence[str], language: str) -> RuleFile:
         for category, ended_by in data.get(TERMINATING_TYPES, {}).items():
             terminating[category] = [*terminating.get(category, ()), *ended_by]
     if not rules:
-        raise CardionerError(f"{', '.join(sources) or 'rules'}: not a single rule of context")
+        raise CardionerError(f"{', '.join(sources) or 'rules'}: no context rules")
     return {CONTEXT_RULES: rules, TERMINATING_TYPES: terminating}
 
 
 def medspacy_rules(language: str) -> list[ConTextRule]:
     """Our rules for a language as objects, for the method ``add`` of medspaCy's own ConText.
 
-    They also say which categories of cues end their scope, which medspaCy cannot read from a file.
+    They include the categories of cues that end their scope, which medspaCy does not read from a
+    file.
 
-    RAISES (CardionerError): There are none.
+    RAISES (CardionerError): The language has none.
     """
     from medspacy.context import ConTextRule
 
@@ -90,13 +89,14 @@ def medspacy_rules(language: str) -> list[ConTextRule]:
 
 
 def read_sections(source: str | None, language: str) -> RuleFile:
-    """Read a file of section titles, medspaCy's ``{"section_rules": [...]}``.
+    """Read a file of section titles.
 
-    It may also list under "one_paragraph" the categories that end at an empty line.
+    The format is medspaCy's: ``{"section_rules": [...]}``. "one_paragraph" may list the categories
+    that end at an empty line.
 
     source (str | None): A path, "default" for the titles of the language, or None for no titles.
-    language (str): The language's code.
-    RETURNS (dict): What the file holds.
+    language (str): The code of the language.
+    RETURNS (dict): The content of the file.
     RAISES (CardionerError): The file is missing or malformed.
     """
     if source is None:
@@ -106,7 +106,7 @@ def read_sections(source: str | None, language: str) -> RuleFile:
 
 
 def read_json(path: Path, key: str) -> RuleFile:
-    """Read a file that has a list of rules, each with "literal" and "category", under a key.
+    """Read a file with a list of rules under a key.
 
     RAISES (CardionerError): It is missing or malformed.
     """
@@ -116,26 +116,33 @@ def read_json(path: Path, key: str) -> RuleFile:
         raise CardionerError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise CardionerError(f"{path}: cannot be read: {error}") from error
+    return check_file(data, key, str(path))
+
+
+def check_file(data: Any, key: str, where: str) -> RuleFile:
+    """Check the content of a file: a list of rules under a key, with "literal" and "category".
+
+    where (str): The file, for the message.
+    RAISES (CardionerError): It is malformed.
+    """
     rules = data.get(key) if isinstance(data, dict) else None
     if not isinstance(rules, list):
-        raise CardionerError(f'{path}: not medspaCy\'s format, which is {{"{key}": [...]}}')
+        raise CardionerError(f'{where}: not medspaCy\'s format, which is {{"{key}": [...]}}')
     for number, rule in enumerate(rules, start=1):
         named = rule if isinstance(rule, dict) else {}
         if not all(isinstance(named.get(name), str) for name in ("literal", "category")):
-            raise CardionerError(f'{path}: rule {number} needs a "literal" and a "category"')
-    return data
+            raise CardionerError(f'{where}: rule {number} needs a "literal" and a "category"')
+    return dict(data)
 
 
-def check_rules(
+def make_rules(
     data: RuleFile, span_attrs: Mapping[str, Mapping[str, Any]], vocab: Vocab
 ) -> list[ConTextRule]:
-    """Make medspaCy's rules out of what was read.
+    """Make medspaCy's rules.
 
-    data (dict): Rules, as `read_rules` gives them.
+    data (dict): The rules, as `read_rules` returns them.
     span_attrs (Mapping): The attributes that each category sets.
-    vocab (Vocab): The pipeline's vocabulary.
-    RETURNS (list[ConTextRule]): The rules.
-    RAISES (CardionerError): A rule is malformed, or would do nothing.
+    RAISES (CardionerError): A rule is malformed, or has no effect.
     """
     from medspacy.context import ConTextRule
 
@@ -146,12 +153,12 @@ def check_rules(
             _check_pattern(rule.pattern, vocab)
         except (TypeError, ValueError, re.error) as error:
             raise CardionerError(
-                f"rule {number} of context ({fields['literal']!r}): {error}"
+                f"context rule {number} ({fields['literal']!r}): {error}"
             ) from error
         if rule.direction not in ("PSEUDO", "TERMINATE") and rule.category not in span_attrs:
             raise CardionerError(
-                f"rule {number} of context ({rule.literal!r}): the category {rule.category} sets "
-                f"no attribute; take one of {', '.join(span_attrs)}, or name it in span_attrs"
+                f"context rule {number} ({rule.literal!r}): the category {rule.category} sets no "
+                f"attribute; use one of {', '.join(span_attrs)}, or add it to span_attrs"
             )
         rules.append(rule)
     return rules
@@ -171,7 +178,7 @@ def _resource(language: str, name: str, what: str) -> Path:
         known = sorted(found.parent.name for found in folder.glob(f"*/{name}"))
         raise CardionerError(
             f"no {what} for the language {language!r}, only for {', '.join(known)}: set "
-            '"language" to one of these, or give a file of your own under '
-            f'"{"rules" if name == RULES_FILE else "sections"}"'
+            '"language" to one of these, or set '
+            f'"{"rules" if name == RULES_FILE else "sections"}" to a file of your own'
         )
     return path

@@ -1,12 +1,12 @@
-"""Sections of a note, found by their titles: ``doc.spans["sections"]`` and ``span._.section``.
+"""Sections of a note, found by their titles: ``doc.spans["sections"]``.
 
-A title stands at the start of a line or sentence, before a colon or a dash, or alone there. It is
-matched without regard to case, accents, numbering or decoration. A section reaches to the next
-title; one of the categories in ``one_paragraph`` also ends at an empty line.
+A title is at the start of a line or sentence, before a colon or a dash, or alone there. It is
+compared without case, accents, numbering or decoration. A section ends at the next title; a section
+of a category in ``one_paragraph`` also ends at an empty line.
 
-medspaCy's own sectionizer takes titles from the same kind of file, but finds them anywhere in a
-sentence or, asked for line starts, never in the middle of a line; it knows nothing of accents and
-stores an object of its own for each token of the document.
+medspaCy's sectionizer reads titles from the same kind of file, but it finds them anywhere in a
+sentence or only at the start of a line, does not ignore accents, and stores an object for each
+token.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from operator import attrgetter
 
-from spacy.tokens import Doc, Span, SpanGroup, Token
+from spacy.tokens import Doc, Span, SpanGroup
 
 SECTIONS_KEY = "sections"
 
@@ -29,9 +29,9 @@ EMPTY_LINE = re.compile(r"\S[ \t]*\r?\n([ \t]*\r?\n)+")
 
 
 class SectionFinder:
-    """Finds the sections of documents by the titles of a language.
+    """Finds the sections of documents.
 
-    rules (Iterable[Mapping[str, str]]): Titles as medspaCy has them: "literal" and "category".
+    rules (Iterable[Mapping[str, str]]): Titles in medspaCy's format: "literal" and "category".
     one_paragraph (Iterable[str]): The categories that end at an empty line.
     """
 
@@ -42,7 +42,7 @@ class SectionFinder:
         self.one_paragraph = set(one_paragraph)
 
     def __call__(self, doc: Doc) -> SpanGroup:
-        """RETURNS (SpanGroup): The sections, titles included, labelled with their category."""
+        """RETURNS (SpanGroup): The sections, titles included, with their category as label."""
         starts: list[tuple[int, str]] = []
         for sentence in doc.sents:
             category = self.category(sentence.text)
@@ -64,7 +64,7 @@ class SectionFinder:
             return section.end
         text = section.text
         title = TITLE.match(text)
-        assert title is not None  # it made the section
+        assert title is not None  # every section starts with one
         body = text[title.end() :]
         start = len(text) - len(body.lstrip())
         empty = EMPTY_LINE.search(text, start)
@@ -74,7 +74,7 @@ class SectionFinder:
 
 
 def normalize(title: str) -> str:
-    """Bring a title to the form in which titles are compared."""
+    """The form in which titles are compared."""
     bare = re.sub(r"\([^()]*\)", " ", title.casefold())
     decomposed = unicodedata.normalize("NFKD", bare)
     letters = "".join(char for char in decomposed if not unicodedata.combining(char))
@@ -82,15 +82,11 @@ def normalize(title: str) -> str:
 
 
 def get_section(span: Span) -> str | None:
-    """The category of the section that a span starts in; what ``span._.section`` gives.
+    """The category of the section where a span starts, or None.
 
-    Documents without our sections may have those of medspaCy's sectionizer, whose objects are
-    given as they are.
+    This is what ``span._.note_section`` returns.
     """
-    doc = span.doc
-    if SECTIONS_KEY not in doc.spans:
-        return span[0]._.section if Token.has_extension("section") else None
-    sections = doc.spans[SECTIONS_KEY]
+    sections = span.doc.spans.get(SECTIONS_KEY, ())
     index = bisect_right(sections, span.start, key=attrgetter("start")) - 1
     if index >= 0 and span.start < sections[index].end:
         return sections[index].label_

@@ -1,4 +1,4 @@
-"""Entities with their context for displaCy: negated, family and other findings apart by colour."""
+"""Entities for displaCy, with their context shown by label and colour."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from spacy.tokens import Doc
 
 from spacy_cardioner.pipeline.context.component import CONTEXT_ATTRIBUTES, register_attributes
 
-# By the first attribute that an entity has, in this order; other entities keep displaCy's colour.
+# The first of these attributes that an entity has sets its colour.
 COLOURS = {
     "is_family": "#c9b7e8",
     "is_negated": "#f4b6b6",
@@ -19,10 +19,10 @@ COLOURS = {
 
 
 def displacy_view(doc: Doc) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What displaCy needs to draw ``doc.ents`` with their context.
+    """The input of displaCy for ``doc.ents`` with their context.
 
-    doc (Doc): A document that went through `cardioner_context`.
-    RETURNS (tuple[dict, dict]): The data and the options, for
+    doc (Doc): A document processed by `cardioner_context`.
+    RETURNS (tuple[dict, dict]): Data and options for
         ``displacy.render(data, style="ent", manual=True, options=options)``.
     """
     register_attributes()

@@ -1,18 +1,17 @@
-"""The component `cardioner_gate`: sentences without entities, which the encoder need not read."""
+"""The component `cardioner_gate`: marks sentences without entities, which need not be encoded."""
 
 # No `from __future__ import annotations`: configs are checked against the types of the registered
 # functions, which must not be strings.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy
 from numpy.typing import NDArray
 from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc, Span, SpanGroup
-from spacy.training import Corpus, Example
+from spacy.training import Example
 from spacy.vocab import Vocab
 from thinc.api import Config, Model
 from thinc.types import Floats2d
@@ -38,9 +37,7 @@ subword_features = true
 """
 DEFAULT_GATE_MODEL = Config().from_str(gate_default_config)["model"]
 
-TUNE = "spacy_cardioner.tune_gate.v1"
-
-# The last digits of a probability change with the documents that it is computed with.
+# Probabilities differ in their last digits with the other documents of a batch.
 TOLERANCE = 0.999
 
 Array = NDArray[Any]
@@ -66,18 +63,17 @@ def make_gate(
     threshold: float | None,
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> "SentenceGate":
-    """Create a SentenceGate component. It stands after the sentences and before the encoder.
+    """Create a SentenceGate component. It comes after a sentencizer and before the encoder.
 
-    A sentence is as likely to have an entity as the likeliest of its tokens is to be in one. Those
-    under a threshold are written to ``doc.spans["gated"]``, and their tokens are blocked for
-    spaCy's `ner`. The span getters of `layers.windows` leave them out, so that they are not
-    encoded.
+    The probability of a sentence is the highest of its tokens. Sentences below the threshold are
+    written to ``doc.spans["gated"]``, and their tokens are blocked for spaCy's `ner`. The span
+    getters of `layers.windows` leave them out, so that they are not encoded.
 
     name (str): The component instance name.
     model (Model[List[Doc], List[Floats2d]]): Scores tokens, see `layers.gate`.
     spans_key (str): Key of the Doc.spans dict with the entities to learn from.
-    threshold (Optional[float]): The probability under which a sentence is gated; by default the
-        one that was found on validation data, see `tune`, and without any 0, which gates none.
+    threshold (Optional[float]): Sentences with a lower probability are gated. Default: the
+        threshold that `tune` found, or 0 (no sentence is gated) if it was not called.
     scorer (Optional[Callable]): The scoring method.
     """
     return SentenceGate(
@@ -86,14 +82,14 @@ def make_gate(
 
 
 def gate_score(examples: Iterable[Example], *, spans_key: str, **cfg: Any) -> dict[str, Any]:
-    """Score how many sentences with entities are let through, and how many others are spared.
+    """Score how many sentences with entities pass, and how many sentences are gated.
 
-    RETURNS (Dict[str, Any]): ``gate_recall``, of the sentences that have an entity; and
-        ``gate_spared``, the share of all sentences that are gated.
+    RETURNS (Dict[str, Any]): ``gate_recall``, the share of the sentences with an entity that pass,
+        and ``gate_spared``, the share of all sentences that are gated.
     """
     wanted = gated = missed = total = 0
     for eg in examples:
-        entity, _ = _targets(eg, spans_key, ())
+        entity, _ = targets_of(eg, spans_key, ())
         closed = gated_tokens(eg.predicted)
         for sentence in eg.predicted.sents:
             here = slice(sentence.start, sentence.end)
@@ -108,72 +104,12 @@ def gate_score(examples: Iterable[Example], *, spans_key: str, **cfg: Any) -> di
 
 
 def make_gate_scorer() -> Callable[..., dict[str, Any]]:
-    """Registered function: the scorer of the component."""
+    """Registered function: create the scorer of the component."""
     return gate_score
 
 
-def create_tune_gate(
-    path: Path | None,
-    recall: float = 0.999,
-    pipe: str = "cardioner_gate",
-    entities: Literal["annotated", "right"] = "annotated",
-    open_sentences: float = 0.0,
-) -> Callable[[Language], Language]:
-    """Registered function: set the threshold of a gate whenever the pipeline is saved.
-
-    It stands under ``[training.before_to_disk]``.
-
-    path (Path): The validation documents, a DocBin or a folder of them: ``paths.dev``.
-    recall (float): The share of sentences with entities that have to come through.
-    pipe (str): Name of the gate in the pipeline.
-    entities (str): Which entities count: all that are "annotated", or those that the pipeline finds
-        with the gate open and that are "right", as they overlap an annotated one. What it does not
-        find is no loss of the gate, and one annotation that is a mistake can set the threshold. The
-        other components have to be frozen: they find their entities once.
-    open_sentences (float): The share of all sentences that come through at least, see `tune`.
-    RETURNS (Callable): Takes the pipeline and gives it back.
-    """
-    right: list[tuple[Doc, Doc]] = []
-
-    def tune(nlp: Language) -> Language:
-        if path is None:
-            raise CardionerError(f"{TUNE}: no validation documents; give them as paths.dev")
-        gate: Any = nlp.get_pipe(pipe)
-        # Frozen components are disabled while a training saves.
-        position = nlp.component_names.index(pipe)
-        before, after = nlp.components[:position], nlp.components[position + 1 :]
-        if not right or entities == "annotated":
-            examples = list(Corpus(path, max_length=0)(nlp))
-            for eg in examples:
-                eg.predicted = _apply(before, eg.predicted)
-        if entities == "right":
-            right[:] = right or [_find_right(after, eg, gate.spans_key) for eg in examples]
-            examples = [Example(*pair) for pair in right]
-        gate.tune(examples, recall=recall, open_sentences=open_sentences)
-        return nlp
-
-    return tune
-
-
-def _apply(components: Iterable[tuple[str, Callable[[Doc], Doc]]], doc: Doc) -> Doc:
-    for _, component in components:
-        doc = component(doc)
-    return doc
-
-
-def _find_right(components: Any, eg: Example, spans_key: str) -> tuple[Doc, Doc]:
-    """A document as the gate sees it, and with the right ones of the entities that are found."""
-    annotated, _ = _targets(eg, spans_key, ())
-    found = _apply(components, eg.predicted.copy())
-    spans = list(found.spans.get(spans_key, found.ents))
-    found.spans[spans_key] = [span for span in spans if annotated[span.start : span.end].any()]
-    # The encoder's vectors, which nothing needs any more.
-    found.user_data.clear()
-    return eg.predicted, found
-
-
 class SentenceGate(TrainablePipe):
-    """Pipeline component that marks the sentences that have no entity."""
+    """Pipeline component that marks sentences without entities."""
 
     def __init__(
         self,
@@ -196,7 +132,7 @@ class SentenceGate(TrainablePipe):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """RETURNS (Tuple[str]): The labels of the entities that let a sentence through."""
+        """RETURNS (Tuple[str]): The labels of the entities."""
         return tuple(self.cfg["labels"])
 
     @property
@@ -209,7 +145,7 @@ class SentenceGate(TrainablePipe):
         return super().score(examples, **{"spans_key": self.spans_key, **kwargs})
 
     def predict(self, docs: Iterable[Doc]) -> list[Array]:
-        """Find how likely each token belongs to an entity.
+        """Predict how likely each token belongs to an entity.
 
         docs (Iterable[Doc]): The documents to predict.
         RETURNS (List[Array]): The probabilities of each document.
@@ -220,7 +156,7 @@ class SentenceGate(TrainablePipe):
         return [_sigmoid(to_numpy(scores)[:, 0]) for scores in self.model.predict(docs)]
 
     def set_annotations(self, docs: Iterable[Doc], probabilities: Iterable[Array]) -> None:
-        """Write the sentences that have no entity to ``doc.spans["gated"]``.
+        """Write sentences below the threshold to ``doc.spans["gated"]``.
 
         docs (Iterable[Doc]): The documents to modify.
         probabilities (Iterable[Array]): As produced by `predict`.
@@ -234,7 +170,7 @@ class SentenceGate(TrainablePipe):
             doc.set_ents([], blocked=blocked, default="unmodified")
 
     def _highest(self, doc: Doc, probabilities: Array) -> Iterator[tuple[Span, float]]:
-        """Each sentence with the highest probability in it."""
+        """Each sentence with the highest probability of its tokens."""
         if len(doc) and not doc.has_annotation("SENT_START"):
             raise CardionerError(
                 f"{self.name}: there are no sentences; put a sentencizer before it in the pipeline"
@@ -245,18 +181,18 @@ class SentenceGate(TrainablePipe):
     def tune(
         self, examples: Iterable[Example], *, recall: float = 0.999, open_sentences: float = 0.0
     ) -> float:
-        """Set the threshold to the highest that lets enough sentences with entities through.
+        """Set the threshold to the highest that lets enough sentences pass.
 
-        examples (Iterable[Example]): Validation data; the predicted documents have sentences.
-        recall (float): The share that has to come through.
-        open_sentences (float): The share of all sentences that has to come through, with entities
-            or not. Few documents do not tell where the last of a thousand entities would be.
+        examples (Iterable[Example]): Validation data. The predicted documents have sentences.
+        recall (float): The share of sentences with entities that must pass.
+        open_sentences (float): The share of all sentences that must pass. It is a safeguard where
+            few documents are available to estimate the recall.
         RETURNS (float): The threshold.
         RAISES (CardionerError): No sentence has an entity.
         """
         every, wanted = [], []
         for eg in examples:
-            entity, _ = _targets(eg, self.spans_key, self.labels)
+            entity, _ = targets_of(eg, self.spans_key, self.labels)
             [found] = self.predict([eg.predicted])
             for sentence, highest in self._highest(eg.predicted, found):
                 every.append(highest)
@@ -271,7 +207,7 @@ class SentenceGate(TrainablePipe):
     def get_loss(
         self, examples: Iterable[Example], scores: list[Floats2d]
     ) -> tuple[float, list[Floats2d]]:
-        """Find the loss and the gradient: cross-entropy of each token, in an entity or not.
+        """Find the loss and the gradient: the cross-entropy of each token.
 
         examples (Iterable[Examples]): The batch of examples.
         scores (List[Floats2d]): The model's output for the predicted documents.
@@ -279,7 +215,7 @@ class SentenceGate(TrainablePipe):
         """
         loss, gradients = 0.0, []
         for eg, found in zip(examples, scores, strict=True):
-            entity, known = _targets(eg, self.spans_key, self.labels)
+            entity, known = targets_of(eg, self.spans_key, self.labels)
             predicted = _sigmoid(to_numpy(found)[:, 0])
             likelihood = numpy.where(entity, predicted, 1 - predicted)
             loss -= float((numpy.log(likelihood + 1e-9) * known).sum())
@@ -299,7 +235,7 @@ class SentenceGate(TrainablePipe):
         get_examples (Callable[[], Iterable[Example]]): Function that returns a representative
             sample of gold-standard Example objects.
         nlp (Optional[Language]): The current nlp object the component is part of.
-        labels (Optional[Sequence[str]]): The labels, by default those of the data.
+        labels (Optional[Sequence[str]]): The labels. Default: those of the data.
         """
         if labels is None:
             found = (eg.reference.spans.get(self.spans_key, []) for eg in get_examples())
@@ -309,10 +245,10 @@ class SentenceGate(TrainablePipe):
         self.model.initialize(X=sample if any(map(len, sample)) else None)
 
 
-def _targets(eg: Example, spans_key: str, labels: Sequence[str]) -> tuple[Array, Array]:
-    """Which tokens of the predicted document are in an entity, and of which this is known.
+def targets_of(eg: Example, spans_key: str, labels: Sequence[str]) -> tuple[Array, Array]:
+    """Which tokens of the predicted document are in an entity, and for which this is known.
 
-    Where a layer is not annotated, a token in no entity may be in one of that layer.
+    If a label was not annotated, tokens outside the annotated entities are unknown.
     """
     entity = numpy.zeros(len(eg.predicted), dtype=bool)
     for span in eg.reference.spans.get(spans_key, []):
@@ -323,7 +259,7 @@ def _targets(eg: Example, spans_key: str, labels: Sequence[str]) -> tuple[Array,
 
 
 def _quantile(probabilities: list[float], share: float) -> float:
-    """The highest of the probabilities that has no more than this share below it."""
+    """The highest of the probabilities with at most this share of them below it."""
     below = min(int(len(probabilities) * share + 1e-9), len(probabilities) - 1)
     return sorted(probabilities)[below]
 

@@ -1,47 +1,42 @@
-"""The component `gazetteer`: marks the names of a list wherever a document has them."""
+"""The component `cardioner_gazetteer`: marks the names of a list wherever a document has them."""
 
 # No `from __future__ import annotations`: configs are checked against the types of the registered
 # functions, which must not be strings.
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import srsly
 from spacy.language import Language
-from spacy.pipeline import Pipe
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 from spacy.vocab import Vocab
 
+from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.laboratory import laboratory
 from spacy_cardioner.gazetteer.lexicon import Lexicon, in_case
 from spacy_cardioner.gazetteer.names import KINDS
 from spacy_cardioner.gazetteer.normalise import pieces
-from spacy_cardioner.gazetteer.patterns import (
-    Pattern,
-    dump_patterns,
-    read_patterns,
-    to_pattern,
-)
+from spacy_cardioner.gazetteer.patterns import PATTERNS_FILE, Pattern, to_pattern
+from spacy_cardioner.pipeline.stored import StoredPipe
 
-SPANS_KEY = "gazetteer"
-PATTERNS_FILE = "patterns.jsonl"
-# No name has a line end among its pieces.
+# Default name of the component in a pipeline, and of its span group.
+GAZETTEER = "gazetteer"
+# No name contains a line end among its pieces.
 _NEW_LINE = ("\n",)
 _HYPHEN = ("-",)
 _MAX_CACHE = 200_000
 
 
 class Mark(NamedTuple):
-    """A name that a document has.
+    """A name in a document.
 
     start (int): Its first token.
     end (int): The token after its last.
     label (str): The label of its pattern.
     kind (str): "ingredient", "combination", "group", "abbreviation" or "brand".
-    candidates (list[str]): Its ids, the likeliest first; more than one for an ambiguous name.
+    candidates (list[str]): Its ids, the likeliest first. An ambiguous name has more than one.
+    always (bool): Whether the name is an entity wherever it occurs.
     analyte (bool): Whether laboratories measure what it names, such as sodium or iron.
-    laboratory (bool): Whether it stands in a laboratory context, analyte or not.
+    laboratory (bool): Whether it is in a laboratory context, analyte or not.
     """
 
     start: int
@@ -49,37 +44,63 @@ class Mark(NamedTuple):
     label: str
     kind: str
     candidates: list[str]
+    always: bool = False
     analyte: bool = False
     laboratory: bool = False
 
 
-def get_marks(doc: Doc, spans_key: str = SPANS_KEY) -> Iterator[Mark]:
-    """Read back what the gazetteer found, to make features of it.
+# The fields of a mark that the attributes of the span group hold, as one list each.
+_ATTRS = {
+    "kinds": "kind",
+    "candidates": "candidates",
+    "always": "always",
+    "analytes": "analyte",
+    "laboratory": "laboratory",
+}
 
-    doc (Doc): A document that the gazetteer has seen.
-    spans_key (str): Where it wrote its spans.
-    RETURNS (Iterator[Mark]): The marks, in the order of the text. None of them overlap.
+
+def get_marks(doc: Doc, spans_key: str = GAZETTEER) -> Iterator[Mark]:
+    """Read the names that the gazetteer marked in a document.
+
+    doc (Doc): A document that the gazetteer has processed.
+    spans_key (str): Key of the group in ``doc.spans``.
+    YIELDS (Mark): The marks, in the order of the text. They do not overlap.
     """
-    group = doc.spans.get(spans_key, [])
+    group = doc.spans.get(spans_key, ())
     if len(group):
-        attrs = group.attrs
-        columns = (attrs[key] for key in ("kinds", "candidates", "analytes", "laboratory"))
-        for span, kind, found, analyte, laboratory in zip(group, *columns, strict=True):
-            yield Mark(span.start, span.end, span.label_, kind, list(found), analyte, laboratory)
+        columns = (group.attrs[key] for key in _ATTRS)
+        for span, *values in zip(group, *columns, strict=True):
+            yield Mark(span.start, span.end, span.label_, *values)
+
+
+def find_gazetteer(nlp: Language, name: str, used_by: str) -> "Gazetteer":
+    """Find the gazetteer of a pipeline, which may be disabled.
+
+    name (str): Name of the component.
+    used_by (str): Name of the component that needs it, for the message.
+    RAISES (CardionerError): The pipeline has no such component.
+    """
+    component = dict(nlp.components).get(name)
+    if not isinstance(component, Gazetteer):
+        raise CardionerError(
+            f"{used_by}: the pipeline has no component cardioner_gazetteer named {name!r}; add one "
+            f'with nlp.add_pipe("cardioner_gazetteer", name="{name}", first=True), or change the '
+            f"setting gazetteer of {used_by}"
+        )
+    return component
 
 
 @Language.factory(
-    "cardioner_gazetteer",
-    assigns=["doc.spans"],
-    default_config={"spans_key": SPANS_KEY},
+    "cardioner_gazetteer", assigns=["doc.spans"], default_config={"spans_key": GAZETTEER}
 )
 def make_gazetteer(nlp: Language, name: str, spans_key: str) -> "Gazetteer":
-    """Create a Gazetteer component. It stands first in the pipeline and needs nothing before it.
+    """Create a Gazetteer component. It comes first in a pipeline and needs no other component.
 
-    The names come from a patterns file, see `initialize`; later ones are added with
-    `add_patterns`. Each name found is a span in ``doc.spans[spans_key]`` with the label and the id
-    (ATC code) of its pattern; `get_marks` gives its kind and all ids as well, and whether it is
-    an analyte or stands in a laboratory context, by our rules for the pipeline's language.
+    The names come from a patterns file (see `Gazetteer.initialize`) or from `add_patterns`. Each
+    name that is found becomes a span in ``doc.spans[spans_key]`` with the label and the id (ATC
+    code, as ``kb_id``) of its pattern. `get_marks` also returns its kind, all its ids, whether it
+    is an analyte, and whether it is in a laboratory context, by the rules of the pipeline's
+    language.
 
     name (str): The component instance name.
     spans_key (str): Key of the Doc.spans dict to save the spans under.
@@ -87,21 +108,25 @@ def make_gazetteer(nlp: Language, name: str, spans_key: str) -> "Gazetteer":
     return Gazetteer(nlp.vocab, name, spans_key=spans_key)
 
 
-class NamePipe(Pipe):
-    """A component that has a list of names, saved with the pipeline."""
+class Gazetteer(StoredPipe):
+    """Pipeline component that marks names in ``doc.spans``. It holds the names of a pipeline."""
 
-    def __init__(self, vocab: Vocab, name: str) -> None:
-        """Initialize the component with no names."""
+    files = (PATTERNS_FILE,)
+
+    def __init__(self, vocab: Vocab, name: str = GAZETTEER, *, spans_key: str = GAZETTEER) -> None:
+        """Initialize the component. `make_gazetteer` describes the arguments."""
         self.vocab = vocab
         self.name = name
+        self.spans_key = spans_key
         self.lexicon = Lexicon()
+        self._cache: dict[int, tuple[str, ...]] = {}
 
     def __len__(self) -> int:
         """The number of patterns."""
         return len(self.lexicon)
 
     def __contains__(self, name: str) -> bool:
-        """Whether a name is in the list, in any case and spelling of its accents."""
+        """Whether a name is in the list, regardless of case and accents."""
         return name in self.lexicon
 
     @property
@@ -114,21 +139,21 @@ class NamePipe(Pipe):
         """RETURNS (List[dict]): All patterns, as `add_patterns` takes them."""
         return [pattern.to_dict() for pattern in self.lexicon]
 
-    def add_patterns(self, patterns: Iterable[dict[str, Any]]) -> None:
-        """Add names to the list.
+    def add_patterns(self, patterns: Iterable[Mapping[str, Any]]) -> None:
+        """Add names.
 
-        patterns (Iterable[dict]): String patterns as spaCy's rulers take them, for example
-            ``{"label": "FARMACO", "pattern": "bisoprolol", "id": "C07AB07"}``; also with "kind"
-            and "also", see `gazetteer.patterns.Pattern`.
-        RAISES (CardionerError): A pattern is not of that form.
+        patterns (Iterable[Mapping]): String patterns as spaCy's rulers take them, for example
+            ``{"label": "FARMACO", "pattern": "bisoprolol", "id": "C07AB07"}``. They may also have
+            the keys "kind", "also" and "always", see `gazetteer.patterns.Pattern`.
+        RAISES (CardionerError): A pattern is malformed.
         """
-        self._add(to_pattern(pattern) for pattern in patterns)
-
-    def _add(self, patterns: Iterable[Pattern]) -> None:
-        self.lexicon.add(patterns)
+        self.lexicon.add(
+            to_pattern(pattern, f"{self.name}: pattern {number}")
+            for number, pattern in enumerate(patterns, 1)
+        )
 
     def clear(self) -> None:
-        """Forget all names."""
+        """Remove all names."""
         self.lexicon = Lexicon()
 
     def initialize(
@@ -138,93 +163,60 @@ class NamePipe(Pipe):
         nlp: Language | None = None,
         patterns: Sequence[dict[str, Any]] | None = None,
     ) -> None:
-        """Take the names from a patterns file, which the config gives as for spaCy's rulers.
+        """Replace the names by those of a patterns file.
 
         get_examples (Callable[[], Iterable[Example]]): Not used.
         nlp (Language): Not used.
         patterns (Optional[Sequence[dict]]): The patterns. In a config, under
             ``[initialize.components.gazetteer.patterns]``: ``@readers = "srsly.read_jsonl.v1"``
-            and ``path``.
+            and ``path``, as for spaCy's rulers.
         """
         if patterns is not None:
             self.clear()
             self.add_patterns(patterns)
 
-    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """Serialize the names."""
-        return bytes(srsly.msgpack_dumps(self.patterns))
+    def get_data(self) -> Mapping[str, Any]:
+        """RETURNS (Mapping[str, Any]): The patterns."""
+        return {PATTERNS_FILE: self.patterns}
 
-    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "NamePipe":
-        """Load the names from bytes."""
+    def set_data(self, data: Mapping[str, Any]) -> None:
+        """Replace the patterns."""
         self.clear()
-        self.add_patterns(srsly.msgpack_loads(bytes_data))
-        return self
-
-    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Save the names to a folder."""
-        folder = Path(path)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / PATTERNS_FILE).write_text(dump_patterns(self.lexicon), encoding="utf-8")
-
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "NamePipe":
-        """Load the names from a folder."""
-        self.clear()
-        self._add(read_patterns(Path(path) / PATTERNS_FILE))
-        return self
-
-
-class Gazetteer(NamePipe):
-    """Pipeline component that marks names in ``doc.spans``."""
-
-    def __init__(self, vocab: Vocab, name: str = "gazetteer", *, spans_key: str = SPANS_KEY):
-        """Initialize the component. `make_gazetteer` describes the arguments."""
-        super().__init__(vocab, name)
-        self.spans_key = spans_key
-        self._cache: dict[int, tuple[str, ...]] = {}
+        self.add_patterns(data[PATTERNS_FILE])
 
     def __call__(self, doc: Doc) -> Doc:
-        """Mark the names of one document.
-
-        doc (Doc): The document.
-        RETURNS (Doc): The same document.
-        """
+        """Mark the names of a document."""
         marks = list(self.find(doc))
         spans = [
-            Span(doc, mark.start, mark.end, mark.label, span_id=mark.candidates[0])
-            if mark.candidates
-            else Span(doc, mark.start, mark.end, mark.label)
+            Span(doc, mark.start, mark.end, mark.label, kb_id=next(iter(mark.candidates), ""))
             for mark in marks
         ]
-        attrs = {
-            "kinds": [mark.kind for mark in marks],
-            "candidates": [mark.candidates for mark in marks],
-            "analytes": [mark.analyte for mark in marks],
-            "laboratory": [mark.laboratory for mark in marks],
-        }
+        attrs = {key: [getattr(mark, field) for mark in marks] for key, field in _ATTRS.items()}
         doc.spans[self.spans_key] = SpanGroup(doc, name=self.spans_key, spans=spans, attrs=attrs)
         return doc
 
     def find(self, doc: Doc) -> Iterator[Mark]:
-        """Find the names of a document, the longest from each place on.
+        """Find the names of a document, without modifying it.
 
-        doc (Doc): The document.
-        RETURNS (Iterator[Mark]): The names, in the order of the text. None of them overlap.
+        Of several names that start at a token, the longest is found.
+
+        YIELDS (Mark): The names, in the order of the text. They do not overlap.
         """
         folded, owners = self._pieces(doc)
         rules = laboratory(doc.vocab.lang)
         end_of_last = 0
         for first, last, patterns in self.lexicon.find(folded):
             start, end = owners[first], owners[last - 1] + 1
-            # A name starts and ends with a token, not within one.
+            # A name starts and ends at token boundaries.
             whole = (first == 0 or owners[first - 1] < start) and owners[last] >= end
             if start < end_of_last or not whole:
                 continue
-            # doc.text would put the whole note together again for each name.
+            # Slower with doc.text, which is built anew on each access.
             text = doc[start:end].text
             if spelled := [pattern for pattern in patterns if in_case(pattern, text)]:
                 analyte = rules.is_analyte(folded[first:last])
                 measured = rules.is_context(folded, first, last)
-                yield _mark(start, end, spelled, analyte, measured)
+                yield Mark(start, end, *_joined(spelled), analyte, measured)
                 end_of_last = end
 
     def _pieces(self, doc: Doc) -> tuple[list[str], list[int]]:
@@ -235,11 +227,11 @@ class Gazetteer(NamePipe):
         for index, orth in enumerate(doc.to_array("ORTH").tolist()):
             found = self._cache.get(orth) or self._remember(orth, doc[index].text)
             if found is _NEW_LINE:
-                # Names go on in the next line, but not in the next paragraph.
+                # A name may continue in the next line, but not in the next paragraph.
                 found, new_line = found if new_line else (), True
             elif found:
                 new_line = False
-                if found == _HYPHEN and _is_glued(doc, index):
+                if found == _HYPHEN and _is_inside_word(doc, index):
                     found = ()
             folded += found
             owners += [index] * len(found)
@@ -252,15 +244,15 @@ class Gazetteer(NamePipe):
         return self._cache[orth]
 
 
-def _is_glued(doc: Doc, index: int) -> bool:
-    """Whether no space parts a token from those on both sides."""
+def _is_inside_word(doc: Doc, index: int) -> bool:
+    """Whether a token touches the tokens before and after it."""
     return 0 < index < len(doc) - 1 and not (doc[index].whitespace_ or doc[index - 1].whitespace_)
 
 
-def _mark(start: int, end: int, patterns: list[Pattern], analyte: bool, measured: bool) -> Mark:
-    """One mark for all patterns of a name; of several labels that of the latest pattern."""
+def _joined(patterns: Sequence[Pattern]) -> tuple[str, str, list[str], bool]:
+    """Label, kind, ids and `always` of a name with several patterns; the latest pattern's label."""
     candidates = [code for pattern in patterns for code in pattern.candidates[:1]]
     candidates += [code for pattern in patterns for code in pattern.candidates[1:]]
     kind = min((pattern.kind for pattern in patterns), key=list[str](KINDS).index)
-    codes = list(dict.fromkeys(candidates))
-    return Mark(start, end, patterns[0].label, kind, codes, analyte, measured)
+    always = any(pattern.always for pattern in patterns)
+    return patterns[0].label, kind, list(dict.fromkeys(candidates)), always

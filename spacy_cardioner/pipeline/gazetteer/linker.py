@@ -2,72 +2,68 @@
 
 # No `from __future__ import annotations`: configs are checked against the types of the registered
 # functions, which must not be strings.
-from collections.abc import Iterable
-
 from spacy.language import Language
-from spacy.tokens import Doc, Span, SpanGroup
-from spacy.vocab import Vocab
+from spacy.pipeline import Pipe
+from spacy.tokens import Doc, Span
 
 from spacy_cardioner.gazetteer.lexicon import Answer
-from spacy_cardioner.gazetteer.patterns import LABEL, Pattern
-from spacy_cardioner.pipeline.gazetteer.component import NamePipe
-from spacy_cardioner.spans import SPANS_KEY
-
-_MAX_CACHE = 50_000
+from spacy_cardioner.gazetteer.patterns import LABEL
+from spacy_cardioner.pipeline.gazetteer.component import GAZETTEER, find_gazetteer
+from spacy_cardioner.spans import SPANS_KEY, read_entities, write_entities
 
 
 @Language.factory(
     "cardioner_linker",
     assigns=["doc.spans", "token.ent_kb_id"],
     requires=["doc.ents"],
-    default_config={"label": LABEL, "spans_key": SPANS_KEY},
+    default_config={"gazetteer": GAZETTEER, "label": LABEL, "spans_key": SPANS_KEY},
 )
-def make_linker(nlp: Language, name: str, label: str, spans_key: str) -> "Linker":
-    """Create a Linker component. It stands after the components that find entities.
+def make_linker(nlp: Language, name: str, gazetteer: str, label: str, spans_key: str) -> "Linker":
+    """Create a Linker component. It comes after the components that find entities.
 
-    The names come from a patterns file, as those of the component `gazetteer` do. For each entity
-    of the label, in ``doc.ents`` and in ``doc.spans[spans_key]``:
+    For each entity of the label, in ``doc.ents`` and in ``doc.spans[spans_key]``, it sets:
 
-    - ``span.kb_id_`` is the likeliest code, "" where the name is not known;
-    - ``span._.match`` says how it was found: "exact" (as the list has it), "normalised" (in another
-      case or spelling, with a dose or a salt, or in another language), "part" (only a part of it
-      is known, such as one substance of two), or None;
-    - ``span._.candidates`` has all codes that the name may stand for, the likeliest first; of a
-      combination that is known by its parts, the codes of all parts.
+    - ``span.kb_id_``: the likeliest code, "" for an unknown name;
+    - ``span._.match``: how it was found: "exact" (as in the list), "normalised" (in another case,
+      spelling or language, or with a dose or a salt), "part" (only a part is known, such as one
+      substance of two), or None;
+    - ``span._.candidates``: all codes that the name may stand for, the likeliest first. For a
+      combination of which only the parts are known, the codes of all parts.
 
     name (str): The component instance name.
+    gazetteer (str): Name of the `cardioner_gazetteer` with the names.
     label (str): The label of the entities that get codes.
     spans_key (str): Key of the Doc.spans dict where overlapping entities are.
     """
-    return Linker(nlp.vocab, name, label=label, spans_key=spans_key)
+    return Linker(nlp, name, gazetteer=gazetteer, label=label, spans_key=spans_key)
 
 
-class Linker(NamePipe):
-    """Pipeline component that looks entities up in a list of names."""
+class Linker(Pipe):
+    """Pipeline component that looks up entities in the names of the gazetteer."""
 
     def __init__(
         self,
-        vocab: Vocab,
-        name: str = "cardioner_linker",
+        nlp: Language,
+        name: str = "linker",
         *,
+        gazetteer: str = GAZETTEER,
         label: str = LABEL,
         spans_key: str = SPANS_KEY,
     ) -> None:
         """Initialize the component. `make_linker` describes the arguments."""
-        super().__init__(vocab, name)
+        self.nlp = nlp
+        self.name = name
+        self.gazetteer = gazetteer
         self.label = label
         self.spans_key = spans_key
-        self._cache: dict[str, Answer | None] = {}
-        if not Span.has_extension("match"):
-            Span.set_extension("match", default=None)
-        if not Span.has_extension("candidates"):
-            Span.set_extension("candidates", default=())
+        for extension, default in (("match", None), ("candidates", ())):
+            if not Span.has_extension(extension):
+                Span.set_extension(extension, default=default)
 
     def __call__(self, doc: Doc) -> Doc:
-        """Give the drugs of one document their codes.
+        """Link the entities of a document.
 
-        doc (Doc): The document.
-        RETURNS (Doc): The same document.
+        RAISES (CardionerError): The pipeline has no gazetteer.
         """
         for ent in doc.ents:
             if ent.label_ == self.label:
@@ -75,44 +71,26 @@ class Linker(NamePipe):
                 for token in ent:
                     token.ent_kb_id_ = code
         if self.spans_key in doc.spans:
-            group = doc.spans[self.spans_key]
-            spans = [self._linked(span) for span in group]
-            doc.spans[self.spans_key] = SpanGroup(
-                doc, name=group.name, attrs=group.attrs, spans=spans
-            )
+            entities = [
+                entity._replace(kb_id=self._link(doc[entity.start : entity.end]))
+                if entity.label == self.label
+                else entity
+                for entity in read_entities(doc, self.spans_key)
+            ]
+            write_entities(doc, entities, self.spans_key)
         return doc
 
-    def _linked(self, span: Span) -> Span:
-        """The span with its code: the spans of a group cannot be changed in their place."""
-        if span.label_ != self.label:
-            return span
-        code = self._link(span)
-        return Span(span.doc, span.start, span.end, span.label, kb_id=code, span_id=span.id)
-
     def _link(self, span: Span) -> str:
-        """Note how a mention is found, and give back its code."""
+        """Set the attributes of a mention, and return its code."""
         answer = self.look_up(span.text)
         span._.match = answer.match if answer else None
         span._.candidates = list(answer.candidates) if answer else []
         return answer.candidates[0] if answer else ""
 
-    def look_up(self, name: str) -> Answer | None:
-        """Find out which name of the list a mention is.
+    def look_up(self, mention: str) -> Answer | None:
+        """Look up a mention.
 
-        name (str): The mention.
-        RETURNS (Optional[Answer]): How it was found, and its codes; None where it is not known.
+        RETURNS (Optional[Answer]): How it was found and its codes, or None for an unknown name.
+        RAISES (CardionerError): The pipeline has no gazetteer.
         """
-        if name not in self._cache:
-            if len(self._cache) > _MAX_CACHE:
-                self._cache.clear()
-            self._cache[name] = self.lexicon.look_up(name)
-        return self._cache[name]
-
-    def _add(self, patterns: Iterable[Pattern]) -> None:
-        super()._add(patterns)
-        self._cache.clear()
-
-    def clear(self) -> None:
-        """Forget all names."""
-        super().clear()
-        self._cache.clear()
+        return find_gazetteer(self.nlp, self.gazetteer, self.name).lexicon.look_up(mention)

@@ -1,8 +1,8 @@
-"""The component `cardioner_ner`: entities of several labels, which may lie inside one another."""
+"""The component `cardioner_ner`: entities of several labels, which may be nested."""
 
 # No `from __future__ import annotations`: configs are checked against the types of the registered
 # functions, which must not be strings.
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Literal
 
@@ -12,7 +12,6 @@ from spacy.pipeline import TrainablePipe
 from spacy.scorer import Scorer, get_ner_prf
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
-from spacy.util import filter_spans
 from spacy.vocab import Vocab
 from thinc.api import Config, Model
 
@@ -20,8 +19,16 @@ from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.layers.crf import BEGIN, INSIDE, N_TAGS, OUTSIDE, Floats, Ints
 from spacy_cardioner.layers.losses import crf_loss, softmax_loss
 from spacy_cardioner.layers.windows import gated_tokens
-from spacy_cardioner.pipeline.ner.decode import Mention, decode
-from spacy_cardioner.spans import SPANS_KEY, layers_of
+from spacy_cardioner.pipeline.ner.decode import Decoded, decode
+from spacy_cardioner.spans import (
+    SPANS_KEY,
+    Entity,
+    layers_of,
+    longest_first,
+    non_overlapping,
+    register_extensions,
+    write_entities,
+)
 
 ner_default_config = """
 [model]
@@ -57,7 +64,6 @@ LOSSES = {"crf": crf_loss, "softmax": softmax_loss}
         "alternatives": None,
         "ents_policy": "longest",
         "class_weights": None,
-        "label_smoothing": 0.0,
         "scorer": {"@scorers": "spacy_cardioner.ner_scorer.v1"},
     },
     default_score_weights={
@@ -76,30 +82,28 @@ def make_ner(
     alternatives: float | None,
     ents_policy: EntsPolicy,
     class_weights: ClassWeights,
-    label_smoothing: float,
     scorer: Callable[..., dict[str, Any]] | None,
 ) -> "MultiHeadNER":
-    """Create a MultiHeadNER component, which has one BIO tagging head for each label.
+    """Create a MultiHeadNER component, which has a BIO tagging head for each label.
 
     Entities of one label do not overlap; entities of different labels may. All are written to
-    ``doc.spans[spans_key]``, those that do not overlap also to ``doc.ents``, and the probability
-    of each to the group's ``attrs["scores"]``, where ``span._.score`` finds it.
+    ``doc.spans[spans_key]``, the non-overlapping ones also to ``doc.ents``. ``span._.score`` is the
+    probability of each.
 
     name (str): The component instance name, used to add entries to the losses during training.
     model (Model[List[Doc], Floats]): Scores the tags of all heads, see
         `layers.tagging.create_multihead_tagger`.
     spans_key (str): Key of the Doc.spans dict to save the spans under. During initialization and
         training, the component will look for spans on the reference document under the same key.
-    threshold (float): Leave out entities that are less probable than this.
-    alternatives (Optional[float]): Write every span that is at least this probable to
-        ``doc.spans[f"{spans_key}_alternatives"]``, with its probability, as `cardioner_reranker` needs
-        it; overlapping ones too, whether they are entities or not.
-    ents_policy (str): Which of several overlapping entities is kept in ``doc.ents``: "longest",
-        or "label_order", the one whose label comes first in `labels`.
+    threshold (float): Drop entities with a lower probability.
+    alternatives (Optional[float]): Write every span with at least this probability to
+        ``doc.spans[f"{spans_key}_alternatives"]``, whether it is an entity or not. They may
+        overlap. `cardioner_reranker` needs them.
+    ents_policy (str): Which of several overlapping entities goes to ``doc.ents``: "longest", or
+        "label_order", the one whose label comes first in `labels`.
     class_weights (Optional[Union[str, Dict[str, float]]]): Weights of the tags B, I and O in the
-        loss: None for the same weight, "inverse" for the inverse of their frequency in the data,
-        or a weight for each tag by name. See `layers.losses` for what they do.
-    label_smoothing (float): Share of each target that goes to all tags that are possible there.
+        loss: None for equal weights, "inverse" for their inverse frequency in the data, or a dict
+        by tag. See `layers.losses` for their effect.
     scorer (Optional[Callable]): The scoring method.
     """
     return MultiHeadNER(
@@ -111,19 +115,17 @@ def make_ner(
         alternatives=alternatives,
         ents_policy=ents_policy,
         class_weights=class_weights,
-        label_smoothing=label_smoothing,
         scorer=scorer,
     )
 
 
 def ner_score(examples: Iterable[Example], *, spans_key: str, **cfg: Any) -> dict[str, Any]:
-    """Score all entities strictly, and the flat ones in ``doc.ents`` as spaCy's `ner` does.
+    """Score all entities strictly, and those in ``doc.ents`` as spaCy's `ner` does.
 
-    Predictions of a label are left out in documents where that layer was not annotated: there
-    nobody knows whether they are right.
+    Predictions of a label are ignored in documents where it was not annotated.
 
     examples (Iterable[Example]): The examples to score.
-    spans_key (str): Key of the span group that holds the entities.
+    spans_key (str): Key of the span group with the entities.
     RETURNS (Dict[str, Any]): ``spans_{spans_key}_p``, ``_r``, ``_f`` and ``_per_type``, and
         ``ents_p``, ``ents_r``, ``ents_f`` and ``ents_per_type``.
     """
@@ -146,30 +148,17 @@ def ner_score(examples: Iterable[Example], *, spans_key: str, **cfg: Any) -> dic
 
 
 def make_ner_scorer() -> Callable[..., dict[str, Any]]:
-    """Registered function: the scorer of the component."""
+    """Registered function: create the scorer of the component."""
     return ner_score
 
 
 def alternatives_key(spans_key: str) -> str:
-    """The key of the span group with everything that is probable, entity or not."""
+    """Key of the span group with the alternatives."""
     return f"{spans_key}_alternatives"
 
 
-def get_score(span: Span) -> float | None:
-    """Look up the probability of an entity in the span groups of its document.
-
-    span (Span): An entity, out of a span group or out of ``doc.ents``.
-    RETURNS (Optional[float]): Its probability, or None for spans that nobody scored.
-    """
-    for group in span.doc.spans.values():
-        for other, score in zip(group, group.attrs.get("scores", ()), strict=False):
-            if (other.start, other.end, other.label) == (span.start, span.end, span.label):
-                return float(score)
-    return None
-
-
 class MultiHeadNER(TrainablePipe):
-    """Pipeline component that tags each label's entities with a head of its own."""
+    """Pipeline component that finds the entities of each label with a tagging head of its own."""
 
     def __init__(
         self,
@@ -182,22 +171,17 @@ class MultiHeadNER(TrainablePipe):
         alternatives: float | None = None,
         ents_policy: EntsPolicy = "longest",
         class_weights: ClassWeights = None,
-        label_smoothing: float = 0.0,
         scorer: Callable[..., dict[str, Any]] | None = ner_score,
     ) -> None:
         """Initialize the component. `make_ner` describes the arguments.
 
-        Only what comes from the data goes into `cfg`, because what is saved there wins over the
-        config when a pipeline is loaded.
+        `cfg` holds only what comes from the data: what is saved there overrides the config when a
+        pipeline is loaded.
         """
         if isinstance(class_weights, dict) and min(class_weights.values(), default=1.0) <= 0:
             raise CardionerError(f"{name}: class_weights must be greater than 0")
         if alternatives is not None and not 0 < alternatives <= 1:
             raise CardionerError(f"{name}: alternatives must be greater than 0, and 1 at most")
-        if label_smoothing and model.attrs.get("token_transitions"):
-            # Softened targets are distributions over tags, and not over sequences: weights for each
-            # step would learn steps into tags that nothing leads on from.
-            raise CardionerError(f"{name}: label_smoothing needs token_transitions = false")
         self.vocab = vocab
         self.model = model
         self.name = name
@@ -206,11 +190,9 @@ class MultiHeadNER(TrainablePipe):
         self.alternatives = alternatives
         self.ents_policy = ents_policy
         self.class_weights = class_weights
-        self.label_smoothing = label_smoothing
         self.scorer = scorer
         self.cfg: dict[str, Any] = {"labels": [], "tag_counts": {}}
-        if not Span.has_extension("score"):
-            Span.set_extension("score", getter=get_score)
+        register_extensions()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -239,58 +221,62 @@ class MultiHeadNER(TrainablePipe):
         """Score a batch of examples with the component's scorer."""
         return super().score(examples, **{"spans_key": self.spans_key, **kwargs})
 
-    def predict(self, docs: Iterable[Doc]) -> list[list[Mention]]:
-        """Find the entities of a batch of docs, without modifying them.
+    def predict(self, docs: Iterable[Doc]) -> list[Decoded]:
+        """Find the entities of a batch of documents, without modifying them.
 
         docs (Iterable[Doc]): The documents to predict.
-        RETURNS (List[List[Mention]]): The entities of each document.
+        RETURNS (List[Decoded]): The entities of each document.
         """
         docs = list(docs)
-        if not any(len(doc) for doc in docs):
-            return [[] for _ in docs]
         lengths = [len(doc) for doc in docs]
-        return decode(self.model.predict(docs), lengths, self.alternatives)
+        if not any(lengths):
+            return [Decoded([], []) for _ in docs]
+        scores = self.model.predict(docs)
+        return decode(scores, lengths, self.labels, alternatives=self.alternatives)
 
-    def set_annotations(self, docs: Iterable[Doc], mentions: Iterable[Iterable[Mention]]) -> None:
-        """Write entities to ``doc.spans`` and ``doc.ents``, but for those in gated sentences.
+    def set_annotations(self, docs: Iterable[Doc], decoded: Iterable[Decoded]) -> None:
+        """Write entities to ``doc.spans`` and ``doc.ents``, except those in gated sentences.
 
         docs (Iterable[Doc]): The documents to modify.
-        mentions (Iterable[Iterable[Mention]]): The entities, as produced by `predict`.
+        decoded (Iterable[Decoded]): The entities, as produced by `predict`.
         """
-        for doc, found in zip(docs, mentions, strict=True):
-            gated = gated_tokens(doc)
-            read = [m for m in found if not gated[m.start : m.end].any()]
-            chosen = [m for m in read if m.best and m.probability >= self.threshold]
-            self._write_group(doc, self.spans_key, chosen)
+        for doc, (entities, alternatives) in zip(docs, decoded, strict=True):
+            kept = [e for e in self._allowed(doc, entities) if (e.score or 0) >= self.threshold]
+            spans = write_entities(doc, kept, self.spans_key, layers=self.labels)
             if self.alternatives is not None:
-                floor = self.alternatives
-                probable = [m for m in read if m.probability >= floor]
-                self._write_group(doc, alternatives_key(self.spans_key), probable)
-            doc.set_ents(self._choose_ents(doc, list(doc.spans[self.spans_key])))
+                self._write_alternatives(doc, list(self._allowed(doc, alternatives)))
+            taken = {token.i for ent in doc.ents for token in ent}
+            chosen = non_overlapping(spans, order=self._ents_order, taken=taken)
+            doc.set_ents([*doc.ents, *chosen])
 
-    def _write_group(self, doc: Doc, key: str, mentions: Iterable[Mention]) -> None:
-        spans, scores = [], []
-        for mention in mentions:
-            if span := _trimmed(doc, mention.start, mention.end, self.labels[mention.head]):
-                spans.append(span)
-                scores.append(mention.probability)
-        attrs = {"scores": scores, "layers": list(self.labels)}
+    def _allowed(self, doc: Doc, entities: Iterable[Entity]) -> Iterator[Entity]:
+        """The entities outside gated sentences, without white space at their boundaries, which a
+        Doc does not allow.
+        """
+        gated = gated_tokens(doc)
+        for entity in entities:
+            start, end = entity.start, entity.end
+            if gated[start:end].any():
+                continue
+            while start < end and doc[start].is_space:
+                start += 1
+            while start < end and doc[end - 1].is_space:
+                end -= 1
+            if start < end:
+                yield entity._replace(start=start, end=end, source=self.name)
+
+    def _write_alternatives(self, doc: Doc, entities: Sequence[Entity]) -> None:
+        """Write spans that are not entities: their scores are kept in the group only."""
+        key = alternatives_key(self.spans_key)
+        spans = [Span(doc, *entity[:3]) for entity in entities]
+        attrs = {"scores": [entity.score for entity in entities], "layers": list(self.labels)}
         doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs=attrs)
 
-    def _choose_ents(self, doc: Doc, spans: list[Span]) -> list[Span]:
-        """Choose spans that do not overlap. Entities that the document had before stay."""
+    def _ents_order(self, span: Span) -> Any:
+        """Sort key: of overlapping spans, the first goes to ``doc.ents``."""
         if self.ents_policy == "label_order":
-            spans = sorted(spans, key=lambda span: self.labels.index(span.label_))
-        else:
-            spans = sorted(spans, key=len, reverse=True)
-        chosen: list[Span] = []
-        taken: set[int] = set()
-        for span in [*doc.ents, *spans]:
-            tokens = range(span.start, span.end)
-            if taken.isdisjoint(tokens):
-                chosen.append(span)
-                taken.update(tokens)
-        return chosen
+            return self.labels.index(span.label_)
+        return longest_first(span)
 
     def get_loss(self, examples: Iterable[Example], scores: Floats) -> tuple[float, Floats]:
         """Find the loss and its gradient for the batch of documents and their scores.
@@ -302,16 +288,10 @@ class MultiHeadNER(TrainablePipe):
         tags, known = self._get_targets(examples)
         asarray = self.model.ops.xp.asarray
         loss = LOSSES[self.model.attrs["decoder"]]
-        return loss(
-            scores,
-            asarray(tags),
-            asarray(known),
-            asarray(self._get_weights()),
-            self.label_smoothing,
-        )
+        return loss(scores, asarray(tags), asarray(known), asarray(self._get_weights()))
 
     def _get_targets(self, examples: Iterable[Example]) -> tuple[Ints, Floats]:
-        """The gold tags of the predicted documents, and where they are known, head by head."""
+        """The gold tags of the predicted documents, and where they are known, by head and token."""
         examples = list(examples)
         shape = len(self.labels), sum(len(eg.predicted) for eg in examples)
         tags = numpy.full(shape, OUTSIDE, dtype="i")
@@ -329,9 +309,9 @@ class MultiHeadNER(TrainablePipe):
         return tags, known
 
     def _get_gold_spans(self, eg: Example) -> dict[str, list[Span]]:
-        """The aligned gold spans of each label that is annotated in this document.
+        """The aligned gold spans of each label that is annotated in a document.
 
-        Where spans of one label overlap, the longest is kept.
+        Of overlapping spans of one label, the longest is kept.
         """
         if self.spans_key not in eg.reference.spans:
             return {}
@@ -340,7 +320,7 @@ class MultiHeadNER(TrainablePipe):
         if not _same_tokens(eg):
             spans = eg.get_aligned_spans_y2x(spans, allow_overlap=True)
         return {
-            label: filter_spans(span for span in spans if span.label_ == label)
+            label: non_overlapping(span for span in spans if span.label_ == label)
             for label in self.labels
             if layers is None or label in layers
         }
@@ -366,8 +346,8 @@ class MultiHeadNER(TrainablePipe):
         get_examples (Callable[[], Iterable[Example]]): Function that returns a representative
             sample of gold-standard Example objects.
         nlp (Optional[Language]): The current nlp object the component is part of.
-        labels (Optional[Sequence[str]]): The labels, typically generated by `init labels`. By
-            default those of the data, sorted.
+        labels (Optional[Sequence[str]]): The labels, typically generated by `init labels`. Default:
+            those of the data, sorted.
         """
         if labels is None:
             found = (eg.reference.spans.get(self.spans_key, []) for eg in get_examples())
@@ -377,7 +357,7 @@ class MultiHeadNER(TrainablePipe):
         self._require_labels()
         self._count_tags(get_examples())
         sample = [eg.predicted for eg in islice(get_examples(), 10)]
-        self.model.set_dim("nO", len(self.labels))  # or else `chain` takes the last axis for it
+        self.model.set_dim("nO", len(self.labels))  # otherwise `chain` infers it from the last axis
         label_sample: Any = self.model.ops.alloc2f(1, len(self.labels))
         self.model.initialize(X=sample if any(map(len, sample)) else None, Y=label_sample)
 
@@ -392,15 +372,6 @@ class MultiHeadNER(TrainablePipe):
 
 
 def _same_tokens(eg: Example) -> bool:
-    """Whether both documents have the same tokens, so that no alignment is needed."""
+    """Whether both documents have the same tokens and need no alignment."""
     attrs: list[int | str] = ["ORTH", "SPACY"]
     return numpy.array_equal(eg.predicted.to_array(attrs), eg.reference.to_array(attrs))
-
-
-def _trimmed(doc: Doc, start: int, end: int, label: str) -> Span | None:
-    """The span without white space at its edges, which no entity in a Doc may have."""
-    while start < end and doc[start].is_space:
-        start += 1
-    while start < end and doc[end - 1].is_space:
-        end -= 1
-    return Span(doc, start, end, label=label) if start < end else None

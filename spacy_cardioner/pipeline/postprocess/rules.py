@@ -1,13 +1,13 @@
-"""What may be said of entities once all of a note are known: four rules, each a pure function.
+"""Rules that use all entities of a note: four pure functions.
 
-A rule takes a document and the entities that were found in it, and gives back entities: those of
-other labels than asked for as they are. What the rules go by is data, in files of this form:
+A rule takes a document and its entities (with token boundaries) and returns entities. It changes
+only those of the given labels. The rules need these lists, which are read from JSON files:
 
-- "joiners": texts that make one drug of the two that they part, e.g. "/" with no space around;
-- "dose_units" and "dose_links": units of doses, also of those after a "/" ("mcg/kg/min"), and words
-  that stand before a dose ("al 5 %");
-- "glue": signs that make another word of the one next to them ("heparin-induced");
-- "not_repeated": names that mean a drug in one place and a measured value in the next.
+- "joiners": texts that join two drugs into one, e.g. "/" without spaces;
+- "dose_units" and "dose_links": units of doses, also after a "/" ("mcg/kg/min"), and words before a
+  dose ("al 5 %");
+- "glue": signs that make one word of the words on both sides ("heparin-induced");
+- "not_repeated": names that are a drug in one place and a measured value in another.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from spacy.tokens import Doc
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.normalise import fold
-from spacy_cardioner.spans import Found
+from spacy_cardioner.spans import Entity, in_order
 
 DEFAULT = "default"
 RULES_FILE = "postprocess.json"
 LANGUAGES = ("es", "en", "it")
 
-# Longer words in capitals are headings and emphasis; shorter ones are names of their own.
+# Longer words in capitals are headings or emphasis, shorter ones are abbreviations.
 _MAX_ABBREVIATION = 5
 _NUMBER = r"\d+(?:[.,]\d+)*"
 
 
 @dataclass(frozen=True)
 class Rules:
-    """The data that the rules go by; the module's description says what each list is."""
+    """The lists that the rules need, see the description of the module."""
 
     joiners: Sequence[str] = ()
     dose_units: Sequence[str] = ()
@@ -48,12 +48,12 @@ class Rules:
     not_repeated: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, list[str]]:
-        """RETURNS (dict): The same as plain lists, as a file has them."""
+        """RETURNS (dict): The content of a file."""
         return {name: list(values) for name, values in asdict(self).items()}
 
     @cached_property
     def dose(self) -> re.Pattern[str]:
-        """What is cut off a name: a dose at its start or at its end."""
+        """Matches a name with a dose before or after it."""
         units = "|".join(map(re.escape, sorted(self.dose_units, key=len, reverse=True)))
         links = "|".join(map(re.escape, self.dose_links))
         amount = rf"{_NUMBER}\s*(?:{units})(?:\s*/\s*(?:{units}))*(?!\w)"
@@ -64,16 +64,16 @@ class Rules:
 
     @cached_property
     def skipped(self) -> frozenset[str]:
-        """The names that are not repeated, in small letters."""
+        """The names that are not repeated, in lower case."""
         return frozenset(name.casefold() for name in self.not_repeated)
 
 
 def read_rules(source: str, language: str) -> Rules:
     """Read a file of rules.
 
-    source (str): A path, or "default" for ours of the language.
-    language (str): The language's code; "xx" joins the rules of all.
-    RAISES (CardionerError): The file is missing or malformed, or there are none for the language.
+    source (str): A path, or "default" for the rules of a language.
+    language (str): The code of the language. "xx" joins the rules of all languages.
+    RAISES (CardionerError): The file is missing or malformed, or the language has no rules.
     """
     if source != DEFAULT:
         return to_rules(_read_json(Path(source)), source)
@@ -83,7 +83,7 @@ def read_rules(source: str, language: str) -> Rules:
         if code not in LANGUAGES:
             raise CardionerError(
                 f"there are no postprocessing rules for the language '{code}' (only for "
-                f"{', '.join(LANGUAGES)}); give a file of your own under 'rules'"
+                f"{', '.join(LANGUAGES)}); set 'rules' to a file of your own"
             )
         path = Path(str(files("spacy_cardioner"))) / "resources" / code / RULES_FILE
         for name, values in _read_json(path).items():
@@ -92,16 +92,16 @@ def read_rules(source: str, language: str) -> Rules:
 
 
 def to_rules(data: Any, source: str) -> Rules:
-    """Check what a file of rules holds.
+    """Check the content of a file of rules.
 
-    RAISES (CardionerError): It is not an object of lists of strings, or has an unknown name.
+    RAISES (CardionerError): It is not an object of lists of strings, or has an unknown key.
     """
     known = Rules().to_dict()
     if not isinstance(data, dict) or not set(data) <= set(known):
-        raise CardionerError(f"{source}: not an object with the lists {', '.join(known)} alone")
+        raise CardionerError(f"{source}: not an object with only the lists {', '.join(known)}")
     for name, values in data.items():
         if not isinstance(values, list) or not all(isinstance(v, str) and v for v in values):
-            raise CardionerError(f'{source}: "{name}" is not a list of texts, none of them empty')
+            raise CardionerError(f'{source}: "{name}" is not a list of non-empty strings')
     return Rules(**data)
 
 
@@ -112,27 +112,29 @@ def _read_json(path: Path) -> Any:
         raise CardionerError(f"{path}: cannot be read as JSON ({error})") from error
 
 
-def join(doc: Doc, found: Iterable[Found], labels: Collection[str], rules: Rules) -> list[Found]:
-    """Make one entity of those of one label that only a joiner parts.
+def join(
+    doc: Doc, entities: Iterable[Entity], labels: Collection[str], rules: Rules
+) -> list[Entity]:
+    """Join entities of one label that only a joiner separates.
 
-    The new one is as probable as its least probable part, and has no code.
+    The new entity has the lowest of their scores, and no code.
     """
-    joined: list[Found] = []
-    last: dict[str, int] = {}  # where the last entity of each label is
-    for entity in sorted(found):
+    joined: list[Entity] = []
+    last: dict[str, int] = {}  # index of the last entity of each label
+    for entity in sorted(entities, key=in_order):
         before = joined[last[entity.label]] if entity.label in last else None
         if before and entity.label in labels and _between(doc, before, entity) in rules.joiners:
             scores = [one.score for one in (before, entity) if one.score is not None]
-            score = min(scores, default=None)
-            joined[last[entity.label]] = Found(before.start, entity.end, entity.label, score)
+            whole = Entity(before.start, entity.end, entity.label, score=min(scores, default=None))
+            joined[last[entity.label]] = whole
         else:
             last[entity.label] = len(joined)
             joined.append(entity)
     return joined
 
 
-def _between(doc: Doc, first: Found, second: Found) -> str | None:
-    """The text between two entities; None where they touch or overlap."""
+def _between(doc: Doc, first: Entity, second: Entity) -> str | None:
+    """The text between two entities, or None if they touch or overlap."""
     gap = doc[first.end : second.start]
     if second.start <= first.end:
         return None
@@ -140,36 +142,37 @@ def _between(doc: Doc, first: Found, second: Found) -> str | None:
 
 
 def trim_doses(
-    doc: Doc, found: Iterable[Found], labels: Collection[str], rules: Rules
-) -> list[Found]:
-    """Cut doses off the edges of entities, where that leaves whole tokens and a word."""
+    doc: Doc, entities: Iterable[Entity], labels: Collection[str], rules: Rules
+) -> list[Entity]:
+    """Remove doses at the boundaries of entities, if that leaves whole tokens and a word."""
     return [
-        _trimmed(doc, entity, rules.dose) if entity.label in labels else entity for entity in found
+        _trimmed(doc, entity, rules.dose) if entity.label in labels else entity
+        for entity in entities
     ]
 
 
-def _trimmed(doc: Doc, entity: Found, dose: re.Pattern[str]) -> Found:
+def _trimmed(doc: Doc, entity: Entity, dose: re.Pattern[str]) -> Entity:
     span = doc[entity.start : entity.end]
     parts = dose.fullmatch(span.text)
     if not parts or not re.search(r"[^\W\d_]{2}", parts["name"]):
         return entity
-    start, end = (span.start_char + border for border in parts.span("name"))
+    start, end = (span.start_char + offset for offset in parts.span("name"))
     name = doc.char_span(start, end)
     return entity if name is None else entity._replace(start=name.start, end=name.end)
 
 
 def expand_abbreviations(
-    doc: Doc, found: Iterable[Found], labels: Collection[str], rules: Rules
-) -> list[Found]:
-    """Mark an abbreviation everywhere in a note that says "long form (abbreviation)" once.
+    doc: Doc, entities: Iterable[Entity], labels: Collection[str], rules: Rules
+) -> list[Entity]:
+    """Add the places of an abbreviation that the note defines: "long form (abbreviation)".
 
-    The long form is an entity; its letters must be able to spell the abbreviation.
+    The long form must be an entity, and the letters of the abbreviation must occur in it.
     """
-    found = list(found)
-    taken = _taken(found)
-    added: list[Found] = []
-    meanings: dict[str, Found] = {}
-    for entity in found:
+    entities = list(entities)
+    taken = _taken(entities)
+    added: list[Entity] = []
+    meanings: dict[str, Entity] = {}
+    for entity in entities:
         short = _defined(doc, entity)
         if short and entity.label in labels:
             meanings.setdefault(short, entity)
@@ -177,11 +180,11 @@ def expand_abbreviations(
         meaning = meanings.get(token.text)
         if meaning and token.i not in taken[meaning.label]:
             added.append(meaning._replace(start=token.i, end=token.i + 1))
-    return sorted([*found, *added])
+    return sorted([*entities, *added], key=in_order)
 
 
-def _defined(doc: Doc, entity: Found) -> str | None:
-    """The abbreviation in parentheses after an entity that spells it."""
+def _defined(doc: Doc, entity: Entity) -> str | None:
+    """The abbreviation in parentheses after its long form."""
     after = [token.text for token in doc[entity.end : entity.end + 3]]
     if len(after) < 3 or (after[0], after[2]) != ("(", ")"):
         return None
@@ -192,7 +195,7 @@ def _defined(doc: Doc, entity: Found) -> str | None:
 
 
 def _is_short_for(short: str, long: str) -> bool:
-    """Whether the letters of an abbreviation occur in this order, the first starting a word.
+    """Whether the letters of an abbreviation occur in this order, and the first starts a word.
 
     source: Schwartz and Hearst, A simple algorithm for identifying abbreviation definitions in
         biomedical text, PSB 2003
@@ -209,38 +212,40 @@ def _is_short_for(short: str, long: str) -> bool:
 
 def repeat(
     doc: Doc,
-    found: Iterable[Found],
+    entities: Iterable[Entity],
     labels: Collection[str],
     rules: Rules,
     *,
     min_share: float,
     min_score: float,
-) -> list[Found]:
-    """Mark a name that is an entity in one place of a note in the others too.
+) -> list[Entity]:
+    """Add the other places of a name that is an entity in one place of the note.
 
-    min_share (float): The name is an entity in at least this share of its places so far.
-    min_score (float): And one of these entities is at least so probable, where that is known.
+    A new entity has the highest score of that name, times the share of its places that were found.
+
+    min_share (float): Lowest share of the places of a name that are entities already.
+    min_score (float): Lowest score of the most probable of them, if scores are known.
     """
-    found = list(found)
+    entities = list(entities)
     words = [_spelling(token.text) for token in doc]
     added = (
         one
         for label in labels
-        for one in _repeated(doc, words, found, label, rules, min_share, min_score)
+        for one in _repeated(doc, words, entities, label, rules, min_share, min_score)
     )
-    return sorted([*found, *added])
+    return sorted([*entities, *added], key=in_order)
 
 
 def _repeated(
     doc: Doc,
     words: Sequence[str],
-    found: Sequence[Found],
+    entities: Sequence[Entity],
     label: str,
     rules: Rules,
     min_share: float,
     min_score: float,
-) -> Iterator[Found]:
-    sources = [one for one in found if one.label == label]
+) -> Iterator[Entity]:
+    sources = [one for one in entities if one.label == label]
     counts: Counter[tuple[str, ...]] = Counter()
     best: dict[tuple[str, ...], float | None] = {}
     for one in sources:
@@ -256,7 +261,7 @@ def _repeated(
         if share >= min_share and sure and " ".join(name).casefold() not in rules.skipped:
             for start in starts:
                 scaled = None if score is None else score * share
-                yield Found(start, start + len(name), label, scaled)
+                yield Entity(start, start + len(name), label, score=scaled)
 
 
 def _places(
@@ -266,7 +271,7 @@ def _places(
     taken: set[int],
     glue: set[str],
 ) -> dict[tuple[str, ...], list[int]]:
-    """Where else the names stand, the longest of several, outside of entities of their label."""
+    """Where the names occur outside the taken tokens. Of several names, the longest is chosen."""
     by_first: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     for name in sorted(names, key=len, reverse=True):
         by_first[name[0]].append(name)
@@ -285,20 +290,20 @@ def _places(
 
 
 def _is_glued(doc: Doc, start: int, end: int, glue: set[str]) -> bool:
-    """Whether a sign that makes another word of it touches the tokens from start to end."""
+    """Whether one of the signs touches the tokens from start to end."""
     before = start and not doc[start - 1].whitespace_ and doc[start - 1].text in glue
     after = end < len(doc) and not doc[end - 1].whitespace_ and doc[end].text in glue
     return bool(before or after)
 
 
 def _spelling(word: str) -> str:
-    """Words are the same in any case, except for abbreviations."""
+    """Words are compared in lower case, abbreviations as they are."""
     return word if word.isupper() and len(word) <= _MAX_ABBREVIATION else word.casefold()
 
 
-def _taken(found: Iterable[Found]) -> defaultdict[str, set[int]]:
-    """The tokens that entities of each label cover."""
+def _taken(entities: Iterable[Entity]) -> defaultdict[str, set[int]]:
+    """The tokens in entities of each label."""
     taken: defaultdict[str, set[int]] = defaultdict(set)
-    for one in found:
-        taken[one.label].update(range(one.start, one.end))
+    for entity in entities:
+        taken[entity.label].update(range(entity.start, entity.end))
     return taken

@@ -1,22 +1,22 @@
-"""What may be an entity: spans that overlap, what speaks for each, and which of them to take."""
+"""Candidates: overlapping spans that may be entities, their features, and the choice of some."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy
 from spacy.tokens import SpanGroup
 
 from spacy_cardioner.layers.crf import Floats, Ints
-from spacy_cardioner.pipeline.reranker.borders import (
-    BorderCounts,
+from spacy_cardioner.pipeline.reranker.boundaries import (
+    BoundaryCounts,
     Words,
     gap_keys,
     keys_after,
     keys_before,
     word_keys,
 )
+from spacy_cardioner.spans import Entity, non_overlapping
 
 SIDES = ("longer_after", "shorter_after", "longer_before", "shorter_before")
 OWN = (
@@ -37,43 +37,39 @@ FEATURES = (
     *(f"{side}_{what}" for side in SIDES for what in ("probability", "words")),
 )
 
-# Probabilities are taken for no less than this, and no more than 1 minus this.
+# Probabilities are clipped to this, and to 1 minus this.
 _RAREST = 1e-3
-# What stands for "nothing there" among logarithms of odds.
+# Log odds where there is nothing.
 _NO_CANDIDATE = -7.0
 _NO_GAP = -6.0
 
 
-class Candidate(NamedTuple):
-    """What may be an entity: its first token, the one after its last, its probability."""
+def candidates_of(alternatives: SpanGroup, label: str) -> list[Entity]:
+    """The candidates of a label.
 
-    start: int
-    end: int
-    probability: float
-
-
-def candidates_of(alternatives: SpanGroup, label: str) -> list[Candidate]:
-    """The candidates of a label in a group of spans with probabilities, the likeliest of each."""
+    alternatives (SpanGroup): Spans with probabilities. Of equal spans, the most probable counts.
+    RETURNS (list[Entity]): The candidates, sorted. Their score is their probability.
+    """
     probable: dict[tuple[int, int], float] = {}
     for span, score in zip(alternatives, alternatives.attrs["scores"], strict=True):
         if span.label_ == label:
-            border = span.start, span.end
-            probable[border] = max(score, probable.get(border, 0.0))
-    return [Candidate(*border, score) for border, score in sorted(probable.items())]
+            place = span.start, span.end
+            probable[place] = max(score, probable.get(place, 0.0))
+    return [Entity(*place, label, score=score) for place, score in sorted(probable.items())]
 
 
-def features(counts: BorderCounts, words: Words, candidates: Sequence[Candidate]) -> Floats:
-    """What speaks for and against each candidate.
+def features(counts: BoundaryCounts, words: Words, candidates: Sequence[Entity]) -> Floats:
+    """The features of each candidate.
 
-    counts (BorderCounts): What annotated documents say.
+    counts (BoundaryCounts): What annotated documents say.
     words (Words): The words of the document.
-    candidates (Sequence[Candidate]): The candidates of one label, sorted.
-    RETURNS (Floats): A row for each, a column for each of `FEATURES`. Probabilities and counts are
-        given as logarithms of odds. "begins_inside" and "ends_inside" are the greatest between its
-        own words. "mass" is the sum of its probability and of those of all that overlap it. Its
-        "rival" is the most probable of these: 1 if there is one, and what it has itself.
-        "longer_after" is the most probable candidate that starts where it does and ends later, and
-        "_words" is what the counts say of the words by which they differ.
+    candidates (Sequence[Entity]): The candidates of one label, sorted.
+    RETURNS (Floats): A row for each candidate, a column for each of `FEATURES`. Probabilities and
+        counts are log odds. "begins_inside" and "ends_inside" are the highest between its own
+        words. "mass" is the sum of its probability and of those of all candidates that overlap it.
+        Its "rival" is the most probable of these: 1 if there is one, and its features.
+        "longer_after" is the most probable candidate with the same start and a later end, and
+        "_words" is what the counts say about the words by which they differ.
     """
     if not candidates:
         return numpy.zeros((0, len(FEATURES)), dtype="f")
@@ -91,31 +87,23 @@ def features(counts: BorderCounts, words: Words, candidates: Sequence[Candidate]
     return numpy.hstack(columns).astype("f")
 
 
-def choose(
-    candidates: Sequence[Candidate], scores: Floats, threshold: float
-) -> list[tuple[Candidate, float]]:
+def choose(candidates: Iterable[Entity], threshold: float) -> list[Entity]:
     """Choose candidates that do not overlap, the most probable first.
 
-    candidates (Sequence[Candidate]): The candidates.
-    scores (Floats): The probability of each.
-    threshold (float): Leave out what is less probable.
-    RETURNS (List[Tuple[Candidate, float]]): The chosen ones and their probabilities.
+    threshold (float): Drop candidates with a lower score.
     """
-    chosen: list[tuple[Candidate, float]] = []
-    taken: set[int] = set()
-    for place in numpy.argsort(-scores, kind="stable").tolist():
-        candidate, score = candidates[place], float(scores[place])
-        tokens = range(candidate.start, candidate.end)
-        if score >= threshold and taken.isdisjoint(tokens):
-            chosen.append((candidate, score))
-            taken.update(tokens)
-    return chosen
+    probable = [one for one in candidates if _probability(one) >= threshold]
+    return non_overlapping(probable, order=lambda one: -_probability(one))
 
 
-def _own(counts: BorderCounts, words: Words, candidates: Sequence[Candidate]) -> Floats:
-    """What can be said of each candidate by itself: a column for each of `OWN`."""
-    starts, ends = _borders(candidates)
-    probable = numpy.array([one.probability for one in candidates])
+def _probability(candidate: Entity) -> float:
+    return candidate.score or 0.0
+
+
+def _own(counts: BoundaryCounts, words: Words, candidates: Sequence[Entity]) -> Floats:
+    """The features of each candidate by itself: a column for each of `OWN`."""
+    starts, ends = _boundaries(candidates)
+    probable = numpy.array([_probability(one) for one in candidates])
     probable = numpy.clip(probable, _RAREST, 1 - _RAREST)
     of_words, keys = word_keys(words), gap_keys(words)
     first, last = counts.first.look_up(of_words), counts.last.look_up(of_words)
@@ -125,17 +113,17 @@ def _own(counts: BorderCounts, words: Words, candidates: Sequence[Candidate]) ->
         for at in (begins, ends_at)
     ]
     odds = numpy.log(probable / (1 - probable))
-    at_borders = first[starts], last[ends - 1], begins[starts], ends_at[ends]
-    return numpy.stack([odds, numpy.log(ends - starts), *at_borders, *inside], axis=1)
+    at_boundaries = first[starts], last[ends - 1], begins[starts], ends_at[ends]
+    return numpy.stack([odds, numpy.log(ends - starts), *at_boundaries, *inside], axis=1)
 
 
-def _borders(candidates: Sequence[Candidate]) -> tuple[Ints, Ints]:
+def _boundaries(candidates: Sequence[Entity]) -> tuple[Ints, Ints]:
     table = numpy.array([one[:2] for one in candidates])
     return table[:, 0], table[:, 1]
 
 
-def _overlaps(candidates: Sequence[Candidate]) -> Iterator[tuple[int, int]]:
-    """The places of all pairs of candidates that overlap, each pair once."""
+def _overlaps(candidates: Sequence[Entity]) -> Iterator[tuple[int, int]]:
+    """The indices of all pairs of overlapping candidates, each pair once."""
     for first, one in enumerate(candidates):
         for second in range(first + 1, len(candidates)):
             if candidates[second].start >= one.end:
@@ -143,20 +131,22 @@ def _overlaps(candidates: Sequence[Candidate]) -> Iterator[tuple[int, int]]:
             yield first, second
 
 
-def _compare(candidates: Sequence[Candidate]) -> tuple[Floats, Ints, Ints]:
-    """The mass of each candidate, and the places of its rival and its neighbours, -1 for none."""
-    mass = numpy.array([one.probability for one in candidates])
+def _compare(candidates: Sequence[Entity]) -> tuple[Floats, Ints, Ints]:
+    """The mass of each candidate, and the indices of its rival and its neighbours, -1 for none."""
+    probable = [_probability(one) for one in candidates]
+    mass = numpy.array(probable)
     best = numpy.full((len(candidates), 1 + len(SIDES)), -1)
 
     def look_at(place: int, column: int, other: int) -> None:
         known = best[place, column]
-        if known < 0 or candidates[other].probability > candidates[known].probability:
+        if known < 0 or probable[other] > probable[known]:
             best[place, column] = other
 
-    # Sorted, the second of a pair with one start ends later, and that with one end starts later.
+    # The candidates are sorted: the second of a pair ends later if both start together, and starts
+    # later if both end together.
     for first, second in _overlaps(candidates):
         for place, other in ((first, second), (second, first)):
-            mass[place] += candidates[other].probability
+            mass[place] += probable[other]
             look_at(place, 0, other)
         if candidates[first].start == candidates[second].start:
             look_at(first, 1, second)
@@ -168,10 +158,10 @@ def _compare(candidates: Sequence[Candidate]) -> tuple[Floats, Ints, Ints]:
 
 
 def _differences(
-    counts: BorderCounts, words: Words, candidates: Sequence[Candidate], side: str, others: Ints
+    counts: BoundaryCounts, words: Words, candidates: Sequence[Entity], side: str, others: Ints
 ) -> Floats:
-    """What the counts say of the words by which candidates differ from neighbours on a side."""
-    starts, ends = _borders(candidates)
+    """What the counts say about the words by which candidates differ from their neighbours."""
+    starts, ends = _boundaries(candidates)
     if side.endswith("after"):
         low, high = numpy.minimum(ends, ends[others]), numpy.maximum(ends, ends[others])
         return counts.after.look_up(keys_after(words, low, high))

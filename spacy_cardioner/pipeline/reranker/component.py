@@ -1,50 +1,48 @@
-"""The component `cardioner_reranker`: weighs what an entity may be by the words at its borders."""
+"""The component `cardioner_reranker`: chooses among overlapping candidates by the words at their
+boundaries.
+"""
 
 # No `from __future__ import annotations`: configs are checked against the types of the registered
 # functions, which must not be strings.
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy
-import srsly
 from spacy.language import Language
-from spacy.pipeline import Pipe
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.layers.crf import Floats
 from spacy_cardioner.pipeline.ner.component import alternatives_key
-from spacy_cardioner.pipeline.reranker.borders import BorderCounts, Words, words_of
-from spacy_cardioner.pipeline.reranker.candidates import (
-    FEATURES,
-    Candidate,
-    candidates_of,
-    choose,
-    features,
-)
-from spacy_cardioner.spans import SPANS_KEY, Found, read_found, write_found
+from spacy_cardioner.pipeline.reranker.boundaries import BoundaryCounts, Words, words_of
+from spacy_cardioner.pipeline.reranker.candidates import FEATURES, candidates_of, choose, features
+from spacy_cardioner.pipeline.stored import StoredPipe
+from spacy_cardioner.spans import SPANS_KEY, Entity, in_order, read_entities, replace_entities
 
 WEIGHTS_FILE = "weights.json"
-COUNTS_FILE = "borders.msgpack"
+COUNTS_FILE = "boundaries.msgpack"
 
 
 class Reranking(NamedTuple):
-    """What is needed to rerank the candidates of a label.
+    """The model of a label.
 
-    counts (BorderCounts): What annotated documents say of the words at borders.
+    counts (BoundaryCounts): What annotated documents say about the words at boundaries.
     weights (Mapping[str, float]): The weight of each of `FEATURES`, and of "bias".
     """
 
-    counts: BorderCounts
+    counts: BoundaryCounts
     weights: Mapping[str, float]
 
-    def probabilities(self, words: Words, candidates: Sequence[Candidate]) -> Floats:
-        """How probable each candidate is, all things considered."""
+    def rescore(self, words: Words, candidates: Sequence[Entity]) -> list[Entity]:
+        """The candidates with new probabilities as scores."""
         weights = numpy.array([self.weights[name] for name in FEATURES], dtype="f")
-        scores = features(self.counts, words, candidates) @ weights + self.weights["bias"]
-        return 1 / (1 + numpy.exp(-scores))
+        odds = features(self.counts, words, candidates) @ weights + self.weights["bias"]
+        scores: Floats = 1 / (1 + numpy.exp(-odds))
+        return [
+            one._replace(score=score)
+            for one, score in zip(candidates, scores.tolist(), strict=True)
+        ]
 
 
 @Language.factory(
@@ -54,29 +52,31 @@ class Reranking(NamedTuple):
     default_config={"threshold": 0.4, "spans_key": SPANS_KEY},
 )
 def make_reranker(nlp: Language, name: str, threshold: float, spans_key: str) -> "SpanReranker":
-    """Create a SpanReranker component. It stands after a `cardioner_ner` with `alternatives`.
+    """Create a SpanReranker component. It comes after a `cardioner_ner` with `alternatives`.
 
-    Of spans that overlap and are all probable, it says anew how probable each is, from the model's
-    probabilities of all of them and from how often entities began and ended between these words in
-    the documents that it was made from (`cardioner rerank`). The most probable become the entities
-    of the label; labels that it was not made for keep theirs.
+    It estimates anew how probable each of the overlapping alternatives is, from the probabilities
+    of all of them, and from how often entities began and ended between these words in the documents
+    that it was made from (`cardioner rerank`). The most probable become the entities of the label.
+    Entities of labels that it was not made for do not change.
 
     name (str): The component instance name.
-    threshold (float): Leave out entities that are less probable than this. Where probabilities are
-        true, half of the F1 that is reached is the best threshold for it (Lipton et al. 2014,
+    threshold (float): Drop entities with a lower probability. If probabilities are calibrated, half
+        of the F1 that is reached is the best threshold for it (Lipton et al. 2014,
         https://arxiv.org/abs/1402.1892).
     spans_key (str): Key of the Doc.spans dict where the entities are.
     """
     return SpanReranker(nlp.vocab, name, threshold=threshold, spans_key=spans_key)
 
 
-class SpanReranker(Pipe):
+class SpanReranker(StoredPipe):
     """Pipeline component that chooses entities among overlapping candidates."""
+
+    files = (WEIGHTS_FILE, COUNTS_FILE)
 
     def __init__(
         self,
         vocab: Vocab,
-        name: str = "cardioner_reranker",
+        name: str = "reranker",
         *,
         threshold: float = 0.4,
         spans_key: str = SPANS_KEY,
@@ -94,10 +94,8 @@ class SpanReranker(Pipe):
         return tuple(self.rerankings)
 
     def __call__(self, doc: Doc) -> Doc:
-        """Rerank the entities of one document.
+        """Rerank the entities of a document, and remove the group of alternatives.
 
-        doc (Doc): The document; the group of alternatives is taken out of it.
-        RETURNS (Doc): The same document.
         RAISES (CardionerError): The document has no alternatives.
         """
         key = alternatives_key(self.spans_key)
@@ -107,52 +105,29 @@ class SpanReranker(Pipe):
                 "the setting alternatives, e.g. 0.03, and the same spans_key"
             )
         alternatives = doc.spans.pop(key)
-        before = read_found(doc, self.spans_key)
-        after = [one for one in before if one.label not in self.rerankings]
+        before = read_entities(doc, self.spans_key)
+        after = [entity for entity in before if entity.label not in self.rerankings]
         words = words_of(doc)
         for label, reranking in self.rerankings.items():
-            candidates = candidates_of(alternatives, label)
-            scores = reranking.probabilities(words, candidates)
-            for candidate, score in choose(candidates, scores, self.threshold):
-                after.append(Found(candidate.start, candidate.end, label, score))
-        after.sort()
+            scored = reranking.rescore(words, candidates_of(alternatives, label))
+            chosen = choose(scored, self.threshold)
+            after += [entity._replace(source=self.name) for entity in chosen]
+        after.sort(key=in_order)
         if after != before:
-            write_found(doc, self.spans_key, before, after)
+            replace_entities(doc, before, after, self.spans_key)
         return doc
 
-    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
-        """Serialize the counts and weights."""
-        return bytes(srsly.msgpack_dumps([self._weights(), self._counts()]))
-
-    def from_bytes(self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> "SpanReranker":
-        """Load counts and weights from bytes."""
-        return self._load(*srsly.msgpack_loads(bytes_data))
-
-    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Save counts and weights to a folder."""
-        folder = Path(path)
-        folder.mkdir(parents=True, exist_ok=True)
-        srsly.write_json(folder / WEIGHTS_FILE, self._weights())
-        srsly.write_msgpack(folder / COUNTS_FILE, self._counts())
-
-    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "SpanReranker":
-        """Load counts and weights from a folder."""
-        folder = Path(path)
-        return self._load(
-            srsly.read_json(folder / WEIGHTS_FILE), srsly.read_msgpack(folder / COUNTS_FILE)
-        )
-
-    def _weights(self) -> dict[str, Mapping[str, float]]:
-        return {label: reranking.weights for label, reranking in self.rerankings.items()}
-
-    def _counts(self) -> dict[str, dict[str, Any]]:
-        return {label: reranking.counts.to_dict() for label, reranking in self.rerankings.items()}
-
-    def _load(
-        self, weights: Mapping[str, Mapping[str, float]], counts: Mapping[str, dict[str, Any]]
-    ) -> "SpanReranker":
-        self.rerankings = {
-            label: Reranking(BorderCounts.from_dict(counts[label]), of_label)
-            for label, of_label in weights.items()
+    def get_data(self) -> Mapping[str, Any]:
+        """RETURNS (Mapping[str, Any]): The weights and counts of all labels."""
+        models = self.rerankings.items()
+        return {
+            WEIGHTS_FILE: {label: dict(model.weights) for label, model in models},
+            COUNTS_FILE: {label: model.counts.to_dict() for label, model in models},
         }
-        return self
+
+    def set_data(self, data: Mapping[str, Any]) -> None:
+        """Replace the weights and counts."""
+        self.rerankings = {
+            label: Reranking(BoundaryCounts.from_dict(data[COUNTS_FILE][label]), weights)
+            for label, weights in data[WEIGHTS_FILE].items()
+        }

@@ -23,6 +23,7 @@ from spacy_cardioner.layers.tagging import bio_heads
 from spacy_cardioner.pipeline.ner.decode import decode
 
 HEADS = 2
+LABELS = ("ENFERMEDAD", "FARMACO")
 LENGTHS = [3, 1, 0, 4, 2]
 N_TOKENS = sum(LENGTHS)
 LOSSES = {"crf": crf_loss, "softmax": softmax_loss}
@@ -121,29 +122,29 @@ def test_crf_loss_is_the_log_probability_of_the_gold_sequences(seed):
 @pytest.mark.parametrize("seed", range(5))
 def test_an_entity_is_as_probable_as_all_sequences_that_have_it(seed):
     steps = random_steps(seed=seed)
-    mentions = decode(steps, LENGTHS)
-    assert sum(map(len, mentions)) > 2
-    for part, found in zip(slices(), mentions, strict=True):
-        for start, end, head, probability, best in found:
-            assert best
+    decoded = decode(steps, LENGTHS, LABELS)
+    assert sum(len(entities) for entities, _ in decoded) > 2
+    for part, (entities, alternatives) in zip(slices(), decoded, strict=True):
+        assert alternatives == []
+        for found in entities:
+            start, end, head = found.start, found.end, LABELS.index(found.label)
             entity = (BEGIN, *[INSIDE] * (end - start - 1))
             expected = sum(
                 share
                 for tags, share in sequences(steps, part, head).items()
                 if tags[start:end] == entity and tags[end : end + 1] != (INSIDE,)
             )
-            assert probability == pytest.approx(expected)
+            assert found.score == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("floor", [0.01, 0.2])
 @pytest.mark.parametrize("seed", range(5))
 def test_alternatives_are_all_spans_that_are_probable(seed, floor):
     steps = random_steps(seed=seed)
-    plain = decode(steps, LENGTHS)
-    for part, best, found in zip(
-        slices(), plain, decode(steps, LENGTHS, alternatives=floor), strict=True
-    ):
-        assert sorted(mention for mention in found if mention.best) == best
+    decoded = decode(steps, LENGTHS, LABELS, alternatives=floor)
+    plain = decode(steps, LENGTHS, LABELS)
+    assert [each.entities for each in decoded] == [each.entities for each in plain]
+    for part, (entities, alternatives) in zip(slices(), decoded, strict=True):
         probable = {}
         for head in range(HEADS):
             if part.start < part.stop:
@@ -152,35 +153,34 @@ def test_alternatives_are_all_spans_that_are_probable(seed, floor):
                         end = start + 1
                         while end < len(tags) and tags[end] == INSIDE:
                             end += 1
-                        border = start, end, head
+                        border = start, end, LABELS[head]
                         probable[border] = probable.get(border, 0.0) + share
         expected = {border: share for border, share in probable.items() if share >= floor}
-        for mention in best:
-            expected[mention[:3]] = mention.probability
-        assert {mention[:3] for mention in found} == set(expected)
-        for mention in found:
-            assert mention.probability == pytest.approx(expected[mention[:3]])
+        found = {entity[:3]: entity.score for entity in alternatives}
+        assert found == pytest.approx(expected)
+        assert len(found) == len(alternatives)
+        for entity in entities:
+            assert found.get(entity[:3], entity.score) == pytest.approx(entity.score)
 
 
 def test_documents_know_nothing_of_each_other():
     steps, tags = random_steps(), random_tags()
     weights = numpy.array([[2.0, 3.0, 0.5]] * HEADS)
     known = numpy.ones(tags.shape)
-    loss, d_steps = crf_loss(steps, tags, known, weights, 0.1)
+    loss, d_steps = crf_loss(steps, tags, known, weights)
     alone = 0.0
     for part in documents():
         own = steps[..., part].copy()
         own[..., 0] = own[:1, ..., 0] + steps[:, :1, :, part.stop % N_TOKENS]
-        part_loss, d_own = crf_loss(own, tags[:, part], known[:, part], weights, 0.1)
+        part_loss, d_own = crf_loss(own, tags[:, part], known[:, part], weights)
         alone += part_loss
         assert_allclose(d_own.sum(0), d_steps[..., part].sum(0), atol=1e-12)
     assert loss == pytest.approx(alone)
 
 
 @pytest.mark.parametrize("decoder", LOSSES)
-@pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("weights", [[1.0, 1.0, 1.0], [4.0, 2.0, 0.5]])
-def test_gradients_of_the_losses(decoder, smoothing, weights):
+def test_gradients_of_the_losses(decoder, weights):
     """Against small changes of each score of a tag, and of each score of a transition."""
     steps, tags = random_steps(), random_tags()
     table = numpy.array([weights] * HEADS)
@@ -188,13 +188,13 @@ def test_gradients_of_the_losses(decoder, smoothing, weights):
     known[0, slices()[3]] = 0.0
     starts = [part.start for part in documents()]
     inside = [token for token in range(N_TOKENS) if token not in starts]
-    _, d_steps = LOSSES[decoder](steps, tags, known, table, smoothing)
+    _, d_steps = LOSSES[decoder](steps, tags, known, table)
 
     def check(gradient, changed):
         change = numpy.zeros(steps.shape)
         change[changed] = 1e-5
-        above, _ = LOSSES[decoder](steps + change, tags, known, table, smoothing)
-        below, _ = LOSSES[decoder](steps - change, tags, known, table, smoothing)
+        above, _ = LOSSES[decoder](steps + change, tags, known, table)
+        below, _ = LOSSES[decoder](steps - change, tags, known, table)
         assert gradient == pytest.approx((above - below) / 2e-5, abs=1e-6)
 
     for tag, head, token in numpy.ndindex(N_TAGS, HEADS, N_TOKENS):

@@ -25,7 +25,7 @@ NOTE = "Toma bisoprolol, IECA y ácido acetilsalicílico cada día."
 @pytest.fixture
 def nlp() -> Language:
     nlp = spacy.blank("es")
-    nlp.add_pipe("cardioner_gazetteer").add_patterns(PATTERNS)  # type: ignore[attr-defined]
+    nlp.add_pipe("cardioner_gazetteer", "gazetteer").add_patterns(PATTERNS)  # type: ignore[attr-defined]
     return nlp
 
 

@@ -29,10 +29,15 @@ pytest.importorskip("medspacy", reason='needs medspaCy: pip install "spacy_cardi
 from medspacy.context import ConTextModifier
 
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.pipeline.context.component import CONTEXT_ATTRIBUTES, register_attributes
-from spacy_cardioner.pipeline.context.rules import medspacy_rules, rules_path, sections_path
+from spacy_cardioner.pipeline.context import (
+    CONTEXT_ATTRIBUTES,
+    displacy_view,
+    medspacy_rules,
+    register_attributes,
+    rules_path,
+    sections_path,
+)
 from spacy_cardioner.pipeline.context.sections import SECTIONS_KEY, SectionFinder, get_section
-from spacy_cardioner.pipeline.context.view import displacy_view
 from spacy_cardioner.spans import SPANS_KEY
 from spacy_cardioner.tokenizer import blank
 
@@ -82,7 +87,7 @@ def table(lang: str) -> dict[str, list[Row]]:
 @cache
 def pipeline(lang: str) -> Language:
     nlp = blank(lang)
-    nlp.add_pipe("cardioner_context")
+    nlp.add_pipe("cardioner_context", "context")
     return nlp
 
 
@@ -125,14 +130,14 @@ def ruler(nlp: Language) -> None:
 
 
 def found(doc: Doc) -> dict[str, tuple[set[str], str | None]]:
-    return {ent.text: (attributes(ent), ent._.section) for ent in doc.ents}
+    return {ent.text: (attributes(ent), ent._.note_section) for ent in doc.ents}
 
 
 @pytest.fixture(scope="module")
 def nlp() -> Language:
     nlp = blank("es")
     ruler(nlp)
-    nlp.add_pipe("cardioner_context")
+    nlp.add_pipe("cardioner_context", "context")
     return nlp
 
 
@@ -170,7 +175,7 @@ def test_tables_are_large_and_show_every_attribute(lang: str) -> None:
 def test_note(nlp: Language) -> None:
     doc = nlp(NOTE)
     assert {text: held for text, (held, _) in found(doc).items()} == FINDINGS
-    assert [ent._.section for ent in doc.ents[:3]] == [
+    assert [ent._.note_section for ent in doc.ents[:3]] == [
         "past_medical_history",
         "family_history",
         None,
@@ -187,7 +192,7 @@ def test_uncertainty_is_about_findings_and_not_about_the_drugs_given_for_them() 
     doc = nlp.get_pipe("sentencizer")(nlp.make_doc("Posible endocarditis: ampicilina."))
     spans = [doc.char_span(8, 20, "ENFERMEDAD"), doc.char_span(22, 32, "FARMACO")]
     doc.spans[SPANS_KEY] = SpanGroup(doc, spans=spans)
-    nlp.get_pipe("cardioner_context")(doc)
+    nlp.get_pipe("context")(doc)
     assert [attributes(span) for span in spans] == [{"is_uncertain"}, set()]
 
 
@@ -203,7 +208,7 @@ def test_custom_key_and_attributes() -> None:
     )
     doc = nlp.get_pipe("sentencizer")(nlp.make_doc("AF: niega diabetes."))
     doc.spans["findings"] = [doc.char_span(10, 18, "X")]
-    nlp.get_pipe("cardioner_context")(doc)
+    nlp.get_pipe("context")(doc)
     (span,) = doc.spans["findings"]
     assert (span._.assertion, span._.subject) == ("absent", "family")
     assert attributes(span) == {"is_negated"}
@@ -227,11 +232,11 @@ def test_bytes_docbin_and_processes_keep_the_results(nlp: Language) -> None:
 def test_running_twice_changes_nothing(nlp: Language) -> None:
     doc = nlp(NOTE)
     data = dict(doc.user_data)
-    assert nlp.get_pipe("cardioner_context")(doc).user_data == data
+    assert nlp.get_pipe("context")(doc).user_data == data
 
 
 def test_component_can_be_pickled(nlp: Language) -> None:
-    component = pickle.loads(pickle.dumps(nlp.get_pipe("cardioner_context")))
+    component = pickle.loads(pickle.dumps(nlp.get_pipe("context")))
     doc = component(prepared(nlp, "Niega disnea.", [(6, 12)]))
     assert attributes(doc.spans[SPANS_KEY][0]) == {"is_negated"}
 
@@ -286,16 +291,16 @@ def test_own_rules_alone_or_on_top(tmp_path: Path) -> None:
         ('{"context_rules": [\n{,}]}', r"own\.json:2: not JSON"),
         ('{"rules": []}', "not medspaCy's format"),
         ("[]", "not medspaCy's format"),
-        ('{"context_rules": []}', "not a single rule"),
+        ('{"context_rules": []}', "no context rules"),
         ('{"context_rules": [{"literal": "no"}]}', 'rule 1 needs a "literal" and a "category"'),
         ('{"context_rules": ["no"]}', 'rule 1 needs a "literal" and a "category"'),
         (
             json.dumps({"context_rules": [NEGATION, {**NEGATION, "direction": "UP"}]}),
-            r"rule 2 of context \('cero'\): .*UP",
+            r"context rule 2 \('cero'\): .*UP",
         ),
         (json.dumps({"context_rules": [{**NEGATION, "scope": 3}]}), "rule 1 .* invalid keys"),
         (json.dumps({"context_rules": [{**NEGATION, "category": "NO"}]}), "NO sets no attribute"),
-        (json.dumps({"context_rules": [{**NEGATION, "pattern": "("}]}), "rule 1 of context"),
+        (json.dumps({"context_rules": [{**NEGATION, "pattern": "("}]}), "context rule 1"),
         (json.dumps({"context_rules": [{**NEGATION, "pattern": [{"LOW": 1}]}]}), "rule 1"),
     ],
 )
@@ -316,7 +321,7 @@ def test_missing_file_is_an_error_when_it_is_needed(tmp_path: Path) -> None:
 
 
 def test_language_without_rules_is_an_error() -> None:
-    with pytest.raises(CardionerError, match="no rules of context for the language 'xx', only for"):
+    with pytest.raises(CardionerError, match="no context rules for the language 'xx', only for"):
         blank("xx").add_pipe("cardioner_context")
 
 
@@ -328,8 +333,8 @@ def test_language_can_be_given() -> None:
 
 def test_pipeline_without_sentences_is_an_error() -> None:
     nlp = spacy.blank("es")
-    nlp.add_pipe("cardioner_context")
-    with pytest.raises(CardionerError, match="makes no sentences"):
+    nlp.add_pipe("cardioner_context", "context")
+    with pytest.raises(CardionerError, match="sets no sentences"):
         nlp("Niega fiebre.")
 
 
@@ -410,7 +415,7 @@ def test_no_text_is_too_odd(text: str, data: st.DataObject) -> None:
     pairs = zip(sorted(ends)[::2], sorted(ends)[1::2], strict=True)
     doc = nlp.get_pipe("sentencizer")(doc)
     doc.spans[SPANS_KEY] = [Span(doc, start, end, "X") for start, end in pairs if start < end]
-    nlp.get_pipe("cardioner_context")(doc)
+    nlp.get_pipe("context")(doc)
     assert doc.text == text
     doc.to_bytes()
 
@@ -489,7 +494,7 @@ def test_sections_end_at_the_next_title_and_some_at_an_empty_line() -> None:
     doc.spans[SECTIONS_KEY] = TITLES(doc)
     register_attributes()
     sections = {
-        word: doc.char_span(*places(text, [word])[0])._.section
+        word: doc.char_span(*places(text, [word])[0])._.note_section
         for word in ("Hola", "Dolor", "Tos", "asma", "Fiebre")
     }
     assert sections == {
@@ -502,12 +507,15 @@ def test_sections_end_at_the_next_title_and_some_at_an_empty_line() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*W036")
-def test_section_of_medspacys_own_sectionizer_is_given_where_ours_are_missing() -> None:
+def test_sections_of_medspacys_own_sectionizer_stay_beside_ours() -> None:
     nlp = blank("en")
     nlp.add_pipe("medspacy_sectionizer")
+    nlp.add_pipe("cardioner_context", "context")
     register_attributes()
     doc = nlp("Family History: stroke")
-    assert get_section(doc[3:4]).category == "family_history"
+    assert doc[3:4]._.section.category == "family_history"
+    assert doc[3:4]._.note_section == "family_history"
+    assert get_section(nlp.make_doc("stroke")[:]) is None
 
 
 def test_displacy_shows_negated_and_family_findings_apart(nlp: Language) -> None:
@@ -523,21 +531,21 @@ def test_displacy_shows_negated_and_family_findings_apart(nlp: Language) -> None
 
 WITHOUT_MEDSPACY = """
 import sys, warnings
-import spacy_cardioner.pipeline.context.component
+import spacy_cardioner.pipeline.context
 assert "medspacy" not in sys.modules, "imported too early"
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.tokenizer import blank
 nlp = blank("es")
 sys.modules["medspacy"] = None
 try:
-    nlp.add_pipe("cardioner_context")
+    nlp.add_pipe("cardioner_context", "context")
 except CardionerError as error:
     assert 'pip install "spacy_cardioner[context]"' in str(error), error
 else:
     raise AssertionError("no error")
 del sys.modules["medspacy"]
 before = list(warnings.filters)
-nlp.add_pipe("cardioner_context")
+nlp.add_pipe("cardioner_context", "context")
 assert warnings.filters == before, "warnings switched off"
 """
 

@@ -23,7 +23,7 @@ from thinc.api import Adam, Config
 from spacy_cardioner.corpus import convert, read_docbin, write_docbin
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.layers.windows import GATED, gated_tokens
-from spacy_cardioner.pipeline.gate.component import create_tune_gate
+from spacy_cardioner.pipeline.gate.tuning import create_tune_gate
 from spacy_cardioner.spans import SPANS_KEY
 from spacy_cardioner.tokenizer import blank
 from tests.conftest import ROOT
@@ -37,7 +37,7 @@ train = null
 
 [nlp]
 lang = "es"
-pipeline = ["sentencizer","cardioner_gate"]
+pipeline = ["sentencizer","gate"]
 
 [nlp.tokenizer]
 @tokenizers = "spacy_cardioner.ClinicalTokenizer.v1"
@@ -47,7 +47,7 @@ pipeline = ["sentencizer","cardioner_gate"]
 [components.sentencizer]
 factory = "sentencizer"
 
-[components.cardioner_gate]
+[components.gate]
 factory = "cardioner_gate"
 
 [corpora]
@@ -106,7 +106,7 @@ def test_gate_spares_sentences_and_lets_those_with_entities_through(
 ) -> None:
     nlp = spacy.load(gate)
 
-    scores = nlp.get_pipe("cardioner_gate").score(gold(nlp, corpus))
+    scores = nlp.get_pipe("gate").score(gold(nlp, corpus))
 
     assert scores["gate_recall"] == 1.0
     assert scores["gate_spared"] > 0.3
@@ -115,7 +115,7 @@ def test_gate_spares_sentences_and_lets_those_with_entities_through(
 @pytest.mark.parametrize("recall", [1.0, 0.9, 0.5])
 def test_threshold_is_the_highest_with_that_recall(gate: Path, corpus: Path, recall: float) -> None:
     nlp = spacy.load(gate)
-    pipe: Any = nlp.get_pipe("cardioner_gate")
+    pipe: Any = nlp.get_pipe("gate")
     examples = gold(nlp, corpus)
 
     threshold = pipe.tune(examples, recall=recall)
@@ -128,7 +128,7 @@ def test_threshold_is_the_highest_with_that_recall(gate: Path, corpus: Path, rec
 @pytest.mark.parametrize("share", [1.0, 0.8, 0.5])
 def test_at_least_so_many_sentences_are_open(gate: Path, corpus: Path, share: float) -> None:
     nlp = spacy.load(gate)
-    pipe: Any = nlp.get_pipe("cardioner_gate")
+    pipe: Any = nlp.get_pipe("gate")
 
     least = pipe.tune(gold(nlp, corpus), recall=0.1)
     threshold = pipe.tune(gold(nlp, corpus), recall=0.1, open_sentences=share)
@@ -141,8 +141,8 @@ def test_at_least_so_many_sentences_are_open(gate: Path, corpus: Path, share: fl
 
 def test_threshold_of_the_config_wins(gate: Path) -> None:
     text = "Toma bisoprolol.\nVive solo."
-    closed = spacy.load(gate, config={"components": {"cardioner_gate": {"threshold": 1.1}}})
-    open_ = spacy.load(gate, config={"components": {"cardioner_gate": {"threshold": 0.0}}})
+    closed = spacy.load(gate, config={"components": {"gate": {"threshold": 1.1}}})
+    open_ = spacy.load(gate, config={"components": {"gate": {"threshold": 0.0}}})
 
     assert gated_tokens(closed(text)).all()
     assert not gated_tokens(open_(text)).any()
@@ -171,7 +171,7 @@ def test_no_sentences_no_gate(gate: Path) -> None:
 def test_nothing_to_tune_on(gate: Path) -> None:
     nlp = spacy.load(gate)
     with pytest.raises(CardionerError, match="no sentence"):
-        nlp.get_pipe("cardioner_gate").tune([])
+        nlp.get_pipe("gate").tune([])
     assert len(nlp("")) == 0
 
 
@@ -218,7 +218,7 @@ def test_gated_sentences_are_not_encoded_and_the_others_do_not_change(
 
     with encoded(encoder) as masks:
         gated = list(nlp.pipe(texts))
-    with nlp.select_pipes(disable=["cardioner_gate"]), encoded(encoder) as all_masks:
+    with nlp.select_pipes(disable=["gate"]), encoded(encoder) as all_masks:
         whole = list(nlp.pipe(texts))
 
     spared = sum(len(doc.spans[GATED]) for doc in gated)
@@ -241,12 +241,12 @@ def test_gated_sentences_are_not_encoded_and_the_others_do_not_change(
 
 
 def test_note_without_any_open_sentence(nlp: Language) -> None:
-    nlp.get_pipe("cardioner_gate").threshold = 1.1
+    nlp.get_pipe("gate").threshold = 1.1
     try:
         with encoded(nlp.get_pipe("transformer")) as masks:
             docs = list(nlp.pipe(["Vive solo. No fuma.", "", "Toma bisoprolol."]))
     finally:
-        nlp.get_pipe("cardioner_gate").threshold = None
+        nlp.get_pipe("gate").threshold = None
 
     assert [entities(doc) for doc in docs] == [set(), set(), set()]
     assert max(mask.shape[1] for mask in masks) < 8
@@ -256,7 +256,7 @@ def test_note_without_any_open_sentence(nlp: Language) -> None:
 def by_config(nlp: Language, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """That pipeline with another gate, by the config that the project has for it."""
     output = tmp_path_factory.mktemp("by_config")
-    with nlp.select_pipes(disable=["cardioner_gate"]):
+    with nlp.select_pipes(disable=["gate"]):
         nlp.to_disk(output / "trained")
     srsly.write_jsonl(output / "drugs.jsonl", [{"label": "FARMACO", "pattern": "bisoprolol"}])
     paths = {"trained": output / "trained", "gazetteer": output / "drugs.jsonl"}
@@ -275,9 +275,9 @@ def test_config_adds_a_gate_and_changes_nothing_else(
 
     docs = list(loaded.pipe(texts))
 
-    assert loaded.pipe_names == ["sentencizer", "gazetteer", "cardioner_gate", "transformer", "ner"]
+    assert loaded.pipe_names == ["sentencizer", "gazetteer", "gate", "transformer", "ner"]
     assert sum(len(doc.spans[GATED]) for doc in docs) > len(texts)
-    with loaded.select_pipes(disable=["cardioner_gate"]):
+    with loaded.select_pipes(disable=["gate"]):
         whole = list(loaded.pipe(texts))
     for doc, other, annotated in zip(docs, whole, read_docbin(corpus, nlp.vocab), strict=False):
         right = {(span.start, span.end, span.label_) for span in annotated.spans[SPANS_KEY]}
@@ -300,13 +300,13 @@ def test_gated_pipeline_is_loaded_where_nothing_else_was(by_config: Path) -> Non
         [sys.executable, "-c", code, str(by_config / "model-last")], capture_output=True, text=True
     )
 
-    assert "cardioner_gate" in run.stdout, run.stderr
+    assert "gate" in run.stdout, run.stderr
 
 
 def test_tuning_counts_the_entities_that_are_right(by_config: Path, corpus: Path) -> None:
     """A drug that the pipeline does not find, in a sentence like no other, is no loss."""
     nlp = spacy.load(by_config / "model-last")
-    pipe: Any = nlp.get_pipe("cardioner_gate")
+    pipe: Any = nlp.get_pipe("gate")
     docs = [nlp.make_doc(doc.text) for doc in read_docbin(corpus, nlp.vocab)]
     for doc, annotated in zip(docs, read_docbin(corpus, nlp.vocab), strict=True):
         odd = doc[:1]

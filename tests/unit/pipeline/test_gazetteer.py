@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -24,17 +25,16 @@ PATTERNS = [pattern.to_dict() for pattern in build([(None, DATA / "by_language.t
 @pytest.fixture(scope="module")
 def nlp() -> Language:
     pipeline = blank("es")
-    gazetteer = pipeline.add_pipe("cardioner_gazetteer", first=True)
-    linker = pipeline.add_pipe("cardioner_linker")
+    gazetteer = pipeline.add_pipe("cardioner_gazetteer", "gazetteer", first=True)
+    linker = pipeline.add_pipe("cardioner_linker", "linker")
     assert isinstance(gazetteer, Gazetteer) and isinstance(linker, Linker)
     gazetteer.add_patterns(PATTERNS)
-    linker.add_patterns(PATTERNS)
     return pipeline
 
 
 def found(doc: Doc) -> list[tuple[str, str]]:
     """Text and id of what the gazetteer marks."""
-    return [(span.text, span.id_) for span in doc.spans["gazetteer"]]
+    return [(span.text, span.kb_id_) for span in doc.spans["gazetteer"]]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def link(nlp: Language, text: str) -> tuple[str, str | None, list[str]]:
     """Code, kind of match and candidates of a text that is one mention."""
     doc = nlp.make_doc(text)
     doc.set_ents([Span(doc, 0, len(doc), "FARMACO")])
-    doc = nlp.get_pipe("cardioner_linker")(doc)
+    doc = nlp.get_pipe("linker")(doc)
     (ent,) = doc.ents
     return ent.kb_id_, ent._.match, list(ent._.candidates)
 
@@ -179,7 +179,7 @@ def test_spans_and_ents_of_the_label_are_linked(nlp: Language) -> None:
     doc.spans["cardioner"].attrs["scores"] = [0.5, 0.75]
     doc.set_ents([drug], default="missing")
 
-    doc = nlp.get_pipe("cardioner_linker")(doc)
+    doc = nlp.get_pipe("linker")(doc)
 
     assert [(span.label_, span.kb_id_) for span in doc.spans["cardioner"]] == [
         ("ENFERMEDAD", "D1"),
@@ -193,24 +193,25 @@ def test_spans_and_ents_of_the_label_are_linked(nlp: Language) -> None:
     assert list(back.ents[0]._.candidates) == ["C07AB07"]
 
 
-def test_both_are_saved_and_loaded(nlp: Language, tmp_path: Path) -> None:
+def test_names_are_saved_once_and_loaded(nlp: Language, tmp_path: Path) -> None:
     nlp.to_disk(tmp_path)
+    assert [path.parent.name for path in tmp_path.rglob("patterns.jsonl")] == ["gazetteer"]
     from_disk = spacy.load(tmp_path)
     from_bytes = spacy.blank("es", config=nlp.config).from_bytes(nlp.to_bytes())
 
     for other in (from_disk, from_bytes):
         assert other.get_pipe("gazetteer").patterns == nlp.get_pipe("gazetteer").patterns
-        assert other.get_pipe("cardioner_linker").labels == ("FARMACO",)
+        assert link(other, "aspirina") == link(nlp, "aspirina")
         assert found(other("Toma bisoprolol y AAS")) == found(nlp("Toma bisoprolol y AAS"))
 
 
 def test_an_added_name_comes_first_and_stays_first(nlp: Language, tmp_path: Path) -> None:
     pipeline = spacy.blank("es")
-    gazetteer = pipeline.add_pipe("cardioner_gazetteer")
-    linker = pipeline.add_pipe("cardioner_linker")
-    for component in (gazetteer, linker):
-        component.add_patterns(PATTERNS)
-        component.add_patterns([{"label": "FARMACO", "pattern": "Aspirina", "id": "N02BA01"}] * 2)
+    gazetteer = pipeline.add_pipe("cardioner_gazetteer", "gazetteer")
+    pipeline.add_pipe("cardioner_linker", "linker")
+    gazetteer.add_patterns(PATTERNS)
+    assert link(pipeline, "aspirina")[2][:2] == ["B01AC06", "A01AD05"]
+    gazetteer.add_patterns([{"label": "FARMACO", "pattern": "Aspirina", "id": "N02BA01"}] * 2)
     pipeline.to_disk(tmp_path)
 
     for other in (pipeline, spacy.load(tmp_path)):
@@ -224,10 +225,9 @@ def test_the_config_names_the_patterns_file(tmp_path: Path) -> None:
     path.write_text("".join(f"{json.dumps(pattern)}\n" for pattern in PATTERNS))
     reader = {"@readers": "srsly.read_jsonl.v1", "path": str(path)}
     nlp = spacy.blank("es")
-    nlp.add_pipe("cardioner_gazetteer", first=True)
-    nlp.add_pipe("cardioner_linker")
-    for component in ("gazetteer", "cardioner_linker"):
-        nlp.config["initialize"]["components"][component] = {"patterns": reader}
+    nlp.add_pipe("cardioner_gazetteer", "gazetteer", first=True)
+    nlp.add_pipe("cardioner_linker", "linker")
+    nlp.config["initialize"]["components"]["gazetteer"] = {"patterns": reader}
 
     nlp.initialize()
 
@@ -237,7 +237,7 @@ def test_the_config_names_the_patterns_file(tmp_path: Path) -> None:
 
 def test_initialize_without_patterns_keeps_those_that_are_there() -> None:
     nlp = spacy.blank("es")
-    nlp.add_pipe("cardioner_gazetteer").add_patterns(PATTERNS)
+    nlp.add_pipe("cardioner_gazetteer", "gazetteer").add_patterns(PATTERNS)
 
     nlp.initialize()
 
@@ -260,3 +260,17 @@ def test_a_span_without_an_id_is_marked_too() -> None:
     (mark,) = get_marks(nlp("toma Inventol"))
 
     assert mark.candidates == []
+
+
+def test_the_linker_uses_the_gazetteer_of_its_pipeline(nlp: Language) -> None:
+    with nlp.select_pipes(enable=["linker"]):
+        assert link(nlp, "bisoprolol")[0] == "C07AB07"
+    assert link(pickle.loads(pickle.dumps(nlp)), "bisoprolol")[0] == "C07AB07"
+    other = spacy.blank("es")
+    for name in ("gazetteer", "linker"):
+        other.add_pipe(name, source=nlp)
+    assert link(other, "bisoprolol")[0] == "C07AB07"
+    other = spacy.blank("es")
+    other.add_pipe("cardioner_linker", "linker")
+    with pytest.raises(CardionerError, match='linker: .*add_pipe.*name="gazetteer"'):
+        link(other, "bisoprolol")

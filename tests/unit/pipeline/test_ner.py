@@ -138,9 +138,8 @@ def test_ents_by_label_order() -> None:
     examples = examples_of(nlp)
     nlp.get_pipe("ner").initialize(lambda: examples, labels=[DRUG, DISEASE])
     doc = nlp.make_doc(NESTED)
-    mentions = trained().get_pipe("ner").predict([doc])[0]
-    mentions = [m._replace(head=1 - m.head) for m in mentions]  # labels in the other order
-    nlp.get_pipe("ner").set_annotations([doc], [mentions])
+    decoded = trained().get_pipe("ner").predict([doc])
+    nlp.get_pipe("ner").set_annotations([doc], decoded)
     assert [ent.text for ent in doc.ents] == ["penicilina", "bisoprolol", "fibrilación auricular"]
     assert len(doc.spans["cardioner"]) == 4
 
@@ -166,6 +165,7 @@ def test_probabilities_travel_with_the_document(nlp: Language) -> None:
     group = doc.spans["cardioner"]
     assert group.attrs["layers"] == [DISEASE, DRUG]
     assert [span._.score for span in group] == group.attrs["scores"]
+    assert {span._.source for span in group} == {"ner"}
     assert all(0.5 < score <= 1.0 for score in group.attrs["scores"])
     assert doc[2:3]._.score is None
     assert scored(Doc(nlp.vocab).from_bytes(doc.to_bytes())) == scored(doc)
@@ -244,9 +244,8 @@ def test_inverse_class_weights_count_the_tags() -> None:
 
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("weights", ["inverse", {"B": 3.0, "I": 3.0, "O": 1.0}])
-def test_trains_with_weights_and_smoothing(head: dict[str, Any], weights: Any) -> None:
-    smoothing = 0.0 if "token_transitions" in head else 0.05
-    nlp = trained(**head, class_weights=weights, label_smoothing=smoothing)
+def test_trains_with_weights(head: dict[str, Any], weights: Any) -> None:
+    nlp = trained(**head, class_weights=weights)
     assert nlp.evaluate(examples_of(nlp))["spans_cardioner_f"] == 1.0
 
 
@@ -292,13 +291,6 @@ def test_saving_keeps_everything(head: dict[str, Any], tmp_path: Path) -> None:
 def test_a_softmax_has_no_transitions() -> None:
     with pytest.raises(CardionerError, match='token_transitions = true needs decoder = "crf"'):
         trained(decoder="softmax", token_transitions=True)
-
-
-def test_steps_of_their_own_are_not_smoothed() -> None:
-    with pytest.raises(
-        CardionerError, match="ner: label_smoothing needs token_transitions = false"
-    ):
-        trained(token_transitions=True, label_smoothing=0.05)
 
 
 def test_labels(nlp: Language) -> None:

@@ -29,14 +29,14 @@ shared_blank = lru_cache(blank)
 
 
 def component(lang: str = "es", **settings: Any) -> Postprocess:
-    made = shared_blank(lang).create_pipe("postprocess", config={**OFF, **settings})
+    made = shared_blank(lang).create_pipe("cardioner_postprocess", config={**OFF, **settings})
     assert isinstance(made, Postprocess)
     return made
 
 
 def pipeline(**settings: Any) -> Language:
     nlp = blank("es")
-    nlp.add_pipe("cardioner_postprocess", config={**OFF, **settings})
+    nlp.add_pipe("cardioner_postprocess", "postprocess", config={**OFF, **settings})
     return nlp
 
 
@@ -194,12 +194,12 @@ def test_entities_of_others_and_unknown_tokens_stay() -> None:
 
 def test_codes_stay() -> None:
     doc = shared_blank("es").make_doc("Toma bisoprolol y bisoprolol.")
-    span = Span(doc, 1, 2, DRUG, kb_id="C07AB07", span_id="7")
+    span = Span(doc, 1, 2, DRUG, kb_id="C07AB07")
     doc.spans["cardioner"] = [span]
     component(repeat=[DRUG])(doc)
-    assert [(s.start, s.kb_id_, s.id_) for s in doc.spans["cardioner"]] == [
-        (1, "C07AB07", "7"),
-        (3, "", ""),
+    assert [(s.start, s.kb_id_, s._.source) for s in doc.spans["cardioner"]] == [
+        (1, "C07AB07", ""),
+        (3, "", "cardioner_postprocess"),
     ]
     assert "scores" not in doc.spans["cardioner"].attrs
 

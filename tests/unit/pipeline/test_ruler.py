@@ -67,7 +67,7 @@ def examples(nlp: Language, texts: Iterable[str] = CORPUS) -> list[Example]:
 
 
 def parts_of(nlp: Language) -> tuple[Gazetteer, Ruler]:
-    gazetteer, ruler = nlp.get_pipe("gazetteer"), nlp.get_pipe("cardioner_ruler")
+    gazetteer, ruler = nlp.get_pipe("gazetteer"), nlp.get_pipe("ruler")
     assert isinstance(gazetteer, Gazetteer) and isinstance(ruler, Ruler)
     return gazetteer, ruler
 
@@ -75,8 +75,8 @@ def parts_of(nlp: Language) -> tuple[Gazetteer, Ruler]:
 @pytest.fixture(scope="module")
 def nlp() -> Language:
     pipeline = blank("es")
-    pipeline.add_pipe("cardioner_gazetteer", first=True)
-    pipeline.add_pipe("cardioner_ruler")
+    pipeline.add_pipe("cardioner_gazetteer", "gazetteer", first=True)
+    pipeline.add_pipe("cardioner_ruler", "ruler")
     parts_of(pipeline)[0].add_patterns(PATTERNS)
     pipeline.initialize(lambda: examples(pipeline))
     return pipeline
@@ -144,8 +144,8 @@ def test_a_drug_inside_a_disease_is_added_beside_it(nlp: Language) -> None:
 
 def test_analytes_count_outside_a_laboratory_context_alone(nlp: Language) -> None:
     pipeline = blank("es")
-    pipeline.add_pipe("cardioner_gazetteer", first=True)
-    pipeline.add_pipe("cardioner_ruler")
+    pipeline.add_pipe("cardioner_gazetteer", "gazetteer", first=True)
+    pipeline.add_pipe("cardioner_ruler", "ruler")
     parts_of(pipeline)[0].add_patterns(PATTERNS)
     pipeline.initialize(lambda: examples(pipeline, ["Con [hierro]. Hierro 40 µg/dl"] * 5))
 
@@ -153,38 +153,43 @@ def test_analytes_count_outside_a_laboratory_context_alone(nlp: Language) -> Non
     assert added(with_model(pipeline, "Tratado con hierro. Hierro sérico.")) == ["hierro"]
 
 
-def test_names_of_its_own_count_whatever_was_measured(nlp: Language) -> None:
+def test_names_with_always_count_whatever_was_measured(tmp_path: Path) -> None:
     pipeline = blank("es")
-    pipeline.add_pipe("cardioner_gazetteer", first=True)
-    pipeline.add_pipe("cardioner_ruler")
-    gazetteer, ruler = parts_of(pipeline)
+    pipeline.add_pipe("cardioner_gazetteer", "gazetteer", first=True)
+    pipeline.add_pipe("cardioner_ruler", "ruler")
+    gazetteer, _ = parts_of(pipeline)
     gazetteer.add_patterns(PATTERNS)
 
     assert added(with_model(pipeline, "bisoprolol y corticoides")) == []
 
-    ruler.add_patterns([PATTERNS[0]])
-    doc = with_model(pipeline, "bisoprolol y corticoides")
-    assert added(doc) == ["bisoprolol"]
-    assert doc.spans["cardioner"].attrs["scores"] == [1.0]
+    gazetteer.add_patterns([{**PATTERNS[0], "id": "C07AB07", "always": True}])
+    pipeline.to_disk(tmp_path)
+    for other in (pipeline, spacy.load(tmp_path)):
+        doc = with_model(other, "bisoprolol y corticoides")
+        assert added(doc) == ["bisoprolol"]
+        assert doc.spans["cardioner"].attrs["scores"] == [1.0]
+        assert [(s.kb_id_, s._.score, s._.source) for s in doc.spans["cardioner"]] == [
+            ("C07AB07", 1.0, "ruler")
+        ]
 
 
 def test_a_corpus_is_read_from_files(nlp: Language, tmp_path: Path) -> None:
     docs = [annotated(nlp, text) for text in CORPUS]
     write_docbin(tmp_path / "a.spacy", docs[:2])
     write_docbin(tmp_path / "b.spacy", docs[2:])
-    fresh = Ruler(nlp.vocab)
+    fresh = Ruler(nlp)
 
     files = [str(tmp_path / name) for name in ("a.spacy", "b.spacy")]
-    fresh.initialize(lambda: [], nlp=nlp, corpus=files)
-
-    assert fresh.precision.counts == parts_of(nlp)[1].precision.counts
+    for corpus in (files, str(tmp_path)):
+        fresh.initialize(lambda: [], nlp=nlp, corpus=corpus)
+        assert fresh.precision.counts == parts_of(nlp)[1].precision.counts
     with pytest.raises(CardionerError, match=r"c\.spacy"):
         fresh.initialize(lambda: [], nlp=nlp, corpus=str(tmp_path / "c.spacy"))
 
 
 def test_a_layer_that_is_not_annotated_tells_nothing(nlp: Language) -> None:
     _, ruler = parts_of(nlp)
-    fresh = Ruler(nlp.vocab)
+    fresh = Ruler(nlp)
     fresh.initialize(
         lambda: [Example(nlp.make_doc("Bisoprolol"), annotated(nlp, "Bisoprolol", ["OTRO"]))],
         nlp=nlp,
@@ -256,7 +261,7 @@ corpus = null
 
 [nlp]
 lang = "es"
-pipeline = ["gazetteer","cardioner_ruler"]
+pipeline = ["gazetteer","ruler"]
 
 [nlp.tokenizer]
 @tokenizers = "spacy_cardioner.ClinicalTokenizer.v1"
@@ -266,14 +271,14 @@ pipeline = ["gazetteer","cardioner_ruler"]
 [components.gazetteer]
 source = ${paths.trained}
 
-[components.cardioner_ruler]
+[components.ruler]
 factory = "cardioner_ruler"
 
 [initialize]
 
 [initialize.components]
 
-[initialize.components.cardioner_ruler]
+[initialize.components.ruler]
 corpus = ${paths.corpus}
 """
 
@@ -295,12 +300,25 @@ def test_it_is_built_when_a_pipeline_is_joined_from_trained_parts(
     assert [ent.text for ent in joined("Toma bisoprolol y corticoides").ents] == ["bisoprolol"]
 
 
-def test_a_pipeline_without_gazetteer_cannot_be_initialized() -> None:
+def test_a_pipeline_without_gazetteer_says_what_to_add() -> None:
     pipeline = blank("es")
-    pipeline.add_pipe("cardioner_ruler")
+    pipeline.add_pipe("cardioner_ruler", "ruler")
 
-    with pytest.raises(CardionerError, match="needs a component gazetteer"):
-        pipeline.initialize()
+    for call in (pipeline.initialize, lambda: pipeline("Toma bisoprolol")):
+        with pytest.raises(CardionerError, match='ruler: .*add_pipe.*name="gazetteer"'):
+            call()
+
+
+def test_a_disabled_gazetteer_and_one_of_another_name_are_found(nlp: Language) -> None:
+    with nlp.select_pipes(disable=["gazetteer"]):
+        assert parts_of(nlp)[1].find(nlp("Toma bisoprolol")) is not None
+    pipeline = blank("es")
+    pipeline.add_pipe("cardioner_gazetteer", "names", config={"spans_key": "names"})
+    pipeline.add_pipe("cardioner_ruler", config={"gazetteer": "names"})
+    pipeline.get_pipe("names").add_patterns(  # type: ignore[attr-defined]
+        [{"label": "FARMACO", "pattern": "bisoprolol", "always": True}]
+    )
+    assert [ent.text for ent in pipeline("Toma bisoprolol").ents] == ["bisoprolol"]
 
 
 def test_precision_is_smoothed_towards_the_group() -> None:

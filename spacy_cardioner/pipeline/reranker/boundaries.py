@@ -1,9 +1,8 @@
-"""What annotated documents say of the words at the borders of an entity.
+"""What annotated documents say about the words at the boundaries of entities.
 
-A recogniser with dense vectors generalises; what it remembers poorly is how often an entity ended
-just between these two words, or went on with just these. That is counted here. Words are given by
-the hashes of their lower-case forms (spaCy's attribute `LOWER`), which are the same in every
-vocabulary.
+A model with dense vectors generalises, but hardly remembers how often an entity ended between two
+given words, or continued with them. This is counted here. Words are the hashes of their lower-case
+forms (spaCy's attribute `LOWER`), which are the same in every vocabulary.
 """
 
 from __future__ import annotations
@@ -19,21 +18,21 @@ from spacy_cardioner.layers.crf import Floats, Ints
 
 Words = NDArray[numpy.uint64]
 Keys = NDArray[numpy.uint32]
-# Token borders of entities: of each, its first token and the one after its last.
-Borders = Sequence[tuple[int, int]]
-# Sequences of words, and of each whether something is so.
+# Token boundaries of entities: the first token of each, and the one after its last.
+Boundaries = Sequence[tuple[int, int]]
+# Sequences of words, and whether something is true of each.
 Cases = tuple[Keys, NDArray[numpy.bool_]]
 
-# An odd number without a pattern in its bits, so that the key of a sequence depends on the order.
+# An odd number without a pattern in its bits: the key of a sequence depends on its order.
 _MULTIPLIER = numpy.uint64(0x9E3779B97F4A7C15)
-# Words that a longer entity has and a shorter one has not: the first or last so many count.
+# Of the words by which two candidates differ, only this many are looked up.
 _LONGEST = 6
-# A case that is added to every count, shared out as the cases are on the whole.
+# Cases added to every count, distributed as all cases are.
 _PRIOR_CASES = 2.0
 
 
 def words_of(doc: Doc) -> Words:
-    """The words of a document, whose vocabulary has to be that of a language."""
+    """The words of a document. Its vocabulary must have the lexical attributes of a language."""
     words: Words = doc.to_array("LOWER").astype("uint64")
     return words
 
@@ -41,10 +40,9 @@ def words_of(doc: Doc) -> Words:
 def sequence_keys(words: Words, starts: Ints, ends: Ints) -> Keys:
     """The keys of sequences of words.
 
-    words (Words): The words of a document.
     starts, ends (Ints): The first word of each sequence, and the one after its last.
-    RETURNS (Keys): A hash of each. Of a table with 50,000 keys, one unknown sequence in 80,000 is
-        taken for a known one.
+    RETURNS (Keys): A hash of each sequence. In a table of 50,000 keys, one unknown sequence in
+        80,000 is mistaken for a known one.
     """
     keys = numpy.zeros(len(starts), dtype="uint64")
     for offset in range(int((ends - starts).max(initial=0))):
@@ -54,14 +52,14 @@ def sequence_keys(words: Words, starts: Ints, ends: Ints) -> Keys:
 
 
 class LogOdds:
-    """For sequences of words, the logarithm of how often something is so against how often not."""
+    """The log odds that something is true of a sequence of words."""
 
     def __init__(self, keys: Keys, values: Floats, prior: float) -> None:
-        """Take what was counted.
+        """Initialize the table.
 
         keys (Keys): The sequences, sorted.
-        values (Floats): The value of each.
-        prior (float): The value of all others.
+        values (Floats): The log odds of each.
+        prior (float): The log odds of all other sequences.
         """
         self.keys = keys
         self.values = values.astype("float16")
@@ -72,9 +70,9 @@ class LogOdds:
         """Count cases.
 
         keys (Keys): The sequence of each case.
-        true (NDArray[bool]): Whether it is so in this case.
-        min_count (int): Forget sequences of fewer cases.
-        RETURNS (LogOdds): The values, drawn towards the mean of all cases.
+        true (NDArray[bool]): Whether it is true in this case.
+        min_count (int): Drop sequences with fewer cases.
+        RETURNS (LogOdds): The log odds, smoothed towards those of all cases.
         """
         share = (true.sum() + 1.0) / (len(true) + 2.0)
         unique, places = numpy.unique(keys, return_inverse=True)
@@ -86,7 +84,7 @@ class LogOdds:
         return cls(unique[kept], values[kept], float(numpy.log(share / (1 - share))))
 
     def look_up(self, keys: Keys) -> Floats:
-        """The values of sequences, those that are unknown by the prior."""
+        """The log odds of sequences. Unknown sequences have the prior."""
         if not len(self.keys):
             return numpy.full(len(keys), self.prior, dtype="f")
         places = numpy.searchsorted(self.keys, keys) % len(self.keys)
@@ -94,18 +92,17 @@ class LogOdds:
         return numpy.where(known, self.values[places], self.prior).astype("f")
 
     def to_dict(self) -> dict[str, Any]:
-        """As arrays and numbers that msgpack can hold."""
+        """The table as data for msgpack."""
         return {"keys": self.keys, "values": self.values, "prior": self.prior}
 
 
-class BorderCounts(NamedTuple):
-    """What documents say of the borders of the entities of one label.
+class BoundaryCounts(NamedTuple):
+    """What documents say about the boundaries of the entities of one label.
 
-    first, last (LogOdds): Of a word: whether it is the first, or the last, of an entity.
-    begins, ends (LogOdds): Of two neighbouring words: whether an entity begins, or ends, between
-        them.
-    before, after (LogOdds): Of a sequence of words: whether it is the beginning, or the end, of an
-        entity that has more words, and not what stands before, or after, one.
+    first, last (LogOdds): Whether a word is the first, or the last, of an entity.
+    begins, ends (LogOdds): Whether an entity begins, or ends, between two neighbouring words.
+    before, after (LogOdds): Whether a sequence of words is the beginning, or the end, of a longer
+        entity, and not the context before, or after, one.
     """
 
     first: LogOdds
@@ -117,36 +114,35 @@ class BorderCounts(NamedTuple):
 
     @classmethod
     def from_documents(
-        cls, documents: Iterable[tuple[Words, Borders]], *, min_count: int = 3
-    ) -> BorderCounts:
+        cls, documents: Iterable[tuple[Words, Boundaries]], *, min_count: int = 3
+    ) -> BoundaryCounts:
         """Count in annotated documents.
 
-        documents (Iterable[tuple[Words, Borders]]): The words of each and its entities.
-        min_count (int): Forget what was seen less often.
-        RETURNS (BorderCounts): The counts.
+        documents (Iterable[tuple[Words, Boundaries]]): The words and entities of each.
+        min_count (int): Drop sequences that occur less often.
         """
         cases: dict[str, list[Cases]] = {table: [] for table in cls._fields}
-        for words, borders in documents:
+        for words, boundaries in documents:
             of_words, of_gaps = word_keys(words), gap_keys(words)
             starts, ends = (
                 numpy.isin(numpy.arange(len(words) + 1), places)
-                for places in ([start for start, _ in borders], [end for _, end in borders])
+                for places in ([start for start, _ in boundaries], [end for _, end in boundaries])
             )
             cases["first"].append((of_words, starts[:-1]))
             cases["last"].append((of_words, ends[1:]))
             cases["begins"].append((of_gaps, starts))
             cases["ends"].append((of_gaps, ends))
-            cases["before"].append(_keyed(words, _cases_before(borders)))
-            cases["after"].append(_keyed(words, _cases_after(borders, len(words))))
+            cases["before"].append(_keyed(words, _cases_before(boundaries)))
+            cases["after"].append(_keyed(words, _cases_after(boundaries, len(words))))
         return cls(**{table: _count(of_table, min_count) for table, of_table in cases.items()})
 
     def to_dict(self) -> dict[str, Any]:
-        """As arrays and numbers that msgpack can hold."""
+        """The table as data for msgpack."""
         return {name: table.to_dict() for name, table in self._asdict().items()}
 
     @classmethod
-    def from_dict(cls, saved: dict[str, Any]) -> BorderCounts:
-        """What `to_dict` gave."""
+    def from_dict(cls, saved: dict[str, Any]) -> BoundaryCounts:
+        """Load what `to_dict` returned."""
         return cls(**{name: LogOdds(**table) for name, table in saved.items()})
 
 
@@ -157,10 +153,9 @@ def word_keys(words: Words) -> Keys:
 
 
 def gap_keys(words: Words) -> Keys:
-    """The keys of all pairs of neighbours, with nothing before the first word and after the last.
+    """The keys of all pairs of neighbouring words, and of the pairs at both ends of the document.
 
-    words (Words): The words of a document.
-    RETURNS (Keys): One more than words; the key at i is that of the words before and at i.
+    RETURNS (Keys): One more than words. The key at i is that of the words i - 1 and i.
     """
     padded = numpy.pad(words, 1)
     gaps = numpy.arange(len(words) + 1)
@@ -168,27 +163,27 @@ def gap_keys(words: Words) -> Keys:
 
 
 def keys_before(words: Words, starts: Ints, ends: Ints) -> Keys:
-    """The keys of what a longer entity has before a shorter one: the last words of it."""
+    """The keys of the words before a shorter candidate in a longer one: the last of them."""
     return sequence_keys(words, numpy.maximum(starts, ends - _LONGEST), ends)
 
 
 def keys_after(words: Words, starts: Ints, ends: Ints) -> Keys:
-    """The keys of what a longer entity has after a shorter one: the first words of it."""
+    """The keys of the words after a shorter candidate in a longer one: the first of them."""
     return sequence_keys(words, starts, numpy.minimum(ends, starts + _LONGEST))
 
 
-def _cases_before(borders: Borders) -> Iterator[tuple[int, int, bool]]:
-    """Sequences at the beginning of an entity's words, and in front of it: whether in it."""
-    for start, end in borders:
+def _cases_before(boundaries: Boundaries) -> Iterator[tuple[int, int, bool]]:
+    """Sequences at the beginning of entities and before them, and whether they are inside."""
+    for start, end in boundaries:
         for stop in range(start, end):
             first = start if stop > start else 0
             for begin in range(max(first, stop - _LONGEST), stop):
                 yield begin, stop, stop > start
 
 
-def _cases_after(borders: Borders, n_words: int) -> Iterator[tuple[int, int, bool]]:
-    """Sequences after an entity's first word, and behind it: whether in it."""
-    for start, end in borders:
+def _cases_after(boundaries: Boundaries, n_words: int) -> Iterator[tuple[int, int, bool]]:
+    """Sequences at the end of entities and after them, and whether they are inside."""
+    for start, end in boundaries:
         for begin in range(start + 1, end + 1):
             last = end if begin < end else n_words
             for stop in range(begin + 1, min(last, begin + _LONGEST) + 1):

@@ -1,0 +1,66 @@
+"""Components that save their data as files, a folder for each component."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import srsly
+from spacy.pipeline import Pipe
+
+Self = TypeVar("Self", bound="StoredPipe")
+
+_READERS: dict[str, Callable[[Path], Any]] = {
+    ".json": srsly.read_json,
+    ".jsonl": lambda path: list(srsly.read_jsonl(path)),
+    ".msgpack": srsly.read_msgpack,
+}
+_WRITERS: dict[str, Callable[[Path, Any], None]] = {
+    ".json": srsly.write_json,
+    ".jsonl": srsly.write_jsonl,
+    ".msgpack": srsly.write_msgpack,
+}
+
+
+class StoredPipe(Pipe):
+    """Base class of components that are saved and loaded with data of their own.
+
+    A subclass lists its files and exchanges their contents in `get_data` and `set_data`. What is
+    saved with a pipeline overrides the files that its config names.
+    """
+
+    files: ClassVar[tuple[str, ...]]
+
+    def get_data(self) -> Mapping[str, Any]:
+        """RETURNS (Mapping[str, Any]): The content of each file, by its name."""
+        raise NotImplementedError
+
+    def set_data(self, data: Mapping[str, Any]) -> None:
+        """Take over what `get_data` returned.
+
+        RAISES (CardionerError): The content of a file is malformed.
+        """
+        raise NotImplementedError
+
+    def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
+        """Serialize the component to a bytestring."""
+        return bytes(srsly.msgpack_dumps(self.get_data()))
+
+    def from_bytes(self: Self, bytes_data: bytes, *, exclude: Iterable[str] = ()) -> Self:
+        """Load the component from a bytestring."""
+        self.set_data(srsly.msgpack_loads(bytes_data))
+        return self
+
+    def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
+        """Save the component to a folder."""
+        folder = Path(path)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in self.get_data().items():
+            _WRITERS[Path(name).suffix](folder / name, content)
+
+    def from_disk(self: Self, path: str | Path, *, exclude: Iterable[str] = ()) -> Self:
+        """Load the component from a folder."""
+        folder = Path(path)
+        self.set_data({name: _READERS[Path(name).suffix](folder / name) for name in self.files})
+        return self
