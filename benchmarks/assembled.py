@@ -31,13 +31,12 @@ from spacy_cardioner.brat import write_tsv
 from spacy_cardioner.corpus import docs_by_name, read_docbin, write_docbin
 from spacy_cardioner.evaluation.calibration import calibrate
 from spacy_cardioner.evaluation.evaluate import evaluate
+from spacy_cardioner.evaluation.held_out import annotate_again, read_run_folds
 from spacy_cardioner.evaluation.sources import read_annotations
 from spacy_cardioner.loading import load_pipeline, save_pipeline
 from spacy_cardioner.spans import NOTE_ID, Entity
-from spacy_cardioner.training.trainer import SPLIT, annotate_again, read_run_folds
 
 CONFIG = Path(__file__).parent.parent / "configs/assemble.cfg"
-FIRST = "temist"
 
 
 def arguments() -> argparse.Namespace:
@@ -55,11 +54,11 @@ def arguments() -> argparse.Namespace:
 
 def annotated(args: argparse.Namespace, scratch: Path) -> Iterator[tuple[str, list[Mention]]]:
     """What whole pipelines find in the documents of their folds."""
-    docbin = args.corpus / SPLIT / f"{args.lang}.spacy"
+    docbin = args.corpus / layout.SPLIT / f"{args.lang}.spacy"
     docs = docs_by_name(docbin)
     labels = list(layout.gold(args.gold, args.lang))
-    extra = args.corpus / FIRST / f"{args.lang}.spacy"
-    candidates = {label: find_candidates(args.run, docbin, label) for label in args.rerank}
+    extra = args.corpus / layout.PARTS[0] / f"{args.lang}.spacy"
+    candidates = {label: find_candidates(args.run, docs, label) for label in args.rerank}
     for number, names in enumerate(read_run_folds(args.run)):
         folder = scratch / str(number)
         rest = [doc for name, doc in docs.items() if name not in set(names)]

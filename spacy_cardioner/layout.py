@@ -12,6 +12,8 @@ from spacy_cardioner.errors import CardionerError
 LANGUAGES = ("es", "en", "it")
 # General clinical cases (DisTEMIST, DrugTEMIST) for the first stage, cardiology for the second.
 PARTS = ("temist", "cardioccc")
+# The part that is split into folds.
+SPLIT = PARTS[1]
 
 # MultiCardioNER: for each part and language, the BRAT folder of each label.
 MULTICARDIONER = {

@@ -20,8 +20,9 @@ from spacy.tokens import Doc
 
 from spacy_cardioner.corpus import docs_by_name, read_docbin
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.evaluation.held_out import predict_held_out, read_run_folds
 from spacy_cardioner.layers.crf import Floats
-from spacy_cardioner.layout import languages_of
+from spacy_cardioner.layout import SPLIT, languages_of
 from spacy_cardioner.pipeline.ner.component import MultiHeadNER, alternatives_key
 from spacy_cardioner.pipeline.reranker.boundaries import (
     Boundaries,
@@ -32,7 +33,6 @@ from spacy_cardioner.pipeline.reranker.boundaries import (
 from spacy_cardioner.pipeline.reranker.candidates import FEATURES, candidates_of, features
 from spacy_cardioner.pipeline.reranker.component import Reranking, SpanReranker
 from spacy_cardioner.spans import SPANS_KEY, Entity, layers_of
-from spacy_cardioner.training.trainer import SPLIT, predict_held_out, read_run_folds
 
 # Lowest probability of candidates.
 LOWEST = 0.03

@@ -11,8 +11,9 @@ import srsly
 
 from spacy_cardioner import layout
 from spacy_cardioner.evaluation.evaluate import evaluate
+from spacy_cardioner.evaluation.held_out import Folds
 from spacy_cardioner.training.recipe import Recipe
-from spacy_cardioner.training.trainer import Folds, Run, cross_validate
+from spacy_cardioner.training.trainer import Run, cross_validate
 
 SCORES = "scores.json"
 

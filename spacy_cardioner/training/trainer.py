@@ -26,7 +26,6 @@ from typing import Any
 
 import srsly
 from spacy.cli.train import train as spacy_train
-from spacy.language import Language
 from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from tqdm import tqdm
@@ -35,20 +34,21 @@ from spacy_cardioner.assembly.stack import stack
 from spacy_cardioner.brat import write_tsv
 from spacy_cardioner.corpus import docs_by_name, read_docbin, write_docbin
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.evaluation.held_out import (
+    FOLDS,
+    PIPELINE,
+    Folds,
+    annotate_again,
+    fold_folder,
+)
 from spacy_cardioner.files import claim, manifest
-from spacy_cardioner.layout import languages_of
+from spacy_cardioner.layout import SPLIT, languages_of
 from spacy_cardioner.loading import load_pipeline, save_pipeline
 from spacy_cardioner.spans import NOTE_ID, Entity, read_entities
 from spacy_cardioner.training.recipe import Recipe
 
-# The part of the corpus that is split into folds.
-SPLIT = "cardioccc"
 # A file in the folder of a finished training.
 DONE = "done"
-PIPELINE = "pipeline"
-FOLDS = "folds.json"
-
-Folds = Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,8 @@ class Run:
     def stage_folder(self, stage: int, seed: int, fold: int | None) -> Path:
         """The folder of one training. Trainings that do not depend on the fold share theirs."""
         split = any(SPLIT in s.parts for s in self.recipe.stages[: stage + 1])
-        parent = self.output if fold is None or not split else self.fold_folder(fold)
+        parent = self.output if fold is None or not split else fold_folder(self.output, fold)
         return parent / f"seed-{seed}" / f"stage{stage + 1}"
-
-    def fold_folder(self, fold: int) -> Path:
-        """The folder of a fold."""
-        return self.output / f"fold-{fold}"
 
 
 def train(run: Run) -> Path:
@@ -133,48 +129,6 @@ def cross_validate(run: Run, folds: Folds, chosen: Sequence[int] | None = None) 
     (run.output / "documents.txt").write_text("".join(f"{n}\n" for n in names), encoding="utf-8")
 
 
-def predict_held_out(
-    output: Path, docs: Mapping[str, Doc], prepare: Callable[[Language], Any] = lambda nlp: None
-) -> Iterator[tuple[int, Doc, Doc]]:
-    """Annotate documents with the pipelines of the folds that never saw them.
-
-    output (Path): The folder of a cross-validated run.
-    docs (Mapping[str, Doc]): Documents by name.
-    prepare (Callable[[Language], Any]): Called with each pipeline before it is used.
-    YIELDS (tuple[int, Doc, Doc]): Number of the fold, the document, and the annotated document.
-    RAISES (CardionerError): A pipeline is missing, or a document of a fold is.
-    """
-    for number, names in enumerate(read_run_folds(output)):
-        if missing := [name for name in names if name not in docs]:
-            raise CardionerError(f"{output}: the documents lack {missing[0]} of fold {number}")
-        nlp = load_pipeline(output / f"fold-{number}" / PIPELINE)
-        prepare(nlp)
-        for doc, found in annotate_again(nlp, [docs[name] for name in names]):
-            yield number, doc, found
-
-
-def annotate_again(nlp: Language, docs: Sequence[Doc]) -> Iterator[tuple[Doc, Doc]]:
-    """Annotate the texts of documents.
-
-    YIELDS (tuple[Doc, Doc]): The document, and the annotated document with the same name.
-    """
-    for doc, found in zip(docs, nlp.pipe(doc.text for doc in docs), strict=True):
-        found.user_data[NOTE_ID] = doc.user_data[NOTE_ID]
-        yield doc, found
-
-
-def read_run_folds(output: Path) -> Folds:
-    """The folds of a cross-validated run.
-
-    RAISES (CardionerError): The folder holds no such run.
-    """
-    path = output / FOLDS
-    if not path.exists():
-        raise CardionerError(f"{path}: not found; `cardioner crossval` writes it")
-    folds: Folds = srsly.read_json(path)
-    return folds
-
-
 def _claim_folds(output: Path, folds: Folds) -> None:
     path = output / FOLDS
     plain = [list(names) for names in folds]
@@ -185,7 +139,7 @@ def _claim_folds(output: Path, folds: Folds) -> None:
 
 def _write_fold(run: Run, folds: Folds, number: int) -> None:
     """Write the documents of a fold, and those of the other folds to train on."""
-    folder = run.fold_folder(number)
+    folder = fold_folder(run.output, number)
     for lang in languages_of(run.lang):
         path = run.corpus / SPLIT / f"{lang}.spacy"
         docs = docs_by_name(path)
@@ -224,7 +178,7 @@ def _write_config(run: Run, stage: int, seed: int, fold: int | None) -> None:
     parts = run.recipe.stages[stage].parts
     data = [_part_folder(run, part, fold) for part in parts]
     train_path = data[0] if len(data) == 1 else _join(folder / "train", parts, data)
-    dev = data[-1] if fold is None else run.fold_folder(fold) / "held-out"
+    dev = data[-1] if fold is None else fold_folder(run.output, fold) / "held-out"
     given = {"train": str(train_path), "dev": str(dev)}
     config["paths"].update(given | {k: v for k, v in run.paths.items() if k in config["paths"]})
     config["system"]["seed"] = seed
@@ -233,7 +187,7 @@ def _write_config(run: Run, stage: int, seed: int, fold: int | None) -> None:
 
 def _part_folder(run: Run, part: str, fold: int | None) -> Path:
     if part == SPLIT and fold is not None:
-        return run.fold_folder(fold) / "train"
+        return fold_folder(run.output, fold) / "train"
     return run.corpus / part
 
 
@@ -279,7 +233,7 @@ def _stack(run: Run, fold: int | None) -> Path:
     """Stack the pipelines of all seeds."""
     last = len(run.recipe.stages) - 1
     folders = [run.stage_folder(last, seed, fold) for seed in run.recipe.seeds]
-    stacked = (run.output if fold is None else run.fold_folder(fold)) / PIPELINE
+    stacked = (run.output if fold is None else fold_folder(run.output, fold)) / PIPELINE
     save_pipeline(stack([load_pipeline(folder / "model-last") for folder in folders]), stacked)
     return stacked
 
@@ -291,13 +245,13 @@ def _predict_fold(run: Run, number: int) -> None:
         return
     nlp = load_pipeline(_stack(run, number))
     for lang in langs:
-        docs = read_docbin(run.fold_folder(number) / "held-out" / f"{lang}.spacy", Vocab())
+        docs = read_docbin(fold_folder(run.output, number) / "held-out" / f"{lang}.spacy", Vocab())
         rows = [_row(found) for _, found in annotate_again(nlp, docs)]
         srsly.write_jsonl(_fold_predictions(run, number, lang), rows)
 
 
 def _fold_predictions(run: Run, number: int, lang: str) -> Path:
-    return run.fold_folder(number) / f"{lang}.jsonl"
+    return fold_folder(run.output, number) / f"{lang}.jsonl"
 
 
 def _row(doc: Doc) -> dict[str, Any]:

@@ -15,10 +15,11 @@ from thinc.api import Config
 from spacy_cardioner.brat import read_tsv
 from spacy_cardioner.corpus import convert, docs_by_name, read_docbin, write_docbin
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.evaluation.held_out import predict_held_out
 from spacy_cardioner.tokenizer import blank
 from spacy_cardioner.training.folds import make_folds
 from spacy_cardioner.training.recipe import Recipe, Stage
-from spacy_cardioner.training.trainer import Run, cross_validate, predict_held_out, train
+from spacy_cardioner.training.trainer import Run, cross_validate, train
 from tests.conftest import ROOT
 
 SAMPLE = ROOT / "assets/sample/track2"

@@ -1,0 +1,68 @@
+"""Held-out documents, annotated by the pipelines of the folds that never saw them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import srsly
+from spacy.language import Language
+from spacy.tokens import Doc
+
+from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.loading import load_pipeline
+from spacy_cardioner.spans import NOTE_ID
+
+# Files of a cross-validated run: the folds, and in the folder of each fold its pipeline.
+FOLDS = "folds.json"
+PIPELINE = "pipeline"
+
+Folds = Sequence[Sequence[str]]
+
+
+def predict_held_out(
+    run: Path, docs: Mapping[str, Doc], prepare: Callable[[Language], Any] = lambda nlp: None
+) -> Iterator[tuple[int, Doc, Doc]]:
+    """Annotate documents with the pipelines of the folds that never saw them.
+
+    run (Path): Folder that `cardioner crossval` wrote.
+    docs (Mapping[str, Doc]): Documents by name.
+    prepare (Callable[[Language], Any]): Called with each pipeline before it is used.
+    YIELDS (tuple[int, Doc, Doc]): Number of the fold, the document, and the annotated document.
+    RAISES (CardionerError): The pipeline of a fold is missing, or one of its documents.
+    """
+    for number, names in enumerate(read_run_folds(run)):
+        if missing := [name for name in names if name not in docs]:
+            raise CardionerError(f"{run}: the documents lack {missing[0]} of fold {number}")
+        nlp = load_pipeline(fold_folder(run, number) / PIPELINE)
+        prepare(nlp)
+        for doc, found in annotate_again(nlp, [docs[name] for name in names]):
+            yield number, doc, found
+
+
+def annotate_again(nlp: Language, docs: Sequence[Doc]) -> Iterator[tuple[Doc, Doc]]:
+    """Annotate the texts of documents.
+
+    YIELDS (tuple[Doc, Doc]): The document, and the annotated document with the same name.
+    """
+    for doc, found in zip(docs, nlp.pipe(doc.text for doc in docs), strict=True):
+        found.user_data[NOTE_ID] = doc.user_data[NOTE_ID]
+        yield doc, found
+
+
+def fold_folder(run: Path, fold: int) -> Path:
+    """The folder of a fold."""
+    return run / f"fold-{fold}"
+
+
+def read_run_folds(run: Path) -> Folds:
+    """The document names of the folds of a run.
+
+    RAISES (CardionerError): The folder holds no cross-validated run.
+    """
+    path = run / FOLDS
+    if not path.exists():
+        raise CardionerError(f"{path}: not found; `cardioner crossval` writes it")
+    folds: Folds = srsly.read_json(path)
+    return folds
