@@ -1,9 +1,8 @@
-"""Standoff files, as the brat annotation tool defines them, to notes and back.
+"""Read and write standoff files of the brat annotation tool, and the TSV of MultiCardioNER.
 
-A note is a ``name.txt`` with the ``name.ann`` beside it. Files are read and written byte by byte:
-UTF-8, any line end, with or without a byte order mark. Offsets count code points from the first
-character after the mark. Lines of an ``.ann`` end at a line feed and nowhere else. Reading a note
-and writing it gives back the same bytes.
+A note is a ``name.txt`` with a ``name.ann`` next to it. Files are UTF-8, with any line ends, with
+or without a byte order mark. Offsets count code points from the first character after the mark.
+Only a line feed ends a line of an ``.ann``. Reading and writing a note reproduces its bytes.
 
 source: https://brat.nlplab.org/standoff.html
 """
@@ -11,8 +10,9 @@ source: https://brat.nlplab.org/standoff.html
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
@@ -27,30 +27,30 @@ T = TypeVar("T")
 BOM = b"\xef\xbb\xbf"
 TSV_HEADER = ("filename", "label", "start_span", "end_span", "text")
 
-# An id, as brat takes it, a tab and something after it; or a comment of any form.
+# An id in brat's syntax, a tab and some content; or a comment of any form.
 KNOWN_LINE = re.compile(r"(?P<id>[TREAMN#][A-Za-z]*[0-9]\S*|\*)\t\s*\S|#")
 TARGET = re.compile(r"(?P<label>\S+) (?P<offsets>[^\s;]+ [^\s;]+(?:;[^\s;]+ [^\s;]+)*)")
-# No text is long enough for more digits, and int() has a limit of its own.
+# No text needs more digits, and int() rejects very long numbers with an error of its own.
 NUMBER = re.compile(r"[0-9]{1,18}")
 WORD = re.compile(r"\S+")
-# What a tab or anything that some tool takes for a line end leaves of a mention.
+# A part of a mention without tabs and without anything that some tool treats as a line end.
 UNBROKEN = re.compile(r"[^\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")
 
 
 class BratError(CardionerError):
-    """A standoff or TSV file is at fault. The message starts with ``path:line:`` or ``path:``."""
+    """A standoff or TSV file is invalid. The message starts with ``path:line:`` or ``path:``."""
 
 
 class _Fault(Exception):
-    """What is wrong with one line; whoever knows the path and the number makes it a BratError."""
+    """What is wrong with a line. The caller adds the path and the line number."""
 
 
 @dataclass(frozen=True)
 class TextBound:
-    """One T line.
+    """A T line of an .ann file.
 
-    fragments (tuple[tuple[int, int], ...]): Start and end of each part, in the order of the line.
-    text (str): The mention as the line spells it: line ends as spaces, parts joined by a space.
+    fragments (tuple[tuple[int, int], ...]): Start and end of each fragment, in the file's order.
+    text (str): The mention as the line spells it, with spaces for line ends and between fragments.
     """
 
     id: str
@@ -60,18 +60,18 @@ class TextBound:
 
     @property
     def start(self) -> int:
-        """Where the first part starts."""
+        """Start of the first fragment."""
         return min(start for start, _ in self.fragments)
 
     @property
     def end(self) -> int:
-        """Where the last part ends."""
+        """End of the last fragment."""
         return max(end for _, end in self.fragments)
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of an .ann file, whatever it holds: ``raw + eol`` is the line as it stands there."""
+    """A line of an .ann file; ``raw + eol`` are its exact characters."""
 
     number: int
     raw: str
@@ -84,9 +84,9 @@ class Note:
     """A text with its annotations.
 
     name (str): The file name without ``.txt``.
-    text (str): The characters of the file, line ends untouched, without the byte order mark.
-    lines (list[Line]): The lines of the ``.ann``.
-    annotated (bool): False where there is no ``.ann``; an empty ``.ann`` is an annotation too.
+    text (str): The characters of the file without the byte order mark. Line ends are not changed.
+    lines (list[Line]): The lines of the ``.ann`` file.
+    annotated (bool): False if there is no ``.ann`` file. An empty one is an annotation.
     bom, ann_bom (bool): Whether the ``.txt`` and the ``.ann`` start with a byte order mark.
     """
 
@@ -99,17 +99,19 @@ class Note:
 
     @property
     def textbounds(self) -> list[TextBound]:
-        """The T lines, in the order of the file."""
+        """The T lines in the order of the file."""
         return [line.textbound for line in self.lines if line.textbound is not None]
 
 
 class Change(NamedTuple):
-    """What reading did to one line or entity, for reports; `text` is a patient's data.
+    """What reading did to a line or an entity, for reports.
 
-    kind (str): "merged" (parts joined over white space), "discontinuous", "trimmed", "empty",
-        "duplicate", "left out" (by the policy for discontinuous ones), or "malformed" (skipped).
-    file (str): The file's path, or the note's name.
-    line (int): Number of the line in the file, 0 where it is not known.
+    kind (str): "merged" (fragments joined over white space), "discontinuous", "trimmed", "empty",
+        "duplicate", "left out" (discontinuous and skipped), "malformed", "unreadable note", and
+        what `corpus.convert` adds.
+    file (str): The path of the file, or the name of the note.
+    line (int): Line number in the file, 0 if unknown.
+    text (str): The mention. This is patient data: show it only on request.
     """
 
     kind: str
@@ -121,41 +123,44 @@ class Change(NamedTuple):
     text: str = ""
 
     def describe(self, show_text: bool = False) -> str:
-        """One line for a person, without the mention unless asked for."""
+        """The change as one line of text."""
         where = f"{self.file}:{self.line}" if self.line else self.file
         what = f"{self.kind} {self.label} {self.start} {self.end}" if self.label else self.kind
         return f"{where}: {what}" + (f" {self.text!r}" if show_text and self.text else "")
 
     def to_dict(self, show_text: bool = False) -> dict[str, str | int]:
-        """The change as data, without the mention unless asked for."""
+        """The change as JSON-serialisable data."""
         return {k: v for k, v in self._asdict().items() if v != "" and (show_text or k != "text")}
 
 
 def read_note(txt: Path, *, lenient: bool = False, changes: list[Change] | None = None) -> Note:
-    """Read a ``.txt`` and the ``.ann`` beside it, if there is one.
+    """Read a ``.txt`` file and the ``.ann`` file next to it, if there is one.
 
-    txt (Path): The ``.txt`` file.
-    lenient (bool): Leave out malformed lines of the ``.ann``.
-    changes (list[Change] | None): Gets the lines left out, as "malformed".
-    RETURNS (Note): The note, whose T lines all agree with its text.
-    RAISES (BratError): The files cannot be read or decoded, or a line is malformed.
+    lenient (bool): Skip malformed lines of the ``.ann`` instead of raising.
+    changes (list[Change] | None): Collects the skipped lines.
+    RETURNS (Note): The note. All its T lines agree with its text.
+    RAISES (BratError): A file cannot be read or decoded, or a line is malformed.
     """
     changes = [] if changes is None else changes
     txt = Path(txt)
     if not txt.name.endswith(".txt"):
-        raise BratError(f"{txt}: a note is a .txt file with its .ann beside it; give the .txt.")
-    ann = txt.with_name(txt.name.removesuffix(".txt") + ".ann")
+        raise BratError(f"{txt}: not a .txt file. Give the .txt file of a note.")
+    name = txt.name.removesuffix(".txt")
+    ann = txt.with_name(f"{name}.ann")
     data = _read_bytes(txt)
     if data is None:
-        why = f" for the {ann.name} beside it" if ann.exists() else ""
-        raise BratError(f"{txt}: there is no such file{why}.")
-    text = _decode_text(txt, data.removeprefix(BOM))
+        raise BratError(f"{txt}: not found" + f", but {ann.name} exists" * ann.exists() + ".")
+    try:
+        text = data.removeprefix(BOM).decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise BratError(f"{txt}:{line}: not UTF-8. Save the text as UTF-8.") from None
     ann_data = _read_bytes(ann)
-    lines = list(_each_line(ann, ann_data or b"", _AnnParser(text), lenient, changes))
+    parse = partial(_ann_line, text, set())
     return Note(
-        name=txt.name.removesuffix(".txt"),
+        name=name,
         text=text,
-        lines=lines,
+        lines=list(_parse_lines(ann, ann_data or b"", parse, lenient, changes)),
         annotated=ann_data is not None,
         bom=data.startswith(BOM),
         ann_bom=ann_data is not None and ann_data.startswith(BOM),
@@ -165,30 +170,29 @@ def read_note(txt: Path, *, lenient: bool = False, changes: list[Change] | None 
 def read_folder(
     folder: Path, *, lenient: bool = False, changes: list[Change] | None = None
 ) -> Iterator[Note]:
-    """Read every note of a folder, sorted by name; hidden files are no notes.
+    """Read all notes of a folder, sorted by name. Hidden files are ignored.
 
-    lenient (bool): Leave out malformed lines, and notes whose text cannot be read or is missing.
-    changes (list[Change] | None): Gets what was left out: "malformed", and "unreadable note".
-    YIELDS (Note): One note after the other.
-    RAISES (BratError): As `read_note` does; or the folder holds no ``.txt``.
+    lenient (bool): Skip malformed lines, and notes whose text is missing or unreadable.
+    changes (list[Change] | None): Collects the skipped lines and notes.
+    YIELDS (Note): The notes.
+    RAISES (BratError): See `read_note`; or the folder has no ``.txt`` file.
     """
     changes = [] if changes is None else changes
     folder = Path(folder)
     try:
-        files = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+        files = [path for path in folder.iterdir() if not path.name.startswith(".")]
     except (OSError, ValueError) as error:
-        raise BratError(f"{folder}: not a folder that can be read ({error}).") from error
-    texts = {name.removesuffix(".txt") for name in files if name.endswith(".txt")}
-    anns = {name.removesuffix(".ann") for name in files if name.endswith(".ann")}
-    if not texts:
-        raise BratError(f"{folder}: no .txt file in it. Give the folder that holds the notes.")
-    for name in sorted(texts | anns):
+        raise BratError(f"{folder}: cannot be read as a folder ({error}).") from error
+    if not any(path.name.endswith(".txt") for path in files):
+        raise BratError(f"{folder}: no .txt files. Give the folder that contains the notes.")
+    for name in sorted({path.name[:-4] for path in files if path.name.endswith((".txt", ".ann"))}):
+        txt = folder / f"{name}.txt"
         try:
-            note = read_note(folder / f"{name}.txt", lenient=lenient, changes=changes)
+            note = read_note(txt, lenient=lenient, changes=changes)
         except BratError:
             if not lenient:
                 raise
-            changes.append(Change("unreadable note", str(folder / f"{name}.txt")))
+            changes.append(Change("unreadable note", str(txt)))
         else:
             yield note
 
@@ -199,24 +203,27 @@ def entities(
     discontinuous: Discontinuous = "cover",
     changes: list[Change] | None = None,
 ) -> list[Entity]:
-    """The T lines of a note as continuous, clean entities.
+    """Convert the T lines of a note to continuous entities without white space at their edges.
 
-    discontinuous (str): What becomes of parts with more than white space between them: the "first"
-        part, the "longest", all from first to last ("cover"), or nothing ("skip").
-    changes (list[Change] | None): Gets the T lines that had parts joined over white space
-        ("merged"), were "discontinuous" and for that "left out", lost white space at their edges
-        ("trimmed"), held nothing else ("empty"), or said what another had said ("duplicate").
+    discontinuous (str): How to handle fragments that have more than white space between them: take
+        the "first" or the "longest", "cover" all from first to last, or "skip" the line.
+    changes (list[Change] | None): Collects the T lines that were "merged", "discontinuous",
+        "left out", "trimmed", "empty" or "duplicate".
     RETURNS (list[Entity]): Sorted by start, end and label.
     """
     changes = [] if changes is None else changes
     found: set[Entity] = set()
     for line in note.lines:
-        if line.textbound is None:
+        one = line.textbound
+        if one is None:
             continue
-        kinds, entity = _clean(note.text, line.textbound, discontinuous)
+        entity, kinds = _to_entity(note.text, one, discontinuous)
         if entity in found:
             kinds.append("duplicate")
-        changes.extend(_change(kind, note.name, line) for kind in kinds)
+        changes.extend(
+            Change(kind, note.name, line.number, one.label, one.start, one.end, one.text)
+            for kind in kinds
+        )
         if entity is not None:
             found.add(entity)
     return sorted(found)
@@ -228,62 +235,65 @@ def note_from_entities(
     entities: Iterable[Entity],
     attributes: Iterable[Mapping[str, bool | str] | None] | None = None,
 ) -> Note:
-    r"""A note that says in standoff what the entities say, numbered T1, T2, and so on.
+    r"""Make a note from entities. Its T lines are numbered from T1.
 
-    A mention with a line end or a tab inside is written as brat writes it: one fragment for each
-    part, joined by a space. `entities` makes it whole again.
+    A mention that contains a line end or a tab is split into fragments around it, as brat does.
+    `entities` merges them again.
 
-    attributes (Iterable[Mapping[str, bool | str] | None] | None): For each entity, brat attributes
-        by name: True for a binary one ("A1\tNegated T1"), a string for one with a value
+    attributes (Iterable[Mapping[str, bool | str] | None] | None): The brat attributes of each
+        entity, by name: True for a binary attribute ("A1\tNegated T1"), a string for a value
         ("A2\tCertainty T1 Low"). False writes nothing.
-    RAISES (BratError): An entity, label or attribute that standoff cannot hold.
+    RAISES (BratError): Standoff cannot represent an entity, label or attribute.
     """
     entities = list(entities)
-    rows: list[tuple[str, TextBound | None]] = []
-    number = 0
-    given = [None] * len(entities) if attributes is None else list(attributes)
+    lines: list[Line] = []
+    attribute_ids = 0
+    given = [None] * len(entities) if attributes is None else attributes
     for index, (entity, named) in enumerate(zip(entities, given, strict=True), start=1):
         try:
-            textbound = _textbound(f"T{index}", text, entity)
-            rows.append((_t_line(textbound), textbound))
+            one = _textbound(f"T{index}", text, entity)
+            offsets = ";".join(f"{start} {end}" for start, end in one.fragments)
+            raw = f"{one.id}\t{one.label} {offsets}\t{one.text}"
+            lines.append(Line(len(lines) + 1, raw, "\n", one))
             for attribute, value in (named or {}).items():
                 if value is not False:
-                    number += 1
-                    rows.append((_a_line(f"A{number}", textbound.id, attribute, value), None))
+                    attribute_ids += 1
+                    raw = _attribute_line(f"A{attribute_ids}", one.id, attribute, value)
+                    lines.append(Line(len(lines) + 1, raw, "\n"))
         except _Fault as fault:
             raise BratError(f"{name}: entity {index}: {fault}.") from None
-    lines = [Line(i, raw, "\n", textbound) for i, (raw, textbound) in enumerate(rows, start=1)]
-    return Note(name=name, text=text, lines=lines)
+    return Note(name, text, lines)
 
 
 def write_note(note: Note, folder: Path) -> None:
-    """Write ``name.txt`` and, if the note is annotated, ``name.ann`` into a folder.
+    """Write ``name.txt`` and, if the note is annotated, ``name.ann`` to a folder.
 
     RAISES (BratError): The name is not a file name, or the files cannot be written.
     """
     txt = Path(folder) / f"{note.name}.txt"
     if not note.name or {"/", "\0"} & set(note.name):
-        raise BratError(f"{txt}: the name of a note must be a file name, without slashes.")
-    ann = txt.with_name(f"{note.name}.ann")
-    # A text that starts with U+FEFF needs a mark before it, or reading would take that for one.
-    files = {txt: (note.bom or note.text.startswith("\ufeff"), note.text)}
+        raise BratError(f"{txt}: the name of a note must be a file name without slashes.")
+    # A text that starts with U+FEFF needs a mark before it, or it would be read as the mark.
+    bom = note.bom or note.text.startswith("\ufeff")
+    files = {txt: BOM * bom + _encode(txt, note.text)}
     if note.annotated:
-        files[ann] = (note.ann_bom, "".join(line.raw + line.eol for line in note.lines))
-    encoded = {path: BOM * bom + _encode(path, text) for path, (bom, text) in files.items()}
-    for path, data in encoded.items():
+        ann = txt.with_name(f"{note.name}.ann")
+        lines = "".join(line.raw + line.eol for line in note.lines)
+        files[ann] = BOM * note.ann_bom + _encode(ann, lines)
+    for path, data in files.items():
         _write_bytes(path, data)
 
 
 def read_tsv(
     path: Path, *, lenient: bool = False, changes: list[Change] | None = None
 ) -> dict[str, list[Entity]]:
-    """Read the task's table: filename, label, start_span, end_span, text, without quoting.
+    """Read a TSV of the task: filename, label, start_span, end_span, text, without quoting.
 
-    The text of an entity is the table's, where line ends and tabs of the note stand as spaces; the
-    offsets are what counts. A note without entities has no row, and is not in the answer.
+    The text of an entity is the one in the table, which has spaces for line ends and tabs. Notes
+    without entities have no row and are not in the result.
 
-    lenient (bool): Leave out malformed rows.
-    changes (list[Change] | None): Gets rows left out ("malformed") and repeated ("duplicate").
+    lenient (bool): Skip malformed rows instead of raising.
+    changes (list[Change] | None): Collects "malformed" and "duplicate" rows.
     RETURNS (dict[str, list[Entity]]): By note, sorted by start, end and label.
     RAISES (BratError): The file cannot be read, has another header, or a row is malformed.
     """
@@ -295,9 +305,11 @@ def read_tsv(
     header, _, rows = data.removeprefix(BOM).partition(b"\n")
     if header.removesuffix(b"\r") != "\t".join(TSV_HEADER).encode():
         columns = ", ".join(TSV_HEADER)
-        raise BratError(f"{path}:1: the header must name, parted by tabs: {columns}.")
+        raise BratError(
+            f"{path}:1: the header must be these columns, separated by tabs: {columns}."
+        )
     found: dict[str, dict[tuple[int, int, str], Entity]] = {}
-    for name, entity in _each_line(path, rows, _tsv_row, lenient, changes, first=2):
+    for name, entity in _parse_lines(path, rows, _tsv_row, lenient, changes, first=2):
         of_note = found.setdefault(name, {})
         if entity[:3] in of_note:
             changes.append(Change("duplicate", name, 0, entity.label, entity.start, entity.end))
@@ -306,26 +318,26 @@ def read_tsv(
 
 
 def write_tsv(path: Path, notes: Mapping[str, Iterable[Entity]]) -> None:
-    """Write the task's table, unquoted: line ends and tabs inside a mention become one space.
+    """Write a TSV of the task. Line ends and tabs inside a mention become one space.
 
-    RAISES (BratError): A file name or label holds what parts the columns, offsets are no offsets,
-        or the file cannot be written.
+    RAISES (BratError): A name or label contains a delimiter, offsets are invalid, or the file
+        cannot be written.
     """
     path = Path(path)
     rows = ["\t".join(TSV_HEADER)]
     for name, found in notes.items():
         for start, end, label, text, *_ in found:
             if not name or re.search(r"[\t\r\n]", name):
-                raise BratError(f"{path}: a file name with a tab or line end, or an empty one.")
+                raise BratError(f"{path}: a file name is empty or contains a tab or line end.")
             if not WORD.fullmatch(label):
-                raise BratError(f"{path}: a label with white space, or an empty one, in {name}.")
+                raise BratError(f"{path}: a label in {name} is empty or contains white space.")
             if not 0 <= start < end:
-                raise BratError(f"{path}: {start} to {end} is no span of characters, in {name}.")
+                raise BratError(f"{path}: {start} to {end} in {name} are invalid offsets.")
             rows.append(f"{name}\t{label}\t{start}\t{end}\t{_one_line(text)}")
     _write_bytes(path, _encode(path, "".join(f"{row}\n" for row in rows)))
 
 
-def _each_line(
+def _parse_lines(
     path: Path,
     data: bytes,
     parse: Callable[[int, str, str], T],
@@ -333,7 +345,7 @@ def _each_line(
     changes: list[Change],
     first: int = 1,
 ) -> Iterator[T]:
-    """Parse each line. A line feed ends it; a carriage return before that is part of the end."""
+    """Parse each line. A line feed, with or without a carriage return before it, ends a line."""
     pieces = data.removeprefix(BOM).split(b"\n")
     for number, piece in enumerate(pieces, start=first):
         last = number - first == len(pieces) - 1
@@ -342,41 +354,34 @@ def _each_line(
         raw = piece.removesuffix(b"\r")
         eol = "\r" * (raw != piece) + "\n" * (not last)
         try:
-            try:
-                parsed = parse(number, raw.decode("utf-8"), eol)
-            except UnicodeDecodeError:
-                raise _Fault("not UTF-8") from None
+            yield parse(number, _decode_line(raw), eol)
         except _Fault as fault:
             if not lenient:
-                remedy = "Correct the line, or leave such lines out with --lenient"
+                remedy = "Correct the line, or skip such lines with --lenient"
                 raise BratError(f"{path}:{number}: {fault}. {remedy}.") from None
             changes.append(Change("malformed", str(path), number))
-        else:
-            yield parsed
 
 
-class _AnnParser:
-    """Parses the lines of one .ann against its text; remembers the ids, which brat wants unique."""
+def _decode_line(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _Fault("not UTF-8") from None
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.ids: set[str] = set()
 
-    def __call__(self, number: int, raw: str, eol: str) -> Line:
-        if not raw.strip():
-            return Line(number, raw, eol)
-        known = KNOWN_LINE.match(raw)
-        if known is None:
-            raise _Fault("starts with no id and tab as brat has them (T1, A1, R1, #1, *, ...)")
-        id_ = known["id"]
-        if id_ in self.ids:
-            raise _Fault("its id has been used before in this file")
-        textbound = None
-        if raw.startswith("T"):
-            textbound = _parse_textbound(raw, self.text)
-        if id_ not in (None, "*"):
-            self.ids.add(id_)
-        return Line(number, raw, eol, textbound)
+def _ann_line(text: str, ids: set[str], number: int, raw: str, eol: str) -> Line:
+    """Parse a line of an .ann file. `ids` collects its ids, which must be unique."""
+    if not raw.strip():
+        return Line(number, raw, eol)
+    known = KNOWN_LINE.match(raw)
+    if known is None:
+        raise _Fault("does not start with a brat id (T1, A1, R1, #1, *, ...) and a tab")
+    if known["id"] in ids:
+        raise _Fault("an earlier line of this file has the same id")
+    textbound = _parse_textbound(raw, text) if raw.startswith("T") else None
+    if known["id"] not in (None, "*"):
+        ids.add(known["id"])
+    return Line(number, raw, eol, textbound)
 
 
 def _parse_textbound(raw: str, text: str) -> TextBound:
@@ -384,13 +389,16 @@ def _parse_textbound(raw: str, text: str) -> TextBound:
     match = TARGET.fullmatch(target)
     if match is None or not rest:
         raise _Fault("a T line is: id, tab, label and offsets ('LABEL 0 5'), tab, mention")
-    fragments = tuple(_span(*pair.split(" ")) for pair in match["offsets"].split(";"))
+    fragments = tuple(_offsets(*pair.split(" ")) for pair in match["offsets"].split(";"))
     ordered = sorted(fragments)
     if any(after < before for (_, before), (after, _) in pairwise(ordered)):
         raise _Fault("fragments overlap")
     if ordered[-1][1] > len(text):
         raise _Fault(f"ends at {ordered[-1][1]}, but the text has {len(text)} characters")
-    if not _same_mention(rest[0], " ".join(text[start:end] for start, end in fragments)):
+    expected = " ".join(text[start:end] for start, end in fragments)
+    # Tools write a line end inside a mention as one space, as two, or drop part of it.
+    broken = "\n" in expected or "\r" in expected
+    if rest[0] != expected and not (broken and rest[0].split() == expected.split()):
         raise _Fault("the mention is not the text at the offsets")
     return TextBound(id_, match["label"], fragments, rest[0])
 
@@ -401,102 +409,73 @@ def _tsv_row(number: int, raw: str, eol: str) -> tuple[str, Entity]:
         raise _Fault(f"{len(columns)} columns instead of 5")
     name, label, start, end, text = columns
     if not name or not WORD.fullmatch(label):
-        raise _Fault("the file name or the label is empty, or the label has white space")
-    return name, Entity(*_span(start, end), label, text)
+        raise _Fault("the file name or the label is empty, or the label contains white space")
+    return name, Entity(*_offsets(start, end), label, text)
 
 
-def _span(start: str, end: str) -> Span:
+def _offsets(start: str, end: str) -> Span:
     if not NUMBER.fullmatch(start) or not NUMBER.fullmatch(end):
         raise _Fault("an offset is not a whole number")
     if int(start) >= int(end):
-        raise _Fault(f"ends at {int(end)}, not after its start at {int(start)}")
+        raise _Fault(f"the end {int(end)} is not after the start {int(start)}")
     return int(start), int(end)
 
 
-def _same_mention(mention: str, reference: str) -> bool:
-    """Tools spell a line end inside a mention as one space, as two, or leave a part of it."""
-    if mention == reference:
-        return True
-    has_line_end = "\n" in reference or "\r" in reference
-    return has_line_end and mention.split() == reference.split()
-
-
-def _change(kind: str, file: str, line: Line) -> Change:
-    one = line.textbound
-    assert one is not None
-    return Change(kind, file, line.number, one.label, one.start, one.end, one.text)
-
-
-def _clean(
+def _to_entity(
     text: str, textbound: TextBound, discontinuous: Discontinuous
-) -> tuple[list[str], Entity | None]:
-    """The entity of a T line, if there is one, and the kinds of change that it took."""
+) -> tuple[Entity | None, list[str]]:
+    """The entity of a T line, or None, and the kinds of change."""
     trimmed = (_trim(text, *fragment) for fragment in sorted(textbound.fragments))
     parts = [(start, end) for start, end in trimmed if start < end]
     if not parts:
-        return ["empty"], None
-    merged = _merge(text, parts)
-    kinds = {
-        "trimmed": (parts[0][0], parts[-1][1]) != (textbound.start, textbound.end),
-        "merged": len(merged) < len(parts),
-        "discontinuous": len(merged) > 1,
-        "left out": len(merged) > 1 and discontinuous == "skip",
-    }
-    start, end = _choose(merged, discontinuous)
-    entity = None if kinds["left out"] else Entity(start, end, textbound.label, text[start:end])
-    return [kind for kind, holds in kinds.items() if holds], entity
-
-
-def _choose(parts: Sequence[Span], discontinuous: Discontinuous) -> Span:
-    if discontinuous == "first":
-        return parts[0]
-    if discontinuous == "longest":
-        return max(parts, key=lambda part: part[1] - part[0])
-    return parts[0][0], parts[-1][1]
+        return None, ["empty"]
+    start, end = parts[0][0], parts[-1][1]
+    kinds = ["trimmed"] if (start, end) != (textbound.start, textbound.end) else []
+    merged = parts[:1]
+    for part in parts[1:]:
+        if text[merged[-1][1] : part[0]].strip():
+            merged.append(part)
+        else:
+            merged[-1] = (merged[-1][0], part[1])
+    if len(merged) < len(parts):
+        kinds.append("merged")
+    if len(merged) > 1:
+        kinds.append("discontinuous")
+        if discontinuous == "skip":
+            return None, [*kinds, "left out"]
+        if discontinuous == "first":
+            start, end = merged[0]
+        elif discontinuous == "longest":
+            start, end = max(merged, key=lambda part: part[1] - part[0])
+    return Entity(start, end, textbound.label, text[start:end]), kinds
 
 
 def _trim(text: str, start: int, end: int) -> Span:
     span = text[start:end]
-    left = len(span) - len(span.lstrip())
-    return start + left, start + len(span.rstrip())
-
-
-def _merge(text: str, parts: Sequence[Span]) -> list[Span]:
-    merged = [parts[0]]
-    for start, end in parts[1:]:
-        if text[merged[-1][1] : start].strip():
-            merged.append((start, end))
-        else:
-            merged[-1] = (merged[-1][0], end)
-    return merged
+    return start + len(span) - len(span.lstrip()), start + len(span.rstrip())
 
 
 def _textbound(id_: str, text: str, entity: Entity) -> TextBound:
     start, end, label, mention = entity[:4]
     if not WORD.fullmatch(label):
-        raise _Fault("a label is one word, without white space")
+        raise _Fault("the label is empty or contains white space")
     if not 0 <= start < end <= len(text) or text[start:end] != mention:
-        raise _Fault(f"its text is not the note's text from {start} to {end}")
+        raise _Fault(f"its mention is not the text from {start} to {end}")
     fragments = tuple((start + first, start + last) for first, last in _unbroken(mention))
     if not fragments:
-        raise _Fault("nothing but white space")
+        raise _Fault("only white space")
     return TextBound(id_, label, fragments, _one_line(mention))
 
 
-def _t_line(textbound: TextBound) -> str:
-    offsets = ";".join(f"{start} {end}" for start, end in textbound.fragments)
-    return f"{textbound.id}\t{textbound.label} {offsets}\t{textbound.text}"
-
-
-def _a_line(id_: str, target: str, name: str, value: bool | str) -> str:
+def _attribute_line(id_: str, target: str, name: str, value: bool | str) -> str:
     words = [name, target] if value is True else [name, target, str(value)]
     if not all(WORD.fullmatch(word) for word in words):
-        raise _Fault("an attribute's name and value are one word each, without white space")
+        raise _Fault("the name or value of an attribute is empty or contains white space")
     return f"{id_}\t{' '.join(words)}"
 
 
 def _unbroken(mention: str) -> Iterator[Span]:
-    """The parts of a mention between tabs and line ends, as brat fragments one."""
+    """The fragments of a mention between tabs and line ends."""
     for match in UNBROKEN.finditer(mention):
         start, end = _trim(mention, *match.span())
         if start < end:
@@ -507,22 +486,17 @@ def _one_line(mention: str) -> str:
     return " ".join(mention[start:end] for start, end in _unbroken(mention))
 
 
-def _decode_text(path: Path, data: bytes) -> str:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise BratError(f"{path}:{line}: not UTF-8. Save the text as UTF-8.") from None
-
-
 def _encode(path: Path, text: str) -> bytes:
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:
-        raise BratError(f"{path}: holds half a surrogate pair, which UTF-8 cannot write.") from None
+        raise BratError(
+            f"{path}: the text contains half a surrogate pair, which UTF-8 cannot encode."
+        ) from None
 
 
 def _read_bytes(path: Path) -> bytes | None:
+    """The bytes of a file, or None if it does not exist."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
