@@ -1,33 +1,34 @@
-"""Freezing a part of the encoder: its weights stay as they are and cost no training time.
-
-The fewer weights are trained, the less they can fit what the training documents have by chance.
-"""
+"""Frozen layers of an encoder: their weights do not change and cost no training time."""
 
 # No `from __future__ import annotations`: configs are checked against the types of the registered
 # function, which must not be strings.
+import re
 from collections.abc import Callable
 from typing import Any
 
 from spacy.language import Language
 
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.layers.depth import EMBEDDINGS, depth_of
 
 FREEZE = "spacy_cardioner.freeze_encoder.v1"
+EMBEDDINGS = 0
+
+# "encoder.layer.3.x" in BERT and similar encoders; "transformer.layer.3.x", "layers.3.x", "h.3.x"
+# or "block.3.x" in others.
+_LAYER = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)\.")
 
 
 def create_freeze_encoder(
     last_layers: int | None = None, pipe: str = "transformer"
 ) -> Callable[[Language], Language]:
-    """Registered function: freeze the embeddings of an encoder, or all but its last layers.
+    """Create the callback `spacy_cardioner.freeze_encoder.v1` for `[initialize.after_init]`.
 
-    It stands under ``[initialize.after_init]``. What is frozen is not saved with the pipeline: a
-    second stage freezes again what its own config says.
+    It is not saved with the pipeline: a second stage freezes what its own config says.
 
-    last_layers (Optional[int]): Train the last so many layers alone. None trains all layers and
-        freezes the embeddings.
+    last_layers (Optional[int]): Train only so many layers, the last ones. None freezes only the
+        embeddings.
     pipe (str): Name of the encoder in the pipeline.
-    RETURNS (Callable): Takes the pipeline and gives it back.
+    RETURNS (Callable): Takes the pipeline and returns it.
     """
 
     def freeze(nlp: Language) -> Language:
@@ -47,3 +48,14 @@ def create_freeze_encoder(
         return nlp
 
     return freeze
+
+
+def depth_of(name: str) -> int | None:
+    """The layer of a parameter, by its name in the encoder.
+
+    RETURNS (int | None): 0 for the embeddings, 1 for the first layer and so on; None for parameters
+        that belong to no layer.
+    """
+    if found := _LAYER.search(name):
+        return int(found[1]) + 1
+    return EMBEDDINGS if "embeddings" in name else None

@@ -81,21 +81,24 @@ def test_no_name_left_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Path:
     nlp = spacy.blank("es")
-    for component in ("gazetteer", "cardioner_ruler", "cardioner_linker"):
-        nlp.add_pipe(component).add_patterns([{"label": "FARMACO", "pattern": "bisoprolol"}])
+    for name in ("gazetteer", "ruler", "linker"):
+        nlp.add_pipe(f"cardioner_{name}", name)
+    nlp.get_pipe("gazetteer").add_patterns(  # type: ignore[attr-defined]
+        [{"label": "FARMACO", "pattern": "bisoprolol"}]
+    )
     nlp.to_disk(tmp_path / "pipeline")
     return tmp_path / "pipeline"
 
 
 def names(folder: Path | str) -> set[tuple[str, str, str]]:
-    """Pattern, id and kind of what all components of a pipeline have."""
-    nlp = spacy.load(folder)
-    found = [
-        {(p["pattern"], p.get("id", ""), p.get("kind", "")) for p in nlp.get_pipe(name).patterns}
-        for name in nlp.pipe_names
-    ]
-    assert found[0] == found[1] == found[2]
-    return found[0]
+    """Pattern, id and kind of the names of a pipeline. Only those that were added are entities."""
+    gazetteer = spacy.load(folder).get_pipe("gazetteer")
+    for pattern in gazetteer.patterns:  # type: ignore[attr-defined]
+        assert pattern.get("always", False) == (pattern["pattern"] != "bisoprolol")
+    return {
+        (pattern["pattern"], pattern.get("id", ""), pattern.get("kind", ""))
+        for pattern in gazetteer.patterns  # type: ignore[attr-defined]
+    }
 
 
 def test_add_reaches_a_saved_pipeline(
@@ -106,13 +109,44 @@ def test_add_reaches_a_saved_pipeline(
     assert cardioner(monkeypatch, *arguments, "--pipeline", pipeline) == 0
     assert names(pipeline) == {("bisoprolol", "", ""), ("Inventol Nuevo", "C07AB07", "brand")}
     assert cardioner(monkeypatch, *arguments, "--pipeline", pipeline) == 0
-    assert "gazetteer: 0 added, 1 there already" in capsys.readouterr().out
+    assert capsys.readouterr().out == "1 added, 0 there already\n0 added, 1 there already\n"
     nlp = spacy.load(pipeline)
     nlp.to_disk(pipeline / "again")
     assert names(pipeline / "again") == names(pipeline)
     doc = nlp("INVENTOL NUEVO")
-    assert [span.id_ for span in doc.spans["gazetteer"]] == ["C07AB07"]
+    assert [span.kb_id_ for span in doc.spans["gazetteer"]] == ["C07AB07"]
     assert [(ent.label_, ent.kb_id_) for ent in doc.ents] == [("FARMACO", "C07AB07")]
+
+
+def test_a_name_that_is_there_becomes_an_entity(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert [ent.text for ent in spacy.load(pipeline)("Toma bisoprolol").ents] == []
+
+    assert cardioner(monkeypatch, "add", "bisoprolol", "--pipeline", pipeline) == 0
+
+    assert capsys.readouterr().out == "1 added, 0 there already\n"
+    nlp = spacy.load(pipeline)
+    assert [ent.text for ent in nlp("Toma bisoprolol").ents] == ["bisoprolol"]
+    assert len(nlp.get_pipe("gazetteer")) == 1  # type: ignore[arg-type]
+
+
+def test_nothing_is_said_to_be_added_that_could_not_be_written(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = pipeline / "gazetteer/patterns.jsonl"
+    before = path.read_bytes()
+
+    def fail(self: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+
+    assert cardioner(monkeypatch, "add", "inventol", "--pipeline", pipeline) == 1
+
+    assert "added" not in capsys.readouterr().out
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == ["patterns.jsonl"]
 
 
 def test_add_takes_a_table(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,8 +180,8 @@ def test_add_reaches_an_installed_package(
     ("arguments", "status", "message"),
     [
         (["add", "x1", "--atc", "C7"], 1, "'C7' is not an ATC code"),
-        (["add", "x1", "--kind", "marca"], 1, "'marca' is no kind"),
-        (["add", "™"], 1, "is no name"),
+        (["add", "x1", "--kind", "marca"], 1, "'marca' is not a kind"),
+        (["add", "™"], 1, "is not a name"),
         (["add"], 2, "give a name"),
         (["add", "x1", "--table", "t.tsv"], 2, "give a name"),
         (["add", "--table", "none.tsv"], 1, "none.tsv: cannot be read"),
@@ -175,7 +209,7 @@ def test_a_pipeline_that_has_no_list(
     spacy.blank("es").to_disk(tmp_path / "blank")
 
     assert cardioner(monkeypatch, "add", "x", "--pipeline", tmp_path / "blank") == 1
-    assert "has no component gazetteer" in capsys.readouterr().err
+    assert "has no component cardioner_gazetteer" in capsys.readouterr().err
     assert cardioner(monkeypatch, "add", "x", "--pipeline", tmp_path) == 1
     assert "no config.cfg" in capsys.readouterr().err
     assert cardioner(monkeypatch, "add", "x", "--pipeline", "es_none") == 1

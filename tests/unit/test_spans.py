@@ -54,7 +54,7 @@ def docbin(doc: Doc, *, store_user_data: bool) -> Doc:
 
 
 def after_another(doc: Doc) -> Doc:
-    other = spacy.blank("es").make_doc("Una nota antes.")
+    other = Doc(doc.vocab, words=["Una", "nota", "antes", "."])
     write_entities(other, [Entity(0, 1, DISEASE, score=0.1)])
     joined = Doc.from_docs([other, doc])
     joined.spans[SPANS_KEY] = [s for s in joined.spans[SPANS_KEY] if s.start >= len(other)]

@@ -5,7 +5,7 @@ hypothetical or about the family, by medspaCy's ConText with rules for Spanish, 
 # No `from __future__ import annotations`: configs are checked against the types of the registered
 # functions, which must not be strings.
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,64 +57,19 @@ Attributes = dict[str, dict[str, Any]]
     "cardioner_context",
     assigns=[
         "doc.spans",
-        *(f"span._.{name}" for name in CONTEXT_ATTRIBUTES),
         "span._.note_section",
+        *(f"span._.{name}" for name in CONTEXT_ATTRIBUTES),
     ],
     requires=["doc.ents", "token.is_sent_start"],
-    default_config={
-        "rules": DEFAULT,
-        "sections": DEFAULT,
-        "language": None,
-        "spans_key": SPANS_KEY,
-        "span_attrs": SPAN_ATTRS,
-        "section_attrs": SECTION_ATTRS,
-    },
+    # spaCy merges these with the settings of a config.
+    default_config={"span_attrs": SPAN_ATTRS, "section_attrs": SECTION_ATTRS},
 )
-def make_context(
-    nlp: Language,
-    name: str,
-    rules: str | list[str],
-    sections: str | None,
-    language: str | None,
-    spans_key: str,
-    span_attrs: dict[str, dict[str, Any]],
-    section_attrs: dict[str, dict[str, Any]],
-) -> "Context":
-    """Create a Context component. It needs medspaCy.
-
-    It sets attributes of the entities in ``doc.ents`` and ``doc.spans[spans_key]``, within the
-    sentences that the pipeline has set.
-
-    name (str): The component instance name.
-    rules (Union[str, List[str]]): "default" for the rules of the pipeline's language, the path of a
-        file in medspaCy's format, or a list of these, where the rules of a later file replace
-        earlier ones with the same literal. Saved with the pipeline.
-    sections (Optional[str]): "default" for the section titles of the pipeline's language, the path
-        of a file in medspaCy's format, or None for no sections.
-    language (Optional[str]): Language of the default rules and titles, if it is not the pipeline's.
-    spans_key (str): Key of the Doc.spans dict where overlapping entities are.
-    span_attrs (Dict[str, Dict[str, Any]]): For each category of cues, attributes to set in addition
-        to medspaCy's.
-    section_attrs (Dict[str, Dict[str, Any]]): For each category of sections, attributes that its
-        entities get before cues are applied. The family history sets `is_family` and the past
-        medical history `is_historical`, unless this sets them to false.
-    RAISES (CardionerError): medspaCy is not installed; the language has no rules; a file is
-        malformed.
-    """
-    return Context(
-        nlp,
-        name,
-        rules=rules,
-        sections=sections,
-        language=language,
-        spans_key=spans_key,
-        span_attrs=span_attrs,
-        section_attrs=section_attrs,
-    )
-
-
 class Context(StoredPipe):
-    """Pipeline component that sets the context attributes of entities."""
+    """Pipeline component that sets the context attributes of entities. It needs medspaCy.
+
+    It looks at the entities in ``doc.ents`` and ``doc.spans[spans_key]``, within the sentences that
+    the pipeline has set.
+    """
 
     files = (RULES_FILE, SECTIONS_FILE)
 
@@ -122,18 +77,33 @@ class Context(StoredPipe):
         self,
         nlp: Language,
         name: str = "context",
-        *,
-        rules: str | Sequence[str] = DEFAULT,
+        rules: str | list[str] = DEFAULT,
         sections: str | None = DEFAULT,
         language: str | None = None,
         spans_key: str = SPANS_KEY,
         span_attrs: Attributes = SPAN_ATTRS,
         section_attrs: Attributes = SECTION_ATTRS,
     ) -> None:
-        """Initialize the component. `make_context` describes the arguments.
+        """Initialize the component.
 
         A missing file is no error yet: a saved pipeline has its own rules, and they are loaded
         after this.
+
+        rules (Union[str, List[str]]): "default" for the rules of the pipeline's language, the path
+            of a file in medspaCy's format, or a list of these, where the rules of a later file
+            replace earlier ones with the same literal. Saved with the pipeline.
+        sections (Optional[str]): "default" for the section titles of the pipeline's language, the
+            path of a file in medspaCy's format, or None for no sections.
+        language (Optional[str]): Language of the default rules and titles, if it is not the
+            pipeline's.
+        spans_key (str): Key of the Doc.spans dict where overlapping entities are.
+        span_attrs (Dict[str, Dict[str, Any]]): For each category of cues, attributes to set in
+            addition to medspaCy's.
+        section_attrs (Dict[str, Dict[str, Any]]): For each category of sections, attributes that
+            its entities get before cues are applied. The family history sets `is_family` and the
+            past medical history `is_historical`, unless this sets them to false.
+        RAISES (CardionerError): medspaCy is not installed; the language has no rules; a file is
+            malformed.
         """
         self.nlp = nlp
         self.name = name

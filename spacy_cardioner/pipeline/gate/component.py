@@ -12,7 +12,6 @@ from spacy.language import Language
 from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
-from spacy.vocab import Vocab
 from thinc.api import Config, Model
 from thinc.types import Floats2d
 from thinc.util import to_numpy
@@ -43,44 +42,6 @@ TOLERANCE = 0.999
 Array = NDArray[Any]
 
 
-@Language.factory(
-    "cardioner_gate",
-    requires=["token.sent_start"],
-    assigns=["doc.spans"],
-    default_config={
-        "model": DEFAULT_GATE_MODEL,
-        "spans_key": SPANS_KEY,
-        "threshold": None,
-        "scorer": {"@scorers": "spacy_cardioner.gate_scorer.v1"},
-    },
-    default_score_weights={"gate_recall": None, "gate_spared": None},
-)
-def make_gate(
-    nlp: Language,
-    name: str,
-    model: Model[list[Doc], list[Floats2d]],
-    spans_key: str,
-    threshold: float | None,
-    scorer: Callable[..., dict[str, Any]] | None,
-) -> "SentenceGate":
-    """Create a SentenceGate component. It comes after a sentencizer and before the encoder.
-
-    The probability of a sentence is the highest of its tokens. Sentences below the threshold are
-    written to ``doc.spans["gated"]``, and their tokens are blocked for spaCy's `ner`. The span
-    getters of `layers.windows` leave them out, so that they are not encoded.
-
-    name (str): The component instance name.
-    model (Model[List[Doc], List[Floats2d]]): Scores tokens, see `layers.gate`.
-    spans_key (str): Key of the Doc.spans dict with the entities to learn from.
-    threshold (Optional[float]): Sentences with a lower probability are gated. Default: the
-        threshold that `tune` found, or 0 (no sentence is gated) if it was not called.
-    scorer (Optional[Callable]): The scoring method.
-    """
-    return SentenceGate(
-        nlp.vocab, model, name, spans_key=spans_key, threshold=threshold, scorer=scorer
-    )
-
-
 def gate_score(examples: Iterable[Example], *, spans_key: str, **cfg: Any) -> dict[str, Any]:
     """Score how many sentences with entities pass, and how many sentences are gated.
 
@@ -108,21 +69,43 @@ def make_gate_scorer() -> Callable[..., dict[str, Any]]:
     return gate_score
 
 
+@Language.factory(
+    "cardioner_gate",
+    requires=["token.sent_start"],
+    assigns=["doc.spans"],
+    default_config={
+        "model": DEFAULT_GATE_MODEL,
+        "scorer": {"@scorers": "spacy_cardioner.gate_scorer.v1"},
+    },
+    default_score_weights={"gate_recall": None, "gate_spared": None},
+)
 class SentenceGate(TrainablePipe):
-    """Pipeline component that marks sentences without entities."""
+    """Pipeline component that marks sentences without entities.
+
+    It comes after a sentencizer and before the encoder. The probability of a sentence is the
+    highest of its tokens. Sentences below the threshold are written to ``doc.spans["gated"]``, and
+    their tokens are blocked for spaCy's `ner`. The span getters of `layers.windows` leave them out,
+    so that they are not encoded.
+    """
 
     def __init__(
         self,
-        vocab: Vocab,
+        nlp: Language,
+        name: str,
         model: Model[list[Doc], list[Floats2d]],
-        name: str = "cardioner_gate",
-        *,
         spans_key: str = SPANS_KEY,
         threshold: float | None = None,
         scorer: Callable[..., dict[str, Any]] | None = gate_score,
     ) -> None:
-        """Initialize the component. `make_gate` describes the arguments."""
-        self.vocab = vocab
+        """Initialize the component.
+
+        model (Model[List[Doc], List[Floats2d]]): Scores tokens, see `layers.gate`.
+        spans_key (str): Key of the Doc.spans dict with the entities to learn from.
+        threshold (Optional[float]): Sentences with a lower probability are gated. Default: the
+            threshold that `tune` found, or 0 (no sentence is gated) if it was not called.
+        scorer (Optional[Callable]): The scoring method.
+        """
+        self.vocab = nlp.vocab
         self.model = model
         self.name = name
         self.spans_key = spans_key

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
-from spacy.vocab import Vocab
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.laboratory import laboratory
@@ -90,32 +89,25 @@ def find_gazetteer(nlp: Language, name: str, used_by: str) -> "Gazetteer":
     return component
 
 
-@Language.factory(
-    "cardioner_gazetteer", assigns=["doc.spans"], default_config={"spans_key": GAZETTEER}
-)
-def make_gazetteer(nlp: Language, name: str, spans_key: str) -> "Gazetteer":
-    """Create a Gazetteer component. It comes first in a pipeline and needs no other component.
-
-    The names come from a patterns file (see `Gazetteer.initialize`) or from `add_patterns`. Each
-    name that is found becomes a span in ``doc.spans[spans_key]`` with the label and the id (ATC
-    code, as ``kb_id``) of its pattern. `get_marks` also returns its kind, all its ids, whether it
-    is an analyte, and whether it is in a laboratory context, by the rules of the pipeline's
-    language.
-
-    name (str): The component instance name.
-    spans_key (str): Key of the Doc.spans dict to save the spans under.
-    """
-    return Gazetteer(nlp.vocab, name, spans_key=spans_key)
-
-
+@Language.factory("cardioner_gazetteer", assigns=["doc.spans"])
 class Gazetteer(StoredPipe):
-    """Pipeline component that marks names in ``doc.spans``. It holds the names of a pipeline."""
+    """Pipeline component that marks names in ``doc.spans``. It holds the names of a pipeline.
+
+    It comes first and needs no other component. The names come from a patterns file (see
+    `initialize`) or from `add_patterns`. Each name that is found becomes a span with the label and
+    the id (ATC code, as ``kb_id``) of its pattern. `get_marks` also returns its kind, all its ids,
+    whether it is an analyte, and whether it is in a laboratory context, by the rules of the
+    pipeline's language.
+    """
 
     files = (PATTERNS_FILE,)
 
-    def __init__(self, vocab: Vocab, name: str = GAZETTEER, *, spans_key: str = GAZETTEER) -> None:
-        """Initialize the component. `make_gazetteer` describes the arguments."""
-        self.vocab = vocab
+    def __init__(self, nlp: Language, name: str = GAZETTEER, spans_key: str = GAZETTEER) -> None:
+        """Initialize the component.
+
+        spans_key (str): Key of the Doc.spans dict to save the spans under.
+        """
+        self.vocab = nlp.vocab
         self.name = name
         self.spans_key = spans_key
         self.lexicon = Lexicon()

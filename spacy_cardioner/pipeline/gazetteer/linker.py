@@ -13,15 +13,13 @@ from spacy_cardioner.spans import SPANS_KEY, read_entities, write_entities
 
 
 @Language.factory(
-    "cardioner_linker",
-    assigns=["doc.spans", "token.ent_kb_id"],
-    requires=["doc.ents"],
-    default_config={"gazetteer": GAZETTEER, "label": LABEL, "spans_key": SPANS_KEY},
+    "cardioner_linker", assigns=["doc.spans", "token.ent_kb_id"], requires=["doc.ents"]
 )
-def make_linker(nlp: Language, name: str, gazetteer: str, label: str, spans_key: str) -> "Linker":
-    """Create a Linker component. It comes after the components that find entities.
+class Linker(Pipe):
+    """Pipeline component that looks up entities in the names of the gazetteer.
 
-    For each entity of the label, in ``doc.ents`` and in ``doc.spans[spans_key]``, it sets:
+    It comes after the components that find entities. For each entity of the label, in ``doc.ents``
+    and in ``doc.spans[spans_key]``, it sets:
 
     - ``span.kb_id_``: the likeliest code, "" for an unknown name;
     - ``span._.match``: how it was found: "exact" (as in the list), "normalised" (in another case,
@@ -29,28 +27,22 @@ def make_linker(nlp: Language, name: str, gazetteer: str, label: str, spans_key:
       substance of two), or None;
     - ``span._.candidates``: all codes that the name may stand for, the likeliest first. For a
       combination of which only the parts are known, the codes of all parts.
-
-    name (str): The component instance name.
-    gazetteer (str): Name of the `cardioner_gazetteer` with the names.
-    label (str): The label of the entities that get codes.
-    spans_key (str): Key of the Doc.spans dict where overlapping entities are.
     """
-    return Linker(nlp, name, gazetteer=gazetteer, label=label, spans_key=spans_key)
-
-
-class Linker(Pipe):
-    """Pipeline component that looks up entities in the names of the gazetteer."""
 
     def __init__(
         self,
         nlp: Language,
         name: str = "linker",
-        *,
         gazetteer: str = GAZETTEER,
         label: str = LABEL,
         spans_key: str = SPANS_KEY,
     ) -> None:
-        """Initialize the component. `make_linker` describes the arguments."""
+        """Initialize the component.
+
+        gazetteer (str): Name of the `cardioner_gazetteer` with the names.
+        label (str): The label of the entities that get codes.
+        spans_key (str): Key of the Doc.spans dict where overlapping entities are.
+        """
         self.nlp = nlp
         self.name = name
         self.gazetteer = gazetteer

@@ -38,30 +38,17 @@ _ANALYTE = "analyte"
     "cardioner_ruler",
     assigns=["doc.spans", "doc.ents", "token.ent_iob", "token.ent_type"],
     requires=["doc.spans"],
-    default_config={"threshold": 0.7, "gazetteer": GAZETTEER, "spans_key": SPANS_KEY},
 )
-def make_ruler(
-    nlp: Language, name: str, threshold: float, gazetteer: str, spans_key: str
-) -> "Ruler":
-    """Create a Ruler component. It comes after the components that find entities and before
-    `cardioner_linker`, and needs a `cardioner_gazetteer` earlier in the pipeline.
-
-    A name that the gazetteer marked becomes an entity if it overlaps no entity of its label, if it
-    is not an analyte in a laboratory context, and if it is precise enough (see `initialize`) or its
-    pattern has "always". It is added to ``doc.spans[spans_key]``, if the document has this group,
-    with its precision as score; and to ``doc.ents`` if it overlaps no other entity there.
-    Existing entities do not change.
-
-    name (str): The component instance name.
-    threshold (float): Ignore names with a lower precision.
-    gazetteer (str): Name of the `cardioner_gazetteer` that marks the names.
-    spans_key (str): Key of the Doc.spans dict where overlapping entities are.
-    """
-    return Ruler(nlp, name, threshold=threshold, gazetteer=gazetteer, spans_key=spans_key)
-
-
 class Ruler(StoredPipe):
-    """Pipeline component that turns marked names into entities."""
+    """Pipeline component that turns marked names into entities.
+
+    It comes after the components that find entities and before `cardioner_linker`. A name that the
+    gazetteer marked becomes an entity if it overlaps no entity of its label, if it is not an
+    analyte in a laboratory context, and if it is precise enough (see `initialize`) or its pattern
+    has "always". It is added to ``doc.spans[spans_key]``, if the document has this group, with its
+    precision as score; and to ``doc.ents`` if it overlaps no other entity there. Existing entities
+    do not change.
+    """
 
     files = (PRECISION_FILE,)
 
@@ -69,12 +56,16 @@ class Ruler(StoredPipe):
         self,
         nlp: Language,
         name: str = "ruler",
-        *,
         threshold: float = 0.7,
         gazetteer: str = GAZETTEER,
         spans_key: str = SPANS_KEY,
     ) -> None:
-        """Initialize the component. `make_ruler` describes the arguments."""
+        """Initialize the component.
+
+        threshold (float): Ignore names with a lower precision.
+        gazetteer (str): Name of the `cardioner_gazetteer` that marks the names.
+        spans_key (str): Key of the Doc.spans dict where overlapping entities are.
+        """
         self.nlp = nlp
         self.name = name
         self.threshold = threshold

@@ -12,7 +12,6 @@ from spacy.pipeline import TrainablePipe
 from spacy.scorer import Scorer, get_ner_prf
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
-from spacy.vocab import Vocab
 from thinc.api import Config, Model
 
 from spacy_cardioner.errors import CardionerError
@@ -54,71 +53,6 @@ ClassWeights = Literal["inverse"] | dict[Literal["B", "I", "O"], float] | None
 LOSSES = {"crf": crf_loss, "softmax": softmax_loss}
 
 
-@Language.factory(
-    "cardioner_ner",
-    assigns=["doc.spans", "doc.ents", "token.ent_iob", "token.ent_type"],
-    default_config={
-        "model": DEFAULT_NER_MODEL,
-        "spans_key": SPANS_KEY,
-        "threshold": 0.0,
-        "alternatives": None,
-        "ents_policy": "longest",
-        "class_weights": None,
-        "scorer": {"@scorers": "spacy_cardioner.ner_scorer.v1"},
-    },
-    default_score_weights={
-        f"spans_{SPANS_KEY}_f": 1.0,
-        f"spans_{SPANS_KEY}_p": 0.0,
-        f"spans_{SPANS_KEY}_r": 0.0,
-        f"spans_{SPANS_KEY}_per_type": None,
-    },
-)
-def make_ner(
-    nlp: Language,
-    name: str,
-    model: Model[list[Doc], Floats],
-    spans_key: str,
-    threshold: float,
-    alternatives: float | None,
-    ents_policy: EntsPolicy,
-    class_weights: ClassWeights,
-    scorer: Callable[..., dict[str, Any]] | None,
-) -> "MultiHeadNER":
-    """Create a MultiHeadNER component, which has a BIO tagging head for each label.
-
-    Entities of one label do not overlap; entities of different labels may. All are written to
-    ``doc.spans[spans_key]``, the non-overlapping ones also to ``doc.ents``. ``span._.score`` is the
-    probability of each.
-
-    name (str): The component instance name, used to add entries to the losses during training.
-    model (Model[List[Doc], Floats]): Scores the tags of all heads, see
-        `layers.tagging.create_multihead_tagger`.
-    spans_key (str): Key of the Doc.spans dict to save the spans under. During initialization and
-        training, the component will look for spans on the reference document under the same key.
-    threshold (float): Drop entities with a lower probability.
-    alternatives (Optional[float]): Write every span with at least this probability to
-        ``doc.spans[f"{spans_key}_alternatives"]``, whether it is an entity or not. They may
-        overlap. `cardioner_reranker` needs them.
-    ents_policy (str): Which of several overlapping entities goes to ``doc.ents``: "longest", or
-        "label_order", the one whose label comes first in `labels`.
-    class_weights (Optional[Union[str, Dict[str, float]]]): Weights of the tags B, I and O in the
-        loss: None for equal weights, "inverse" for their inverse frequency in the data, or a dict
-        by tag. See `layers.losses` for their effect.
-    scorer (Optional[Callable]): The scoring method.
-    """
-    return MultiHeadNER(
-        nlp.vocab,
-        model,
-        name,
-        spans_key=spans_key,
-        threshold=threshold,
-        alternatives=alternatives,
-        ents_policy=ents_policy,
-        class_weights=class_weights,
-        scorer=scorer,
-    )
-
-
 def ner_score(examples: Iterable[Example], *, spans_key: str, **cfg: Any) -> dict[str, Any]:
     """Score all entities strictly, and those in ``doc.ents`` as spaCy's `ner` does.
 
@@ -157,15 +91,33 @@ def alternatives_key(spans_key: str) -> str:
     return f"{spans_key}_alternatives"
 
 
+@Language.factory(
+    "cardioner_ner",
+    assigns=["doc.spans", "doc.ents", "token.ent_iob", "token.ent_type"],
+    default_config={
+        "model": DEFAULT_NER_MODEL,
+        "scorer": {"@scorers": "spacy_cardioner.ner_scorer.v1"},
+    },
+    default_score_weights={
+        f"spans_{SPANS_KEY}_f": 1.0,
+        f"spans_{SPANS_KEY}_p": 0.0,
+        f"spans_{SPANS_KEY}_r": 0.0,
+        f"spans_{SPANS_KEY}_per_type": None,
+    },
+)
 class MultiHeadNER(TrainablePipe):
-    """Pipeline component that finds the entities of each label with a tagging head of its own."""
+    """Pipeline component that finds the entities of each label with a BIO tagging head of its own.
+
+    Entities of one label do not overlap; entities of different labels may. All are written to
+    ``doc.spans[spans_key]``, the non-overlapping ones also to ``doc.ents``. ``span._.score`` is the
+    probability of each.
+    """
 
     def __init__(
         self,
-        vocab: Vocab,
+        nlp: Language,
+        name: str,
         model: Model[list[Doc], Floats],
-        name: str = "cardioner_ner",
-        *,
         spans_key: str = SPANS_KEY,
         threshold: float = 0.0,
         alternatives: float | None = None,
@@ -173,16 +125,31 @@ class MultiHeadNER(TrainablePipe):
         class_weights: ClassWeights = None,
         scorer: Callable[..., dict[str, Any]] | None = ner_score,
     ) -> None:
-        """Initialize the component. `make_ner` describes the arguments.
+        """Initialize the component.
 
         `cfg` holds only what comes from the data: what is saved there overrides the config when a
         pipeline is loaded.
+
+        model (Model[List[Doc], Floats]): Scores the tags of all heads, see `layers.tagging`.
+        spans_key (str): Key of the Doc.spans dict to save the spans under, and with the gold
+            entities in training.
+        threshold (float): Drop entities with a lower probability.
+        alternatives (Optional[float]): Write every span with at least this probability to
+            ``doc.spans[f"{spans_key}_alternatives"]``, whether it is an entity or not. They may
+            overlap. `cardioner_reranker` needs them.
+        ents_policy (str): Which of several overlapping entities goes to ``doc.ents``: "longest", or
+            "label_order", the one whose label comes first in `labels`.
+        class_weights (Optional[Union[str, Dict[str, float]]]): Weights of the tags B, I and O in
+            the loss: None for equal weights, "inverse" for their inverse frequency in the data, or
+            a dict by tag. See `layers.losses` for their effect.
+        scorer (Optional[Callable]): The scoring method.
+        RAISES (CardionerError): A setting is out of range.
         """
         if isinstance(class_weights, dict) and min(class_weights.values(), default=1.0) <= 0:
             raise CardionerError(f"{name}: class_weights must be greater than 0")
         if alternatives is not None and not 0 < alternatives <= 1:
             raise CardionerError(f"{name}: alternatives must be greater than 0, and 1 at most")
-        self.vocab = vocab
+        self.vocab = nlp.vocab
         self.model = model
         self.name = name
         self.spans_key = spans_key

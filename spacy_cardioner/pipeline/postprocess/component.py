@@ -9,7 +9,6 @@ from typing import Any
 
 from spacy.language import Language
 from spacy.tokens import Doc
-from spacy.vocab import Vocab
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.patterns import LABEL
@@ -17,12 +16,12 @@ from spacy_cardioner.pipeline.postprocess.rules import (
     DEFAULT,
     RULES_FILE,
     Rules,
+    cut_doses,
     expand_abbreviations,
-    join,
+    join_parts,
     read_rules,
-    repeat,
+    repeat_names,
     to_rules,
-    trim_doses,
 )
 from spacy_cardioner.pipeline.stored import StoredPipe
 from spacy_cardioner.spans import SPANS_KEY, Entity, in_order, read_entities, replace_entities
@@ -30,108 +29,65 @@ from spacy_cardioner.spans import SPANS_KEY, Entity, in_order, read_entities, re
 Step = Callable[[Doc, Iterable[Entity], Collection[str], Rules], list[Entity]]
 
 
-@Language.factory(
-    "cardioner_postprocess",
-    assigns=["doc.spans", "doc.ents"],
-    requires=["doc.ents"],
-    default_config={
-        "join": [LABEL],
-        "trim_doses": [],
-        "abbreviations": [LABEL],
-        "repeat": [LABEL],
-        "min_share": 0.5,
-        "min_score": 0.5,
-        "rules": DEFAULT,
-        "language": None,
-        "spans_key": SPANS_KEY,
-    },
-)
-def make_postprocess(
-    nlp: Language,
-    name: str,
-    join: list[str],
-    trim_doses: list[str],
-    abbreviations: list[str],
-    repeat: list[str],
-    min_share: float,
-    min_score: float,
-    rules: str,
-    language: str | None,
-    spans_key: str,
-) -> "Postprocess":
-    """Create a Postprocess component. It comes after the components that find entities.
-
-    Each rule takes a list of the labels that it applies to; an empty list disables it. The default
-    enables what raised strict F1 (`benchmarks/postprocess.py`). The rules change
-    ``doc.spans[spans_key]`` and ``doc.ents``, in this order:
-
-    name (str): The component instance name.
-    join (List[str]): Join entities that only a joiner separates: "sacubitrilo/valsartán".
-    trim_doses (List[str]): Remove doses at the boundaries: "timolol 0,5 %".
-    abbreviations (List[str]): After "ácido acetilsalicílico (AAS)", make each "AAS" in the note an
-        entity if the long form is one.
-    repeat (List[str]): Make a name that is an entity in one place of the note an entity in its
-        other places.
-    min_share (float): For `repeat`: the share of the name's places that must be entities already.
-    min_score (float): For `repeat`: the score that one of these entities must have, if the pipeline
-        has scores. Added entities have the highest of their scores times the share.
-    rules (str): "default" for the joiners, units and exceptions of the language, or the path of a
-        file, see `postprocess.rules`. Saved with the pipeline.
-    language (Optional[str]): Language of the default rules, if it is not the pipeline's.
-    spans_key (str): Key of the Doc.spans dict where overlapping entities are.
-    RAISES (CardionerError): The language has no rules; the file is malformed.
-    """
-    labels = {
-        "join": join,
-        "trim_doses": trim_doses,
-        "abbreviations": abbreviations,
-        "repeat": repeat,
-    }
-    postprocess = Postprocess(
-        nlp.vocab,
-        name,
-        labels=labels,
-        min_share=min_share,
-        min_score=min_score,
-        spans_key=spans_key,
-    )
-    # A missing file is no error yet: a saved pipeline has its own rules.
-    if rules == DEFAULT or Path(rules).exists():
-        postprocess.rules = read_rules(rules, language or nlp.lang or "")
-    return postprocess
-
-
+@Language.factory("cardioner_postprocess", assigns=["doc.spans", "doc.ents"], requires=["doc.ents"])
 class Postprocess(StoredPipe):
-    """Pipeline component that changes entities by rules."""
+    """Pipeline component that changes entities by rules.
+
+    It comes after the components that find entities, and changes ``doc.spans[spans_key]`` and
+    ``doc.ents``. Each rule takes a list of the labels that it applies to; an empty list disables
+    it. The default enables what raised strict F1 (`benchmarks/postprocess.py`). The rules apply in
+    the order of the arguments.
+    """
 
     files = (RULES_FILE,)
 
     def __init__(
         self,
-        vocab: Vocab,
+        nlp: Language,
         name: str = "postprocess",
-        *,
-        labels: Mapping[str, Sequence[str]],
+        join: Sequence[str] = (LABEL,),
+        trim_doses: Sequence[str] = (),
+        abbreviations: Sequence[str] = (LABEL,),
+        repeat: Sequence[str] = (LABEL,),
         min_share: float = 0.5,
         min_score: float = 0.5,
-        rules: Rules | None = None,
+        rules: str = DEFAULT,
+        language: str | None = None,
         spans_key: str = SPANS_KEY,
     ) -> None:
-        """Initialize the component. `make_postprocess` describes the arguments.
+        """Initialize the component.
 
-        labels (Mapping[str, Sequence[str]]): The labels that each rule applies to, by its name.
+        join (Sequence[str]): Join entities that only a joiner separates: "sacubitrilo/valsartán".
+        trim_doses (Sequence[str]): Remove doses at the boundaries: "timolol 0,5 %".
+        abbreviations (Sequence[str]): After "ácido acetilsalicílico (AAS)", make each "AAS" in the
+            note an entity if the long form is one.
+        repeat (Sequence[str]): Make a name that is an entity in one place of the note an entity in
+            its other places.
+        min_share (float): For `repeat`: the share of the name's places that must be entities
+            already.
+        min_score (float): For `repeat`: the score that one of these entities must have, if the
+            pipeline has scores. Added entities have the highest of their scores times the share.
+        rules (str): "default" for the joiners, units and exceptions of the language, or the path of
+            a file, see `postprocess.rules`. Saved with the pipeline.
+        language (Optional[str]): Language of the default rules, if it is not the pipeline's.
+        spans_key (str): Key of the Doc.spans dict where overlapping entities are.
+        RAISES (CardionerError): The language has no rules; the file is malformed.
         """
-        self.vocab = vocab
+        self.vocab = nlp.vocab
         self.name = name
-        self.rules = rules
         self.spans_key = spans_key
-        steps: dict[str, Step] = {
-            "join": join,
-            "trim_doses": trim_doses,
-            "abbreviations": expand_abbreviations,
-            "repeat": partial(repeat, min_share=min_share, min_score=min_score),
+        again = partial(repeat_names, min_share=min_share, min_score=min_score)
+        steps: dict[Step, Sequence[str]] = {
+            join_parts: join,
+            cut_doses: trim_doses,
+            expand_abbreviations: abbreviations,
+            again: repeat,
         }
-        self.steps = [(step, labels[rule]) for rule, step in steps.items() if labels.get(rule)]
+        self.steps = [(step, labels) for step, labels in steps.items() if labels]
+        self.rules: Rules | None = None
+        # A missing file is no error yet: a saved pipeline has its own rules.
+        if rules == DEFAULT or Path(rules).exists():
+            self.rules = read_rules(rules, language or nlp.lang or "")
 
     def __call__(self, doc: Doc) -> Doc:
         """Apply the rules to the entities of a document.

@@ -112,7 +112,7 @@ def _read_json(path: Path) -> Any:
         raise CardionerError(f"{path}: cannot be read as JSON ({error})") from error
 
 
-def join(
+def join_parts(
     doc: Doc, entities: Iterable[Entity], labels: Collection[str], rules: Rules
 ) -> list[Entity]:
     """Join entities of one label that only a joiner separates.
@@ -141,7 +141,7 @@ def _between(doc: Doc, first: Entity, second: Entity) -> str | None:
     return doc[first.end - 1].whitespace_ + gap.text_with_ws
 
 
-def trim_doses(
+def cut_doses(
     doc: Doc, entities: Iterable[Entity], labels: Collection[str], rules: Rules
 ) -> list[Entity]:
     """Remove doses at the boundaries of entities, if that leaves whole tokens and a word."""
@@ -210,7 +210,7 @@ def _is_short_for(short: str, long: str) -> bool:
     return bool(letters) and re.search(rf"\b{re.escape(letters[0])}", rest) is not None
 
 
-def repeat(
+def repeat_names(
     doc: Doc,
     entities: Iterable[Entity],
     labels: Collection[str],

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy
 from spacy.language import Language
 from spacy.tokens import Doc
-from spacy.vocab import Vocab
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.layers.crf import Floats
@@ -45,44 +44,33 @@ class Reranking(NamedTuple):
         ]
 
 
-@Language.factory(
-    "cardioner_reranker",
-    assigns=["doc.spans", "doc.ents"],
-    requires=["doc.spans"],
-    default_config={"threshold": 0.4, "spans_key": SPANS_KEY},
-)
-def make_reranker(nlp: Language, name: str, threshold: float, spans_key: str) -> "SpanReranker":
-    """Create a SpanReranker component. It comes after a `cardioner_ner` with `alternatives`.
-
-    It estimates anew how probable each of the overlapping alternatives is, from the probabilities
-    of all of them, and from how often entities began and ended between these words in the documents
-    that it was made from (`cardioner rerank`). The most probable become the entities of the label.
-    Entities of labels that it was not made for do not change.
-
-    name (str): The component instance name.
-    threshold (float): Drop entities with a lower probability. If probabilities are calibrated, half
-        of the F1 that is reached is the best threshold for it (Lipton et al. 2014,
-        https://arxiv.org/abs/1402.1892).
-    spans_key (str): Key of the Doc.spans dict where the entities are.
-    """
-    return SpanReranker(nlp.vocab, name, threshold=threshold, spans_key=spans_key)
-
-
+@Language.factory("cardioner_reranker", assigns=["doc.spans", "doc.ents"], requires=["doc.spans"])
 class SpanReranker(StoredPipe):
-    """Pipeline component that chooses entities among overlapping candidates."""
+    """Pipeline component that chooses entities among overlapping candidates.
+
+    It comes after a `cardioner_ner` with `alternatives`. It estimates anew how probable each of
+    these is, from the probabilities of all of them, and from how often entities began and ended
+    between these words in the documents that it was made from (`cardioner rerank`). The most
+    probable become the entities of the label. Labels that it was not made for do not change.
+    """
 
     files = (WEIGHTS_FILE, COUNTS_FILE)
 
     def __init__(
         self,
-        vocab: Vocab,
+        nlp: Language,
         name: str = "reranker",
-        *,
         threshold: float = 0.4,
         spans_key: str = SPANS_KEY,
     ) -> None:
-        """Initialize the component. `make_reranker` describes the arguments."""
-        self.vocab = vocab
+        """Initialize the component.
+
+        threshold (float): Drop entities with a lower probability. If probabilities are calibrated,
+            half of the F1 that is reached is the best threshold for it (Lipton et al. 2014,
+            https://arxiv.org/abs/1402.1892).
+        spans_key (str): Key of the Doc.spans dict where the entities are.
+        """
+        self.vocab = nlp.vocab
         self.name = name
         self.threshold = threshold
         self.spans_key = spans_key

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,13 @@ from spacy_cardioner.assembly.rerank import (
     fit,
     fit_logistic,
     read_annotated,
+    rerank,
 )
 from spacy_cardioner.cli import app
-from spacy_cardioner.corpus import write_docbin
+from spacy_cardioner.corpus import docs_by_name, write_docbin
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.pipeline.reranker.borders import (
-    BorderCounts,
+from spacy_cardioner.pipeline.reranker.boundaries import (
+    BoundaryCounts,
     LogOdds,
     gap_keys,
     keys_after,
@@ -40,17 +40,16 @@ from spacy_cardioner.pipeline.reranker.borders import (
 from spacy_cardioner.pipeline.reranker.candidates import (
     FEATURES,
     SIDES,
-    Candidate,
     choose,
     features,
 )
 from spacy_cardioner.pipeline.reranker.component import Reranking, SpanReranker
-from spacy_cardioner.spans import NOTE_ID, SPANS_KEY
+from spacy_cardioner.spans import NOTE_ID, SPANS_KEY, Entity
 from spacy_cardioner.tokenizer import blank
-from spacy_cardioner.training.folds import write_folds
 from tests.unit.assembly.test_stack import WORDS, make
 
 Found = list[tuple[int, int]]
+LABEL = "ENFERMEDAD"
 
 
 def hashes(text: str) -> Any:
@@ -76,7 +75,7 @@ def expected(true: Counter[str], cases: Counter[str], key: str) -> float:
 
 @given(documents())
 def test_borders_are_counted_as_by_hand(drawn: list[tuple[str, Found]]) -> None:
-    counts = BorderCounts.from_documents([(hashes(t), found) for t, found in drawn], min_count=1)
+    counts = BoundaryCounts.from_documents([(hashes(t), found) for t, found in drawn], min_count=1)
     cases: dict[str, Counter[str]] = {name: Counter() for name in counts._fields}
     true: dict[str, Counter[str]] = {name: Counter() for name in counts._fields}
 
@@ -146,33 +145,37 @@ spans = st.tuples(st.integers(0, 9), st.integers(1, 4), st.floats(0.01, 1.0))
 
 
 @st.composite
-def candidate_lists(draw: st.DrawFn) -> list[Candidate]:
+def candidate_lists(draw: st.DrawFn) -> list[Entity]:
     unique = {(a, a + n): p for a, n, p in draw(st.lists(spans, max_size=10))}
-    return [Candidate(*border, p) for border, p in sorted(unique.items())]
+    return [candidate(*place, p) for place, p in sorted(unique.items())]
 
 
-def overlap(one: Candidate, other: Candidate) -> bool:
+def candidate(start: int, end: int, probability: float) -> Entity:
+    return Entity(start, end, LABEL, score=probability)
+
+
+def overlap(one: Entity, other: Entity) -> bool:
     return one is not other and one.start < other.end and other.start < one.end
 
 
 @given(candidate_lists())
-def test_candidates_know_their_rivals_and_neighbours(candidates: list[Candidate]) -> None:
+def test_candidates_know_their_rivals_and_neighbours(candidates: list[Entity]) -> None:
     words = hashes("abcabdabcabcabc")
-    counts = BorderCounts.from_documents([(words, [(1, 3), (6, 9)])], min_count=1)
+    counts = BoundaryCounts.from_documents([(words, [(1, 3), (6, 9)])], min_count=1)
     table = features(counts, words, candidates)
     assert table.shape == (len(candidates), len(FEATURES))
 
-    def odds(one: Candidate | None) -> float:
-        p = min(max(one.probability, 1e-3), 1 - 1e-3) if one else 0.0
+    def odds(one: Entity | None) -> float:
+        p = min(max(one.score, 1e-3), 1 - 1e-3) if one else 0.0
         return float(numpy.log(p / (1 - p))) if one else -7.0
 
-    def likeliest(found: list[Candidate]) -> Candidate | None:
-        return max(found, key=lambda one: one.probability, default=None)
+    def likeliest(found: list[Entity]) -> Entity | None:
+        return max(found, key=lambda one: one.score, default=None)
 
     for one, row in zip(candidates, table.tolist(), strict=True):
         got = dict(zip(FEATURES, row, strict=True))
         others = [other for other in candidates if overlap(one, other)]
-        mass = one.probability + sum(other.probability for other in others)
+        mass = one.score + sum(other.score for other in others)
         assert got["mass"] == pytest.approx(mass, abs=1e-5)
         assert got["probability"] == pytest.approx(odds(one), abs=1e-4)
         assert got["rival"] == bool(others)
@@ -199,11 +202,11 @@ def test_candidates_know_their_rivals_and_neighbours(candidates: list[Candidate]
 def test_words_that_make_the_difference_are_looked_up() -> None:
     """In what was counted, an entity goes on with c and not with d."""
     learned = [(hashes("abc"), [(0, 3)]), (hashes("abd"), [(0, 2)])]
-    counts = BorderCounts.from_documents(learned * 5, min_count=1)
+    counts = BoundaryCounts.from_documents(learned * 5, min_count=1)
     of = {name: place for place, name in enumerate(FEATURES)}
     words = hashes("abcabd")
-    candidates = [Candidate(0, 2, 0.5), Candidate(0, 3, 0.5), Candidate(3, 5, 0.5)]
-    candidates += [Candidate(3, 6, 0.5)]
+    candidates = [candidate(0, 2, 0.5), candidate(0, 3, 0.5), candidate(3, 5, 0.5)]
+    candidates += [candidate(3, 6, 0.5)]
     short, long, short_d, long_d = features(counts, words, candidates)
     assert short[of["longer_after_words"]] == long[of["shorter_after_words"]] > 1
     assert short_d[of["longer_after_words"]] == long_d[of["shorter_after_words"]] < -1
@@ -212,17 +215,16 @@ def test_words_that_make_the_difference_are_looked_up() -> None:
 
 @given(candidate_lists(), st.floats(0.05, 0.95))
 def test_the_most_probable_are_chosen_and_do_not_overlap(
-    candidates: list[Candidate], threshold: float
+    candidates: list[Entity], threshold: float
 ) -> None:
-    scores = numpy.array([one.probability for one in candidates])
-    chosen = [one for one, _ in choose(candidates, scores, threshold)]
-    assert all(one.probability >= threshold for one in chosen)
+    chosen = choose(candidates, threshold)
+    assert all(one.score >= threshold for one in chosen)
     for one in candidates:
         rivals = [other for other in chosen if overlap(one, other)]
         if one in chosen:
             assert not rivals
-        elif one.probability >= threshold:
-            assert any(other.probability >= one.probability for other in rivals)
+        elif one.score >= threshold:
+            assert any(other.score >= one.score for other in rivals)
 
 
 def test_a_logistic_regression_is_at_its_minimum() -> None:
@@ -250,7 +252,7 @@ def folds_of(goes_on: str, n_folds: int = 3) -> list[list[FoldDocument]]:
         fold = []
         for text in ("xabcdx", "xabcex") * 10:
             end = 4 if text[4] == goes_on else 3
-            candidates = [Candidate(1, 3, 0.48), Candidate(1, 4, 0.48)]
+            candidates = [candidate(1, 3, 0.48), candidate(1, 4, 0.48)]
             fold.append(FoldDocument(hashes(text), [(1, end)], candidates))
         folds.append(fold)
     return folds
@@ -261,14 +263,13 @@ def test_the_words_decide_what_the_model_cannot(goes_on: str) -> None:
     reranking = fit(folds_of(goes_on), [])
     for fold in folds_of(goes_on, 1):
         for doc in fold:
-            scores = reranking.probabilities(doc.words, doc.candidates)
-            chosen = choose(doc.candidates, scores, 0.4)
-            assert [one[:2] for one, _ in chosen] == list(doc.gold)
+            chosen = choose(reranking.rescore(doc.words, doc.candidates), 0.4)
+            assert [one[:2] for one in chosen] == list(doc.gold)
 
 
 def test_a_document_does_not_tell_of_itself() -> None:
     """Each fold has words of its own, of which the counts of the others say nothing."""
-    candidates = [Candidate(0, 1, 0.5), Candidate(0, 2, 0.5)]
+    candidates = [candidate(0, 1, 0.5), candidate(0, 2, 0.5)]
     folds = [
         [
             FoldDocument(hashes(text), [(0, length)], candidates)
@@ -280,11 +281,10 @@ def test_a_document_does_not_tell_of_itself() -> None:
     assert max(map(abs, list(fit(folds, []).weights.values())[:-1])) < 1e-6
     told = fit(folds, [(doc.words, doc.gold) for fold in folds for doc in fold])
     assert told.weights["longer_after_words"] > 0.1 or told.weights["last"] > 0.1
-    with pytest.raises(CardionerError, match="some that are right and some that are wrong"):
+    with pytest.raises(
+        CardionerError, match="right and some that are wrong"
+    ):
         fit([[FoldDocument(hashes("ab"), [], [])]] * 2, [])
-
-
-LABEL = "ENFERMEDAD"
 
 
 @pytest.fixture(scope="module")
@@ -298,7 +298,7 @@ def reranking(first: str) -> Reranking:
     doc = Doc(blank("es").vocab, words=WORDS)
     place = WORDS.index(first)
     annotated = (doc.to_array("LOWER"), [(place, place + 1)])
-    return Reranking(BorderCounts.from_documents([annotated] * 20), weights)
+    return Reranking(BoundaryCounts.from_documents([annotated] * 20), weights)
 
 
 def entities(doc: Doc) -> list[tuple[str, str]]:
@@ -335,9 +335,9 @@ def test_a_pipeline_with_a_reranker_is_saved(nlp: Language, tmp_path: Path) -> N
     changed.to_disk(tmp_path / "saved")
     for again in (spacy.load(tmp_path / "saved"), spacy.load(tmp_path / "saved")):
         assert entities(again(text)) == entities(doc)
-        assert again.get_pipe("cardioner_reranker").labels == (LABEL,)  # type: ignore[attr-defined]
-    pipe: Any = changed.get_pipe("cardioner_reranker")
-    loaded = SpanReranker(changed.vocab).from_bytes(pipe.to_bytes())
+        assert again.get_pipe("reranker").labels == (LABEL,)  # type: ignore[attr-defined]
+    pipe: Any = changed.get_pipe("reranker")
+    loaded = SpanReranker(changed).from_bytes(pipe.to_bytes())
     assert loaded.to_bytes() == pipe.to_bytes()
     assert not entities(changed(""))
 
@@ -349,7 +349,7 @@ def test_alternatives_are_needed(nlp: Language, tmp_path: Path) -> None:
         changed("Disnea.")
     with pytest.raises(CardionerError, match="has a cardioner_reranker already"):
         add_reranker(changed)
-    with pytest.raises(CardionerError, match="no cardioner_ner that is called 'ner'"):
+    with pytest.raises(CardionerError, match="no component cardioner_ner named 'ner'"):
         add_reranker(spacy.blank("es"))
 
 
@@ -377,38 +377,41 @@ def test_documents_without_the_layer_say_nothing(tmp_path: Path) -> None:
 
 def test_the_command_learns_from_a_cross_validation(nlp: Language, tmp_path: Path) -> None:
     names = [f"note{number}" for number in range(6)]
-    docbin = corpus(tmp_path / "es.spacy", names)
-    folds = [names[:3], names[3:]]
-    write_folds(tmp_path / "folds.json", folds, seed=13)
+    path = corpus(tmp_path / "corpus/cardioccc/es.spacy", names)
+    corpus(tmp_path / "corpus/temist/es.spacy", ["other"])
+    docs = docs_by_name(path)
     run = tmp_path / "cv"
     for number in range(2):
-        (run / f"fold-{number}").mkdir(parents=True)
-        nlp.to_disk(run / f"fold-{number}/model-last")
-    srsly.write_json(run / "manifest.json", {"settings": {"folds": folds}})
-    candidates = find_candidates(run, docbin, folds, LABEL)
+        nlp.to_disk(run / f"fold-{number}/pipeline")
+    srsly.write_json(run / "folds.json", [names[:3], names[3:]])
+    candidates = find_candidates(run, docs, LABEL)
     assert [len(fold) for fold in candidates] == [3, 3]
     assert any(one[:2] == (3, 5) for one in candidates[0][0].candidates)
+    with pytest.raises(CardionerError, match="no label SINTOMA, only ENFERMEDAD"):
+        find_candidates(run, docs, "SINTOMA")
 
-    arguments = ["rerank", str(run / "fold-0/model-last"), str(run), "--corpus", str(docbin)]
-    arguments += ["--folds", str(tmp_path / "folds.json"), "--extra", str(docbin)]
-    arguments += ["-o", str(tmp_path / "new/reranked")]
-    runner = CliRunner()
-    done = runner.invoke(app, [*arguments, "--label", "SINTOMA"])
-    assert re.search("no label is called SINTOMA; they are: ENFERMEDAD", str(done.exception))
-    arguments += ["--label", LABEL, "--threshold", "0.3"]
-    done = runner.invoke(app, arguments, catch_exceptions=False)
+    arguments = ["rerank", str(run / "fold-0/pipeline"), str(run), "--threshold", "0.3"]
+    arguments += ["--corpus", str(tmp_path / "corpus"), "--label", LABEL, "--label", "SINTOMA"]
+    output = tmp_path / "new/reranked"
+    done = CliRunner().invoke(app, [*arguments, "-o", str(output)], catch_exceptions=False)
     assert done.exit_code == 0
-    again = spacy.load(tmp_path / "new/reranked")
-    assert again.pipe_names[again.pipe_names.index("ner") + 1] == "cardioner_reranker"
-    assert again.get_pipe("cardioner_reranker").threshold == pytest.approx(0.3)
+    assert done.output == f"reranked labels: {LABEL}\n"
+    again = spacy.load(output)
+    assert again.pipe_names[again.pipe_names.index("ner") + 1] == "reranker"
+    assert again.get_pipe("reranker").threshold == pytest.approx(0.3)  # type: ignore[attr-defined]
     assert ("insuficiencia cardíaca", LABEL) in entities(again(" ".join(WORDS)))
 
-    with pytest.raises(CardionerError, match="es.spacy: its documents are not those of the folds"):
-        find_candidates(run, docbin, folds[:1], LABEL)
-    with pytest.raises(CardionerError, match="with other folds than those given"):
-        find_candidates(run, docbin, [names[:2], names[2:]], LABEL)
-    with pytest.raises(CardionerError, match="manifest.json: cannot be read.*crossval` writes it"):
-        find_candidates(tmp_path, docbin, folds, LABEL)
-    (run / "fold-0").rename(run / "elsewhere")
-    with pytest.raises(CardionerError, match="fold-0.*not found; `cardioner crossval` makes it"):
-        find_candidates(run, docbin, folds, LABEL)
+    with pytest.raises(CardionerError, match="the documents lack note0 of fold 0"):
+        find_candidates(run, {}, LABEL)
+    with pytest.raises(CardionerError, match="folds.json: not found; `cardioner crossval` writes"):
+        find_candidates(tmp_path, docs, LABEL)
+
+
+def test_a_pipeline_without_the_label_and_a_run_with_one_fold_stay_as_they_are(
+    nlp: Language, tmp_path: Path
+) -> None:
+    srsly.write_json(tmp_path / "folds.json", [["a"], ["b"]])
+    assert rerank(nlp, tmp_path, tmp_path, ["SINTOMA"]) == []
+    srsly.write_json(tmp_path / "folds.json", [["a", "b"]])
+    assert rerank(nlp, tmp_path, tmp_path, [LABEL]) == []
+    assert "reranker" not in nlp.pipe_names

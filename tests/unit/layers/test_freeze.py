@@ -1,4 +1,4 @@
-"""Frozen layers do not move; with layer-wise rates each layer moves as far as it was told."""
+"""Frozen layers of an encoder do not move, the others do."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import pytest
 from spacy.language import Language
 from spacy.training import Example
 from spacy.util import get_lang_class
-from spacy_cardioner.training.optimizers import create_layerwise_adam
+from thinc.api import Adam
 
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.layers.depth import depth_of
-from spacy_cardioner.layers.freeze import create_freeze_encoder
+from spacy_cardioner.layers.freeze import create_freeze_encoder, depth_of
 from spacy_cardioner.spans import SPANS_KEY
 from spacy_cardioner.tokenizer import blank
 from tests.tiny_encoder import LISTENER, encoder_config, save_tiny_encoder, step
@@ -59,7 +58,7 @@ def nlp(encoder: Path) -> Language:
         "hidden_width": 0,
         "tok2vec": LISTENER,
     }
-    nlp.add_pipe("cardioner_ner", config={"model": head})
+    nlp.add_pipe("cardioner_ner", "ner", config={"model": head})
     nlp.initialize(lambda: examples(nlp))
     return nlp
 
@@ -89,17 +88,13 @@ def moved(nlp: Language, sgd: Any, *, steps: int = 1) -> dict[int | None, float]
     return farthest
 
 
-def adam(decay: float, layers: int = LAYERS) -> Any:
-    return create_layerwise_adam(RATE, layers, decay, eps=1e-12, grad_clip=0.0, use_averages=False)
-
-
 @pytest.mark.parametrize("last_layers", [None, 1, 2, LAYERS])
 def test_frozen_weights_do_not_move_and_others_do(nlp: Language, last_layers: int | None) -> None:
-    head = nlp.get_pipe("cardioner_ner").model.get_ref("output_layer").layers[0]
+    head = nlp.get_pipe("ner").model.get_ref("output_layer").layers[0]
     before = head.get_param("W").copy()
 
     assert create_freeze_encoder(last_layers)(nlp) is nlp
-    change = moved(nlp, adam(1.0), steps=3)
+    change = moved(nlp, Adam(RATE), steps=3)
 
     deepest_frozen = 0 if last_layers is None else LAYERS - last_layers
     for depth in range(LAYERS + 1):
@@ -133,25 +128,3 @@ def test_a_config_freezes(encoder: Path) -> None:
 def test_no_such_number_of_layers(nlp: Language, last_layers: int) -> None:
     with pytest.raises(CardionerError, match=f"{LAYERS} layers.*frozen_components"):
         create_freeze_encoder(last_layers)(nlp)
-
-
-def test_rates_differ_by_layer_as_told(nlp: Language) -> None:
-    step(nlp, examples(nlp), adam(1.0))  # the heads start from zero: no gradient below them
-
-    change = moved(nlp, adam(0.5))
-
-    # The first step of Adam is as long as the rate, whatever the gradient.
-    for depth in range(LAYERS + 1):
-        assert change[depth] == pytest.approx(RATE * 0.5 ** (LAYERS - depth), rel=0.02)
-
-
-def test_layers_that_were_counted_wrong(nlp: Language) -> None:
-    for layers in (LAYERS - 1, LAYERS + 1):
-        with pytest.raises(CardionerError, match=f"layers = {LAYERS}"):
-            moved(nlp, adam(0.5, layers))
-
-
-@pytest.mark.parametrize(("layers", "decay"), [(0, 0.5), (3, 0.0), (3, 1.5)])
-def test_settings_that_make_no_sense(layers: int, decay: float) -> None:
-    with pytest.raises(CardionerError, match="decay"):
-        create_layerwise_adam(RATE, layers, decay)

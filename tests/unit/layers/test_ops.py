@@ -93,6 +93,7 @@ def test_every_layer_of_a_pipeline_uses_numpys_blas_and_nothing_else_does(tmp_pa
     nlp.to_disk(tmp_path)
     loaded = spacy.load(tmp_path)
     other = spacy.blank("es")
+    other.vocab.vectors = loaded.vocab.vectors
     for name in ("tok2vec", "ner"):
         other.add_pipe(name, source=loaded)
 

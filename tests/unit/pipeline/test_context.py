@@ -200,6 +200,7 @@ def test_custom_key_and_attributes() -> None:
     nlp = blank("es")
     nlp.add_pipe(
         "cardioner_context",
+        "context",
         config={
             "spans_key": "findings",
             "span_attrs": {"NEGATED_EXISTENCE": {"assertion": "absent"}},
