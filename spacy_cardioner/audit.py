@@ -1,4 +1,4 @@
-"""The alignment audit: what became of every document and entity on the way to spaCy."""
+"""The audit of a conversion: what happened to every document and entity."""
 
 from __future__ import annotations
 
@@ -11,18 +11,25 @@ from spacy.tokens import Doc, Span
 from wasabi.printer import Printer
 
 from spacy_cardioner.brat import Change, Note
+from spacy_cardioner.spans import Entity
 
-# Changes after which an entity of the input has no counterpart of its own in the output.
-GONE = ("duplicate", "left out", "empty", "lost")
+LOST = ("left out", "empty", "lost")
 
 
 @dataclass
 class Audit:
-    """Counts of what went in and came out, and every change by name.
+    """Counts of the input and the output, and a list of all changes.
 
-    changes (list[Change]): Merged, trimmed, moved, lost ... entities, in the order found.
+    changes (list[Change]): Merged, trimmed, moved, lost and other entities.
     lines (Counter[str]): Lines of the .ann files by kind: "T", "R", "E", "A", "M", "N", "*", "#".
     read (Counter[str]): Entities in the files, by label.
+    notes (int): Documents in the output.
+    layers (Counter[str]): Documents in which a label was annotated.
+    kept (Counter[str]): Entities in the output, by label.
+    flat (Counter[str]): Entities in ``doc.ents``, by label.
+    overlaps (Counter[str]): Pairs of overlapping entities, by their labels.
+    tokens (list[int]): Tokens of each document.
+    entity_tokens (list[int]): Tokens of each entity.
     """
 
     changes: list[Change] = field(default_factory=list)
@@ -34,22 +41,27 @@ class Audit:
     flat: Counter[str] = field(default_factory=Counter)
     overlaps: Counter[str] = field(default_factory=Counter)
     tokens: list[int] = field(default_factory=list)
-    entity_tokens: Counter[int] = field(default_factory=Counter)
+    entity_tokens: list[int] = field(default_factory=list)
 
     @property
     def lost(self) -> list[Change]:
-        """The entities that the output lacks though they were not mere repetitions."""
-        return [change for change in self.changes if change.kind in ("left out", "empty", "lost")]
+        """The entities that are not in the output, apart from duplicates."""
+        return [change for change in self.changes if change.kind in LOST]
+
+    def add(self, kind: str, name: str, entity: Entity) -> None:
+        """Note a change of an entity."""
+        change = Change(kind, name, 0, entity.label, entity.start, entity.end, entity.text)
+        self.changes.append(change)
 
     def count_note(self, note: Note) -> None:
-        """Count one annotated file as it was read."""
+        """Count the lines of an annotated note."""
         self.lines.update(line.raw[:1] for line in note.lines if line.raw)
         self.read.update(textbound.label for textbound in note.textbounds)
 
     def count_docs(self, docs: Sequence[Doc], key: str) -> None:
-        """Count what the documents hold, and make sure that nothing went missing unnamed.
+        """Count the contents of the documents, and check that no entity disappeared silently.
 
-        RAISES (AssertionError): Entities are unaccounted for, which is an error of this program.
+        RAISES (AssertionError): Some entities are unaccounted for, which is a bug.
         """
         self.notes += len(docs)
         for doc in docs:
@@ -59,15 +71,16 @@ class Audit:
             self.flat.update(span.label_ for span in doc.ents)
             self.overlaps.update(_overlaps(group))
             self.tokens.append(len(doc))
-            self.entity_tokens.update(len(span) for span in group)
-        gone = sum(change.kind in GONE for change in self.changes)
-        read, kept = sum(self.read.values()), sum(self.kept.values())
-        if read != kept + gone:
-            raise AssertionError(f"{read} entities read, but {kept} kept and {gone} named as gone")
+            self.entity_tokens.extend(len(span) for span in group)
+        gone = sum(change.kind in (*LOST, "duplicate") for change in self.changes)
+        if self.read.total() != self.kept.total() + gone:
+            raise AssertionError(
+                f"{self.read.total()} entities read, but {self.kept.total()} kept and {gone} "
+                "named as gone"
+            )
 
     def to_dict(self, show_text: bool = False) -> dict[str, Any]:
-        """The audit as JSON-serialisable data; mention texts only if asked for."""
-        kinds = Counter(change.kind for change in self.changes)
+        """The audit as JSON-serialisable data, with the text of mentions only on request."""
         return {
             "documents": self.notes,
             "documents_per_layer": dict(sorted(self.layers.items())),
@@ -79,26 +92,26 @@ class Audit:
                 }
                 for label in sorted({*self.read, *self.kept})
             },
-            "changes": dict(sorted(kinds.items())),
+            "changes": dict(sorted(Counter(change.kind for change in self.changes).items())),
             "overlaps": dict(sorted(self.overlaps.items())),
             "annotation_lines": dict(sorted(self.lines.items())),
             "tokens_per_document": _summary(self.tokens),
-            "tokens_per_entity": _summary(list(self.entity_tokens.elements())),
+            "tokens_per_entity": _summary(self.entity_tokens),
             "change_list": [change.to_dict(show_text) for change in self.changes],
         }
 
     def table(self, show_text: bool = False) -> str:
-        """The audit for a person's eyes: one table of labels, then every moved or lost entity."""
-        data = self.to_dict(show_text)
-        printer = Printer(no_print=True)
+        """The audit as text: a table of the labels, then each entity that was moved or lost."""
+        data = self.to_dict()
+        tokens = data["tokens_per_document"]
         rows = [
             (label, count["read"], count["kept"], count["flat"], self.layers[label])
             for label, count in data["entities"].items()
         ]
         parts = [
-            f"{data['documents']} documents, {sum(self.tokens)} tokens "
-            f"({_in_words(data['tokens_per_document'])} a document)",
-            printer.table(
+            f"{self.notes} documents, {sum(self.tokens)} tokens ({tokens['min']} to "
+            f"{tokens['max']} per document, median {tokens['median']})",
+            Printer(no_print=True).table(
                 rows,
                 header=("label", "in files", "kept", "in doc.ents", "documents annotated"),
                 divider=True,
@@ -108,27 +121,24 @@ class Audit:
         for title in ("changes", "overlaps"):
             counts = ", ".join(f"{kind} {count}" for kind, count in data[title].items())
             parts.append(f"{title}: {counts or 'none'}")
-        unnamed = ("merged", "trimmed", "duplicate")
-        named = [change for change in self.changes if change.kind not in unnamed]
-        parts.extend(change.describe(show_text) for change in named)
+        harmless = ("merged", "trimmed", "duplicate")
+        parts.extend(c.describe(show_text) for c in self.changes if c.kind not in harmless)
         return "\n".join(part.strip("\n") for part in parts)
 
 
 def _overlaps(spans: Iterable[Span]) -> Counter[str]:
-    """Pairs of overlapping entities, within one label and across labels."""
+    """Count the pairs of overlapping entities, within a label and between labels."""
     pairs: Counter[str] = Counter()
-    ordered = sorted(spans, key=lambda span: (span.start, -span.end))
     open_spans: list[Span] = []
-    for span in ordered:
+    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
         open_spans = [other for other in open_spans if other.end > span.start]
-        pairs.update(
-            "within " + span.label_
-            if other.label_ == span.label_
-            else " in ".join((span.label_, other.label_))
-            if other.end >= span.end
-            else " across ".join(sorted((span.label_, other.label_)))
-            for other in open_spans
-        )
+        for other in open_spans:
+            if other.label_ == span.label_:
+                pairs[f"within {span.label_}"] += 1
+            elif other.end >= span.end:
+                pairs[f"{span.label_} in {other.label_}"] += 1
+            else:
+                pairs[" across ".join(sorted((span.label_, other.label_)))] += 1
         open_spans.append(span)
     return pairs
 
@@ -136,7 +146,3 @@ def _overlaps(spans: Iterable[Span]) -> Counter[str]:
 def _summary(values: list[int]) -> dict[str, int]:
     ordered = sorted(values) or [0]
     return {"min": ordered[0], "median": ordered[len(ordered) // 2], "max": ordered[-1]}
-
-
-def _in_words(summary: dict[str, int]) -> str:
-    return f"{summary['min']} to {summary['max']}, median {summary['median']}"

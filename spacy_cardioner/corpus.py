@@ -1,13 +1,13 @@
-"""Notes and spaCy documents: joins annotation layers, aligns entities to tokens, writes DocBins.
+"""Convert notes to spaCy documents and DocBins.
 
-Every ``Doc`` made here holds
+A converted ``Doc`` contains
 
-- all entities, overlapping ones too, in ``doc.spans["cardioner"]``, whose ``attrs["layers"]``
-  lists the labels that were annotated in this document: a label that is not listed is
-  unknown there, which is not the same as "no entity";
-- the non-overlapping entities in ``doc.ents``, the longest first. In a document that lacks a
-  layer which others in the corpus have, the tokens outside entities are marked as missing;
-- the note's name in ``doc.user_data["note_id"]``;
+- all entities, also overlapping ones, in ``doc.spans["cardioner"]``. ``attrs["layers"]`` lists the
+  labels that were annotated in this document: a label that is not listed is unknown there, which
+  is not the same as "no entity";
+- the non-overlapping entities in ``doc.ents``, the longest first. If the document lacks a label
+  that others of the corpus have, the tokens outside entities are marked as missing;
+- the name of the note in ``doc.user_data["note_id"]``;
 - sentence starts.
 """
 
@@ -19,8 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from spacy.language import Language
-from spacy.tokens import Doc, DocBin, Span, SpanGroup
-from spacy.util import filter_spans
+from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 from tqdm import tqdm
 
@@ -28,16 +27,13 @@ from spacy_cardioner import brat
 from spacy_cardioner.audit import Audit
 from spacy_cardioner.brat import Change, Discontinuous, Note
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.spans import NOTE_ID, SPANS_KEY, Entity
+from spacy_cardioner.spans import NOTE_ID, SPANS_KEY, Entity, non_overlapping, write_entities
 
 
 @dataclass
 class LayeredNote:
-    """One text with the entities of every folder that annotates it.
+    """A text with the entities of all folders that annotate it.
 
-    name (str): The note's name.
-    text (str): Its characters.
-    entities (list[Entity]): The entities of all layers, sorted.
     layers (set[str]): The labels that were annotated in this note.
     """
 
@@ -57,26 +53,26 @@ def convert(
     lenient: bool = False,
     audit: Audit | None = None,
 ) -> list[Doc]:
-    """Read BRAT folders into documents, one for each name that occurs in them.
+    """Read BRAT folders into documents, one for each note name.
 
-    A folder's layers are the labels that occur anywhere in it: a note of that folder without a
-    mention is a note without such entities. A note without an .ann file is not annotated.
+    All labels of a folder count as annotated in each of its notes: a note without a mention of a
+    label has no such entity. A note without an .ann file is not annotated.
 
-    folders (Sequence[Path]): Folders with .txt and .ann files; notes of one name are joined.
-    nlp (Language): A blank pipeline that makes tokens and sentences, see `tokenizer.blank`.
+    folders (Sequence[Path]): Folders with .txt and .ann files. Notes with the same name are joined.
+    nlp (Language): A blank pipeline for tokens and sentences, see `tokenizer.blank`.
     rename (Mapping[str, str]): Old label to new label.
-    only (Iterable[str]): Keep these labels (after renaming); None keeps all.
-    discontinuous (str): What to do with entities in several parts, see `brat.entities`.
-    lenient (bool): Skip and count what is malformed instead of raising.
-    audit (Audit): Filled with counts and with everything that is changed or lost.
-    RETURNS (list[Doc]): Documents sorted by name.
-    RAISES (CardionerError): Malformed files; two texts of one name that differ.
+    only (Iterable[str]): Labels to keep, after renaming. Default: all.
+    discontinuous (str): How to handle discontinuous entities, see `brat.entities`.
+    lenient (bool): Skip and count malformed input instead of raising.
+    audit (Audit): Collects the counts and all changes and losses.
+    RETURNS (list[Doc]): The documents, sorted by name.
+    RAISES (CardionerError): A file is malformed, or notes with the same name have different texts.
     """
     audit = audit if audit is not None else Audit()
     wanted = None if only is None else set(only)
     joined: dict[str, LayeredNote] = {}
     for folder in folders:
-        layer: set[str] = set()
+        labels: set[str] = set()
         annotated: list[LayeredNote] = []
         for note in brat.read_folder(folder, lenient=lenient, changes=audit.changes):
             note = _select(note, rename or {}, wanted)
@@ -84,12 +80,15 @@ def convert(
             if target is None or not note.annotated:
                 continue
             audit.count_note(note)
-            found = brat.entities(note, discontinuous=discontinuous, changes=audit.changes)
-            _add_entities(target, found, audit)
-            layer.update(entity.label for entity in found)
+            for entity in brat.entities(note, discontinuous=discontinuous, changes=audit.changes):
+                labels.add(entity.label)
+                if entity in target.entities:
+                    audit.add("duplicate", note.name, entity)
+                else:
+                    target.entities.append(entity)
             annotated.append(target)
         for target in annotated:
-            target.layers |= layer
+            target.layers |= labels
     layers = set().union(*(note.layers for note in joined.values()))
     names = tqdm(sorted(joined), "convert", delay=2, unit=" notes", disable=None)
     docs = [to_doc(nlp, joined[name], layers, audit) for name in names]
@@ -98,7 +97,7 @@ def convert(
 
 
 def _select(note: Note, rename: Mapping[str, str], wanted: set[str] | None) -> Note:
-    """The note with its entities renamed, and without those whose label is not wanted."""
+    """Rename labels, and drop the T lines of labels that are not wanted."""
     lines = []
     for line in note.lines:
         if line.textbound is not None:
@@ -113,84 +112,66 @@ def _select(note: Note, rename: Mapping[str, str], wanted: set[str] | None) -> N
 def _join_text(
     joined: dict[str, LayeredNote], note: Note, folder: Path, lenient: bool, audit: Audit
 ) -> LayeredNote | None:
-    """The joined note that `note` belongs to; texts may differ in white space at the end."""
+    """Find the note with the same name. Texts may only differ in white space at the end."""
     target = joined.setdefault(note.name, LayeredNote(note.name, note.text))
     shorter, longer = sorted((target.text, note.text), key=len)
-    same = longer.startswith(shorter) and not longer[len(shorter) :].strip()
     file = str(folder / f"{note.name}.txt")
-    if same and len(shorter) < len(longer):
-        audit.changes.append(Change("text end", file, 0, "", len(shorter), len(longer)))
-        target.text = longer
-    if same:
+    if longer.startswith(shorter) and not longer[len(shorter) :].strip():
+        if shorter != longer:
+            audit.changes.append(Change("text end", file, 0, "", len(shorter), len(longer)))
+            target.text = longer
         return target
     if not lenient:
         raise CardionerError(
-            f"{file}: this is not the text of the note of that name in the folders before. Layers "
-            "are joined by file name: rename the note, convert the folders apart, or leave it out "
+            f"{file}: its text differs from the note with this name in an earlier folder. Notes "
+            "are joined by file name: rename the note, convert the folders separately, or skip it "
             "with --lenient"
         )
     audit.changes.append(Change("text differs", file, 0, "", 0, len(note.text)))
     return None
 
 
-def _add_entities(target: LayeredNote, found: Iterable[Entity], audit: Audit) -> None:
-    """Add what another folder does not already have."""
-    present = set(target.entities)
-    for entity in found:
-        if entity in present:
-            audit.changes.append(_change("duplicate", target.name, entity))
-        else:
-            target.entities.append(entity)
-
-
-def _change(kind: str, name: str, entity: Entity) -> Change:
-    return Change(kind, name, 0, entity.label, entity.start, entity.end, entity.text)
-
-
 def to_doc(nlp: Language, note: LayeredNote, layers: set[str], audit: Audit) -> Doc:
-    """Make the document of a note; the module's description says what it holds.
+    """Make the document of a note. Its contents are described at the top of this module.
 
-    An entity whose borders are not token borders is widened to whole tokens, and named in the
-    audit as moved. One that thereby becomes the same as another of its label is lost.
+    An entity whose boundaries are not token boundaries is expanded to whole tokens, and counted as
+    "moved". If it then equals another entity of its label, it is "lost".
 
-    nlp (Language): Pipeline that makes the tokens and, with its components, the sentences.
+    nlp (Language): A pipeline for tokens and sentences.
     note (LayeredNote): The note.
-    layers (set[str]): All layers of the corpus.
-    audit (Audit): Where moved and lost entities are written down.
+    layers (set[str]): All labels that are annotated anywhere in the corpus.
+    audit (Audit): Collects the moved and lost entities.
     RETURNS (Doc): The document.
     """
     doc = nlp(note.text)
-    spans: dict[tuple[str, int, int], Span] = {}
+    found: dict[tuple[int, int, str], Entity] = {}
     for entity in note.entities:
         span = doc.char_span(entity.start, entity.end, entity.label, alignment_mode="expand")
-        assert span is not None  # an entity within the text covers a token
-        key = (entity.label, span.start, span.end)
-        if key in spans:
-            audit.changes.append(_change("lost", note.name, entity))
+        assert span is not None  # Each entity within the text covers a token.
+        aligned = Entity(span.start, span.end, entity.label)
+        if aligned[:3] in found:
+            audit.add("lost", note.name, entity)
             continue
         if (span.start_char, span.end_char) != (entity.start, entity.end):
-            audit.changes.append(_change("moved", note.name, entity))
-        spans[key] = span
-    ordered = sorted(spans.values(), key=lambda span: (span.start, span.end, span.label_))
-    doc.spans[SPANS_KEY] = SpanGroup(
-        doc, name=SPANS_KEY, spans=ordered, attrs={"layers": sorted(note.layers)}
-    )
+            audit.add("moved", note.name, entity)
+        found[aligned[:3]] = aligned
+    spans = write_entities(doc, sorted(found.values()), layers=sorted(note.layers))
     default = "outside" if note.layers >= layers else "missing"
-    doc.set_ents(filter_spans(ordered), default=default)
+    doc.set_ents(non_overlapping(spans), default=default)
     doc.user_data[NOTE_ID] = note.name
     return doc
 
 
 def write_docbin(path: Path, docs: Iterable[Doc]) -> None:
-    """Write documents with everything they hold, as `spacy train` reads them."""
+    """Write documents and their user data to a DocBin, for ``spacy train``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     DocBin(docs=docs, store_user_data=True).to_disk(path)
 
 
 def read_docbin(path: Path, vocab: Vocab) -> list[Doc]:
-    """Read documents written by `write_docbin`.
+    """Read the documents of a DocBin.
 
-    RAISES (CardionerError): The file is missing or is no DocBin.
+    RAISES (CardionerError): The file is missing or is not a DocBin.
     """
     try:
         return list(DocBin().from_disk(path).get_docs(vocab))
@@ -201,9 +182,9 @@ def read_docbin(path: Path, vocab: Vocab) -> list[Doc]:
 
 
 def docs_by_name(path: Path) -> dict[str, Doc]:
-    """Read documents written by `write_docbin`, by the names of their notes.
+    """Read the documents of a DocBin, by the names of their notes.
 
-    RAISES (CardionerError): The file is missing or is no DocBin; a document has no name.
+    RAISES (CardionerError): The file is missing or is not a DocBin, or a document has no name.
     """
     docs = read_docbin(path, Vocab())
     if any(NOTE_ID not in doc.user_data for doc in docs):

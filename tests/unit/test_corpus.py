@@ -154,7 +154,7 @@ def test_texts_may_differ_in_white_space_at_the_end_alone(nlp, tmp_path: Path) -
     assert doc.text == f"{TEXT} \n"
     assert [change.kind for change in audit.changes] == ["text end"]
     other = put(tmp_path / "three", "a", f"{TEXT} Alta.", Entity(0, 7, "ENFERMEDAD", "Alergia"))
-    with pytest.raises(CardionerError, match="three/a.txt: this is not the text"):
+    with pytest.raises(CardionerError, match="three/a.txt: its text differs"):
         convert([one, other], nlp)
     (doc,) = convert([one, other], nlp, lenient=True, audit=audit)
     assert found(doc) == [(10, 20, "FARMACO")], "the good layer is kept"
