@@ -2,17 +2,17 @@
 
 Usage: python benchmarks/context_nubes.py NUBES_DIR [--model PIPELINE] [--table TSV]
 
-NUBES_DIR holds notes with cues, scopes and entities in brat's format, in it or in folders in it:
+NUBES_DIR holds notes with cues, scopes and entities in brat's format, also in subfolders:
 https://github.com/Vicomtech/NUBes-negation-uncertainty-biomedical-corpus
 
-Printed are, over the annotated diseases (DISO) and substances (SUBS) within a scope:
+Prints, for the annotated diseases (DISO) and substances (SUBS) within a scope:
 
-- for negated and for uncertain entities, precision, recall and F1 of the attribute, and the share
-  of entities of that class whose two attributes are both right;
+- precision, recall and F1 of negation and of uncertainty, and the share of the entities of that
+  class for which both attributes are right;
 - with --model, the share of that pipeline's entities outside all scopes that get an attribute.
 
-Each figure stands beside that of medspaCy as it ships, and of medspaCy's component with our rules.
-With --table, medspaCy's own English rules and ours are compared on tests/data/context/en.tsv.
+medspaCy as it ships, and medspaCy's component with our rules, are measured too. With --table, the
+English rules of medspaCy and ours are compared on tests/data/context/en.tsv.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ from spacy.tokens import Doc, Span, SpanGroup
 from tqdm import tqdm
 
 from spacy_cardioner import brat
-from spacy_cardioner.pipeline.context.component import CONTEXT_ATTRIBUTES, register_attributes
-from spacy_cardioner.pipeline.context.rules import rules_path
+from spacy_cardioner.pipeline.context import CONTEXT_ATTRIBUTES, register_attributes, rules_path
 from spacy_cardioner.spans import SPANS_KEY
 from spacy_cardioner.tokenizer import blank
 

@@ -1,4 +1,4 @@
-"""Measure which share of annotated drug mentions gets an ATC code, and how it is found.
+"""Measure the share of annotated drug mentions that get an ATC code, by kind of match.
 
 Usage: python benchmarks/gazetteer_codes.py --patterns LANG.jsonl --corpus LANG.spacy
 """
@@ -9,34 +9,31 @@ import argparse
 from collections import Counter
 from pathlib import Path
 
-import srsly
-
 from spacy_cardioner.corpus import read_docbin
+from spacy_cardioner.gazetteer.lexicon import Lexicon
 from spacy_cardioner.gazetteer.names import is_atc
-from spacy_cardioner.gazetteer.patterns import LABEL
-from spacy_cardioner.pipeline.gazetteer.linker import Linker
+from spacy_cardioner.gazetteer.patterns import LABEL, read_patterns
 from spacy_cardioner.spans import SPANS_KEY
 from spacy_cardioner.tokenizer import blank
 
-NOT_KNOWN, OTHER_ID = "not known", "an id that is no ATC code"
+NOT_KNOWN, OTHER_ID = "not known", "an id that is not an ATC code"
 
 
 def main() -> None:
-    """Print the table: over mentions, and over names, each of which counts once."""
+    """Print the shares of mentions, and of names, each of which counts once."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--patterns", type=Path, required=True)
     parser.add_argument("--corpus", type=Path, required=True)
     given = parser.parse_args()
     nlp = blank(given.corpus.stem)
-    linker = Linker(nlp.vocab)
-    linker.add_patterns(srsly.read_jsonl(given.patterns))
+    lexicon = Lexicon(read_patterns(given.patterns))
     mentions: Counter[str] = Counter()
     for doc in read_docbin(given.corpus, nlp.vocab):
         spans = (span for span in doc.spans[SPANS_KEY] if span.label_ == LABEL)
         mentions.update(" ".join(span.text.split()) for span in spans)
     found: dict[str, Counter[str]] = {}
     for name, count in mentions.items():
-        answer = linker.look_up(name)
+        answer = lexicon.look_up(name)
         how = answer.match if answer else NOT_KNOWN
         if answer and not is_atc(answer.candidates[0]):
             how = OTHER_ID

@@ -1,24 +1,23 @@
-"""Measure what a list of drugs does to the drugs that a cross-validated model finds, door by door.
+"""Measure the effect of each use of a drug list on the drugs that a cross-validated model finds.
 
 Usage: python benchmarks/gazetteer_doors.py --without PREDICTIONS.tsv [--features PREDICTIONS.tsv]
            --corpus LANG.spacy --folds FOLDS.json --patterns LANG.jsonl [--extra OTHER.spacy]
            [--threshold P ...] [--output FIGURES.json]
 
 The predictions are those of all folds, as `cardioner crossval` and `cardioner experiments` write
-them, so that no model is run again: of a model that has no list, and of one that has its marks as
-features. Each way of using the list is scored on the whole corpus by strict F1, with 95 %
-intervals:
+them: of a model without the list, and of one that has its marks as features. No model is run. Each
+use of the list is scored on the whole corpus by strict F1, with 95 % intervals:
 
-- none: the model that has no list;
-- hard: and every name of the list wherever it stands, as dictionaries are often used;
-- outside: the same without the analytes in a laboratory context;
-- ruler: what the component `cardioner_ruler` adds, at each threshold. What it knows of the names'
-  precision comes from the documents that the fold's model was trained on, and from those of
-  --extra; never from the held-out ones;
+- none: the model without the list;
+- hard: plus every occurrence of every name, as dictionaries are often used;
+- outside: the same, except analytes in a laboratory context;
+- ruler: plus what the component `cardioner_ruler` adds, at each threshold. The precision of the
+  names is measured on the documents that the fold's model was trained on and on those of --extra,
+  never on held-out documents;
 - features: the model that has the marks as features, alone and with what the ruler adds.
 
-Codes are given to what was found and change no entity, so that the last row is that of all doors
-together. The difference to "none" has a paired interval.
+The linker changes no entity, so that the last row is that of the complete pipeline. The difference
+to "none" has a paired interval.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ from spacy_cardioner.evaluation.scores import compare, score
 from spacy_cardioner.gazetteer.patterns import LABEL
 from spacy_cardioner.pipeline.gazetteer.component import Gazetteer, get_marks
 from spacy_cardioner.pipeline.gazetteer.ruler import Ruler
-from spacy_cardioner.spans import NOTE_ID, SPANS_KEY, Entity
+from spacy_cardioner.spans import NOTE_ID, SPANS_KEY, Entity, make_span
 from spacy_cardioner.tokenizer import blank
 from spacy_cardioner.training.folds import read_folds
 
@@ -50,10 +49,10 @@ Added = tuple[float, list[Span]]
 
 
 def make_pipeline(lang: str, patterns: Path) -> tuple[Language, Gazetteer, Ruler]:
-    """A pipeline of the list alone."""
+    """A pipeline with only the gazetteer and the ruler."""
     nlp = blank(lang)
-    gazetteer = nlp.add_pipe("cardioner_gazetteer")
-    ruler = nlp.add_pipe("cardioner_ruler")
+    gazetteer = nlp.add_pipe("cardioner_gazetteer", "gazetteer")
+    ruler = nlp.add_pipe("cardioner_ruler", "ruler")
     assert isinstance(gazetteer, Gazetteer) and isinstance(ruler, Ruler)
     gazetteer.add_patterns(srsly.read_jsonl(patterns))
     return nlp, gazetteer, ruler
@@ -68,11 +67,11 @@ def entities(spans: Iterable[Span]) -> list[Entity]:
         for span in spans
         if span.label_ == LABEL
     }
-    return [found[borders] for borders in sorted(found)]
+    return [found[place] for place in sorted(found)]
 
 
 def predicted(doc: Doc, mentions: Sequence[Entity]) -> Doc:
-    """The document with predictions in the place of its annotation."""
+    """The document with predictions instead of its annotations."""
     copy = Doc(doc.vocab, [t.text for t in doc], [bool(t.whitespace_) for t in doc])
     spans = [copy.char_span(m.start, m.end, m.label, alignment_mode="expand") for m in mentions]
     copy.spans[SPANS_KEY] = SpanGroup(copy, name=SPANS_KEY, spans=[s for s in spans if s])
@@ -80,7 +79,7 @@ def predicted(doc: Doc, mentions: Sequence[Entity]) -> Doc:
 
 
 def examples(docs: Iterable[Doc]) -> list[Example]:
-    """Annotated documents as a component is initialized with them."""
+    """The examples that initialize a component."""
     return [Example(doc, doc) for doc in docs]
 
 
@@ -88,13 +87,13 @@ def added(ruler: Ruler, doc: Doc, thresholds: Sequence[float]) -> Iterator[Added
     """What the ruler adds to a document's entities, by threshold."""
     for threshold in thresholds:
         ruler.threshold = threshold
-        yield threshold, [span for span, _ in ruler.find(doc)]
+        yield threshold, [make_span(doc, entity) for entity in ruler.find(doc)]
 
 
 def systems(
     gazetteer: Gazetteer, ruler: Ruler, doc: Doc, thresholds: Sequence[float]
 ) -> Iterator[tuple[str, list[Entity]]]:
-    """What each way of using the list makes of a document of the model without it."""
+    """The entities of a document by each use of the list, with the model without it."""
     found = list(doc.spans[SPANS_KEY])
     marks = [(mark, doc[mark.start : mark.end]) for mark in get_marks(gazetteer(doc))]
     named = [(mark, Span(doc, span.start, span.end, LABEL)) for mark, span in marks]

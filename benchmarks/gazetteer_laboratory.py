@@ -1,9 +1,9 @@
-"""Measure how well the laboratory rules tell measured values from drugs.
+"""Measure how well the laboratory rules separate measured values from drugs.
 
 Usage: python benchmarks/gazetteer_laboratory.py --patterns LANG.jsonl --corpus LANG.spacy ...
 
-Counts the names of the list that are analytes, in annotated documents: how many of those that are
-annotated as drugs, and of those that are not, stand in a laboratory context by the rules.
+Counts the analytes among the names in annotated documents: how many of those that are annotated as
+drugs, and of those that are not, are in a laboratory context by the rules.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for path in given.corpus:
         nlp = blank(path.stem)
-        gazetteer = Gazetteer(nlp.vocab)
+        gazetteer = Gazetteer(nlp)
         gazetteer.add_patterns(srsly.read_jsonl(given.patterns))
         counts: Counter[tuple[bool, bool]] = Counter()
         for doc in read_docbin(path, nlp.vocab):

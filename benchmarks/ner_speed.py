@@ -2,9 +2,9 @@
 
 Usage: python benchmarks/ner_speed.py [DOCBIN] [--words 60000] [--rounds 3]
 
-Both pipelines have the encoder of configs/baseline.cfg and numpy's matrix product. They take
-turns, on one thread and the same documents; words a second of CPU time, the best round of each.
-Without a DocBin, the sample corpus is used. The figures that count are the ratios.
+Both pipelines have the encoder of configs/baseline.cfg and numpy's matrix multiplication. They
+alternate, on one thread and the same documents. Prints words per second of CPU time, the best round
+of each. Only the ratios are comparable. Without a DocBin, the sample corpus is used.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ HEADS = {
 def make(head: dict[str, Any]) -> Language:
     """The baseline pipeline, or the same with our component in place of spaCy's."""
     config = load_config(ROOT / "configs/baseline.cfg", overrides={"nlp.lang": "es"})
-    config["nlp"]["before_creation"] = {"@callbacks": "spacy_cardioner.use_numpy_blas.v1"}
+    config["nlp"]["after_pipeline_creation"] = {"@callbacks": "spacy_cardioner.use_numpy_blas.v1"}
     if head:
         model = {"@architectures": "spacy_cardioner.MultiHeadTagger.v1", "hidden_width": 0, **head}
         model["tok2vec"] = config["components"]["ner"]["model"]["tok2vec"]

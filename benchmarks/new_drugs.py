@@ -1,22 +1,22 @@
-"""Measure how many drugs are found that the model has never seen, without and with the list.
+"""Measure the recall of drugs that the model has never seen, without and with the gazetteer.
 
 Usage: python benchmarks/new_drugs.py --corpus CORPUS.spacy ... --patterns LANG.jsonl
            --output FOLDER [--config NAME=CONFIG.cfg ...] [--set paths.vectors=VECTORS ...]
            [--share 0.1] [--seed 13]
 
-A tenth of the drug names in the corpora, drawn by name, is held out: of the training documents
-every sentence goes that has such a name, annotated or not, alone or in a longer mention. Names
-that differ only in spelling, number or accents are one name. FOLDER then holds
+A random tenth of the drug names in the corpora is held out: every sentence with such a name,
+annotated or not, alone or in a longer mention, is removed from the training documents. Names that
+differ only in spelling, number or accents are one name. FOLDER then holds
 
-- names.json, the names that are held out;
+- names.json, the held-out names;
 - train.spacy, all training documents, and a file for each corpus, named like its folder;
-- test.spacy, the whole documents that mention a held-out drug.
+- test.spacy, the complete documents that mention a held-out drug.
 
-For each config a pipeline is trained on train.spacy into FOLDER/NAME, as `spacy train` does it, if
-FOLDER/NAME/model-last is not there yet: pipelines trained in several stages are put there by hand.
-Each pipeline is then scored without and with the component `cardioner_ruler`: recall on the
-mentions of held-out names, and precision, recall and F1 on the other names of these documents,
-whose other sentences the model was trained on.
+For each config, `spacy train` trains a pipeline on train.spacy in FOLDER/NAME, unless
+FOLDER/NAME/model-last exists: put pipelines with several stages there by hand. Each pipeline is
+then scored without and with the component `cardioner_ruler`: recall of the mentions of held-out
+names; and precision, recall and F1 of the other names of these documents, in sentences that the
+model was trained on.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from spacy_cardioner.gazetteer.normalise import key
 from spacy_cardioner.gazetteer.patterns import LABEL, Pattern
 from spacy_cardioner.pipeline.gazetteer.component import Gazetteer
 from spacy_cardioner.pipeline.gazetteer.ruler import Ruler
-from spacy_cardioner.spans import SPANS_KEY
+from spacy_cardioner.spans import SPANS_KEY, non_overlapping
 
 
 def drugs(doc: Doc) -> list[Span]:
@@ -50,7 +50,7 @@ def drugs(doc: Doc) -> list[Span]:
 
 
 def draw(docs: Iterable[Doc], share: float, seed: int) -> list[str]:
-    """The names that are held out, as they are written in the documents."""
+    """The held-out names, as they are written in the documents."""
     spellings: dict[str, set[str]] = {}
     for doc in docs:
         for span in drugs(doc):
@@ -61,12 +61,12 @@ def draw(docs: Iterable[Doc], share: float, seed: int) -> list[str]:
 
 
 class HeldOut:
-    """Finds names that are held out."""
+    """Finds held-out names."""
 
-    def __init__(self, vocab: Vocab, names: Sequence[str]) -> None:
-        """Take the names."""
+    def __init__(self, names: Sequence[str]) -> None:
+        """Initialize with the names."""
         self.keys = {key(name) for name in names}
-        self.finder = Gazetteer(vocab)
+        self.finder = Gazetteer(spacy.blank("xx"))
         self.finder.lexicon.add(Pattern(name) for name in names)
 
     def is_one(self, span: Span) -> bool:
@@ -74,18 +74,18 @@ class HeldOut:
         return key(span.text) in self.keys
 
     def tokens(self, doc: Doc) -> set[int]:
-        """The tokens of all places that have one of the names."""
+        """The tokens of all occurrences of the names."""
         places = [(mark.start, mark.end) for mark in self.finder.find(doc)]
         places += [(span.start, span.end) for span in drugs(doc) if self.is_one(span)]
         return {token for start, end in places for token in range(start, end)}
 
 
 def without(doc: Doc, tokens: set[int]) -> Doc:
-    """The document without the sentences that have one of these tokens."""
+    """The document without the sentences of these tokens."""
     number = {token.i: n for n, sentence in enumerate(doc.sents) for token in sentence}
     gone = {number[token] for token in tokens}
     spans = sorted(doc.spans[SPANS_KEY], key=lambda span: span.start)
-    # An entity that goes on in the next sentence goes with it.
+    # An entity that continues in the next sentence is removed with it.
     for span in [*spans, *reversed(spans)]:
         sentences = {number[token.i] for token in span}
         if sentences & gone:
@@ -107,19 +107,19 @@ def without(doc: Doc, tokens: set[int]) -> Doc:
     made.spans[SPANS_KEY] = SpanGroup(
         made, name=SPANS_KEY, spans=left, attrs=dict(doc.spans[SPANS_KEY].attrs)
     )
-    made.set_ents(spacy.util.filter_spans(left))
+    made.set_ents(non_overlapping(left))
     return made
 
 
 def make(given: argparse.Namespace) -> None:
-    """Write the names and the documents, if they are not there yet."""
+    """Write the names and the documents, unless they exist."""
     if (given.output / "test.spacy").exists():
         return
     vocab = Vocab()
     corpora = {path.parent.name: read_docbin(path, vocab) for path in given.corpus}
     everything = [doc for docs in corpora.values() for doc in docs]
     names = draw(everything, given.share, given.seed)
-    held_out = HeldOut(vocab, names)
+    held_out = HeldOut(names)
     train: list[Doc] = []
     for name, docs in corpora.items():
         cut = [without(doc, held_out.tokens(doc)) for doc in docs]
@@ -133,7 +133,7 @@ def make(given: argparse.Namespace) -> None:
 
 
 def train(config: Path, folder: Path, settings: Sequence[str]) -> None:
-    """Train a pipeline, if it is not there yet."""
+    """Train a pipeline, unless it exists."""
     if (folder / "model-last").exists():
         return
     data = folder.parent
@@ -153,22 +153,24 @@ def _option(text: str) -> tuple[str, str]:
 
 
 def with_list(nlp: Language, patterns: Path, corpus: Path) -> tuple[Gazetteer, Ruler]:
-    """Give a trained pipeline the list, and measure its names on what it was trained on."""
+    """Add the gazetteer to a pipeline, and measure its names on the training documents."""
     new = "gazetteer" not in nlp.pipe_names
     gazetteer = (
-        nlp.add_pipe("cardioner_gazetteer", first=True) if new else nlp.get_pipe("gazetteer")
+        nlp.add_pipe("cardioner_gazetteer", "gazetteer", first=True)
+        if new
+        else nlp.get_pipe("gazetteer")
     )
     assert isinstance(gazetteer, Gazetteer)
     if new:
         gazetteer.add_patterns(srsly.read_jsonl(patterns))
-    ruler = Ruler(nlp.vocab)
+    ruler = Ruler(nlp)
     ruler.initialize(lambda: [], nlp=nlp, corpus=str(corpus))
     return gazetteer, ruler
 
 
 def evaluate(nlp: Language, patterns: Path, folder: Path) -> dict[str, dict[str, float]]:
-    """Score a pipeline without and with the list's last stage."""
-    held_out = HeldOut(nlp.vocab, srsly.read_json(folder / "names.json")["names"])
+    """Score a pipeline without and with the ruler."""
+    held_out = HeldOut(srsly.read_json(folder / "names.json")["names"])
     gazetteer, ruler = with_list(nlp, patterns, folder / "train.spacy")
     gold = read_docbin(folder / "test.spacy", nlp.vocab)
     counts: dict[str, Counter[str]] = {"model": Counter(), "model and ruler": Counter()}
@@ -192,7 +194,7 @@ def count(gold: Doc, doc: Doc, held_out: HeldOut, gazetteer: Gazetteer) -> Count
             counts.update(new=1, found=right, listed=listed, found_listed=listed and right)
         elif covered.isdisjoint(range(span.start_char, span.end_char)):
             counts.update(others=1, others_right=right)
-    counts["others_predicted"] = sum(covered.isdisjoint(range(*borders)) for borders in found)
+    counts["others_predicted"] = sum(covered.isdisjoint(range(*place)) for place in found)
     return counts
 
 
@@ -214,7 +216,7 @@ def figures(counts: Counter[str]) -> dict[str, float]:
 
 
 def systems(given: argparse.Namespace) -> Iterator[tuple[str, dict[str, float]]]:
-    """The figures of every pipeline in the folder, trained before if a config is given."""
+    """The figures of every pipeline in the folder, after training those of the configs."""
     for text in given.config:
         name, _, config = text.partition("=")
         train(Path(config), given.output / name, given.set)
@@ -224,7 +226,7 @@ def systems(given: argparse.Namespace) -> Iterator[tuple[str, dict[str, float]]]
 
 
 def main() -> None:
-    """Make the data, train what is asked for, print the table and write the figures."""
+    """Make the data, train, print the table and write the figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--corpus", type=Path, nargs="+", required=True)
     parser.add_argument("--patterns", type=Path, required=True)

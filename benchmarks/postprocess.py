@@ -1,13 +1,12 @@
-"""What each rule of the component `postprocess` changes in cross-validated predictions.
+"""Measure the effect of each rule of `cardioner_postprocess` on cross-validated predictions.
 
-Usage: python benchmarks/postprocess.py PREDICTIONS --gold DOCBIN [--folds FOLDS]
+Usage: python benchmarks/postprocess.py PREDICTIONS --gold DOCBIN
 
-PREDICTIONS is a folder that `cardioner crossval` wrote: the model of each fold predicts the
-documents that it was not trained on, which are those of FOLDS in DOCBIN. Or it is a JSONL file of
-predictions for the documents of DOCBIN, with scores, as `cardioner annotate` writes them. Printed
-for each label and each rule alone: strict F1 without and with it, the difference with its 95 %
-interval (paired bootstrap over documents), and how many entities it added or took away, and how
-many of these were right.
+PREDICTIONS is a folder that `cardioner crossval` wrote, whose pipelines annotate their held-out
+documents of DOCBIN; or a JSONL file of predictions with scores for the documents of DOCBIN, as
+`cardioner annotate` writes it. Prints, for each label and each rule alone: strict F1 without and
+with it, the difference with its 95 % interval (paired bootstrap over documents), and how many
+entities it added or removed, and how many of these were right.
 """
 
 from __future__ import annotations
@@ -16,18 +15,17 @@ import argparse
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import spacy
 from spacy.tokens import Doc, SpanGroup
 from spacy.vocab import Vocab
-from spacy_cardioner.training.heldout import predict_held_out
 
 from spacy_cardioner.batch.mentions import doc_entities
-from spacy_cardioner.corpus import read_docbin
+from spacy_cardioner.corpus import docs_by_name, read_docbin
 from spacy_cardioner.evaluation.calibration import read_scored
+from spacy_cardioner.evaluation.held_out import predict_held_out
 from spacy_cardioner.evaluation.scores import compare
 from spacy_cardioner.pipeline.postprocess.component import Postprocess
-from spacy_cardioner.pipeline.postprocess.rules import read_rules
 from spacy_cardioner.spans import NOTE_ID, SPANS_KEY, Entity
-from spacy_cardioner.training.folds import read_folds
 
 VARIANTS = {
     "join": ("join",),
@@ -46,8 +44,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("predictions", type=Path)
     parser.add_argument("--gold", type=Path, required=True, help="DocBin of the documents")
-    parser.add_argument("--folds", type=Path, help="as `cardioner split` writes")
-    parser.add_argument("--lang", help="language of the rules; by default the DocBin's name")
+    parser.add_argument("--lang", help="language of the rules [default: name of the DocBin]")
     parser.add_argument("--rules", default="default", help="a file of rules")
     parser.add_argument("--min-share", type=float, default=0.5)
     parser.add_argument("--min-score", type=float, default=0.5)
@@ -55,9 +52,10 @@ def arguments() -> argparse.Namespace:
 
 
 def read_pairs(args: argparse.Namespace) -> Iterator[tuple[Doc, Doc]]:
-    """Each gold document and the predicted one."""
+    """The gold documents and the predicted ones."""
     if args.predictions.is_dir():
-        yield from predict_held_out(args.predictions, args.gold, read_folds(args.folds))
+        for _, gold, doc in predict_held_out(args.predictions, docs_by_name(args.gold)):
+            yield gold, doc
         return
     found = read_scored(args.predictions)
     for gold in read_docbin(args.gold, Vocab()):
@@ -86,9 +84,9 @@ def applied(
 ) -> Sets:
     """The entities after some of the rules, in copies of the documents."""
     component = Postprocess(
-        docs[0].vocab,
-        labels={name: [label] for name in names},
-        rules=read_rules(args.rules, args.lang or args.gold.stem),
+        spacy.blank(args.lang or args.gold.stem),
+        **{name: [label] if name in names else [] for name in VARIANTS["all"]},
+        rules=args.rules,
         min_share=args.min_share,
         min_score=args.min_score,
     )
@@ -96,7 +94,7 @@ def applied(
 
 
 def rights(gold: Sets, first: Sets, second: Sets) -> str:
-    """How many entities only the first has, and how many of them are right."""
+    """How many entities are only in the first, and how many of these are right."""
     only = [(name, entity) for name in first for entity in set(first[name]) - set(second[name])]
     return f"{len(only)} ({sum(entity in gold[name] for name, entity in only)} right)"
 
@@ -113,10 +111,8 @@ def row(label: str, variant: str, gold: Sets, changed: Sets, without: Sets) -> s
 
 def main() -> None:
     args = arguments()
-    if args.predictions.is_dir() and args.folds is None:
-        raise SystemExit("Give --folds with a folder of cross-validation")
     gold_docs, docs = zip(*read_pairs(args), strict=True)
-    print("| label | rule | without | with | difference | 95 % interval | added | taken away |")
+    print("| label | rule | without | with | difference | 95 % interval | added | removed |")
     print("|---|---|---|---|---|---|---|---|")
     for label in sorted({span.label_ for doc in gold_docs for span in doc.spans[SPANS_KEY]}):
         gold, without = entities(gold_docs, label), entities(docs, label)

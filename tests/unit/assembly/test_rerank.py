@@ -28,6 +28,7 @@ from spacy_cardioner.assembly.rerank import (
 from spacy_cardioner.cli import app
 from spacy_cardioner.corpus import docs_by_name, write_docbin
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.loading import save_pipeline
 from spacy_cardioner.pipeline.reranker.boundaries import (
     BoundaryCounts,
     LogOdds,
@@ -382,7 +383,7 @@ def test_the_command_learns_from_a_cross_validation(nlp: Language, tmp_path: Pat
     docs = docs_by_name(path)
     run = tmp_path / "cv"
     for number in range(2):
-        nlp.to_disk(run / f"fold-{number}/pipeline")
+        save_pipeline(nlp, run / f"fold-{number}/pipeline")
     srsly.write_json(run / "folds.json", [names[:3], names[3:]])
     candidates = find_candidates(run, docs, LABEL)
     assert [len(fold) for fold in candidates] == [3, 3]
