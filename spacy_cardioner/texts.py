@@ -1,4 +1,4 @@
-"""Raw texts to learn words from: text files, JSONL and DocBins."""
+"""Read raw texts from text files, JSONL and DocBins."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from spacy_cardioner.errors import CardionerError
 
@@ -13,40 +14,44 @@ from spacy_cardioner.errors import CardionerError
 def read_texts(path: Path) -> Iterator[str]:
     """Read raw texts one by one.
 
-    path (Path): A text file, documents in JSONL with the key "text", or a DocBin (.spacy). The
-        first two may be packed with gzip.
-    RETURNS (Iterator[str]): The texts; of a text file, its lines.
+    path (Path): A text file, a JSONL file with the key "text", or a DocBin (.spacy). The first two
+        may be compressed with gzip.
+    YIELDS (str): The texts. For a text file, its lines.
     RAISES (CardionerError): The file cannot be read, or a line has no text.
     """
     if path.suffix == ".spacy":
-        yield from _docbin_texts(path)
-        return
-    is_json = ".jsonl" in path.suffixes
+        from spacy.vocab import Vocab
+
+        from spacy_cardioner.corpus import read_docbin
+
+        yield from (doc.text for doc in read_docbin(path, Vocab()))
+    elif ".jsonl" in path.suffixes:
+        for number, row in read_jsonl(path):
+            if not isinstance(row, dict) or "text" not in row:
+                raise CardionerError(f'{path}:{number}: not a JSON object with the key "text"')
+            yield str(row["text"])
+    else:
+        yield from (line for _, line in _read_lines(path))
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:
+    """Read the rows of a JSONL file, which may be compressed with gzip. Empty lines are skipped.
+
+    YIELDS (tuple[int, Any]): Line number and content.
+    RAISES (CardionerError): The file cannot be read, or a line is not JSON.
+    """
+    for number, line in _read_lines(path):
+        if line.strip():
+            try:
+                yield number, json.loads(line)
+            except ValueError as error:
+                raise CardionerError(f"{path}:{number}: not JSON") from error
+
+
+def _read_lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
             for number, line in enumerate(stream, 1):
-                if not is_json:
-                    yield line.decode("utf-8")
-                elif line.strip():
-                    yield _text_of(line, path, number)
+                yield number, line.decode("utf-8")
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise CardionerError(f"{path}: cannot be read as UTF-8 text ({error})") from error
-
-
-def _text_of(line: bytes, path: Path, number: int) -> str:
-    try:
-        text = json.loads(line)["text"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise CardionerError(
-            f'{path}:{number}: not a JSON object with the key "text" ({type(error).__name__})'
-        ) from error
-    return str(text)
-
-
-def _docbin_texts(path: Path) -> Iterator[str]:
-    from spacy.vocab import Vocab
-
-    from spacy_cardioner.corpus import read_docbin
-
-    for doc in read_docbin(path, Vocab()):
-        yield doc.text

@@ -8,37 +8,55 @@ from typing import Annotated, Any
 
 import typer
 
-from spacy_cardioner.errors import CardionerError
-
 
 def evaluate(
-    gold: Annotated[Path, typer.Option(help="Gold annotations: a BRAT folder or a TSV.")],
-    pred: Annotated[Path, typer.Option(help="Predictions: a BRAT folder or a TSV.")],
+    pred: Annotated[
+        Path,
+        typer.Option(
+            help="Predictions: a BRAT folder or a TSV. With --corpus: a folder with the results of "
+            "`cardioner crossval`."
+        ),
+    ],
+    gold: Annotated[
+        Path | None, typer.Option(help="Gold annotations: a BRAT folder or a TSV.")
+    ] = None,
+    corpus: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the MultiCardioNER corpus, in place of --gold."),
+    ] = None,
+    lang: Annotated[
+        str | None, typer.Option(help="With --corpus: es, en, it, or xx for all three.")
+    ] = None,
     compare: Annotated[
         Path | None,
-        typer.Option(help="Other predictions, to compare --pred with by strict micro F1."),
+        typer.Option(help="Other predictions, to compare with --pred by strict micro F1."),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", dir_okay=False, help="Also write everything as JSON."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Also write the results as JSON to this file. With --corpus: a folder, for a file "
+            "LABEL_LANG.json each.",
+        ),
     ] = None,
     documents: Annotated[
         Path | None,
-        typer.Option(dir_okay=False, help="Score the documents named in this file, one a line."),
+        typer.Option(dir_okay=False, help="Score the documents named in this file, one per line."),
     ] = None,
     calibration: Annotated[
         Path | None,
         typer.Option(
             dir_okay=False,
-            help="The predictions with their scores, as `annotate --format jsonl` writes them: "
-            "also show whether the scores are probabilities.",
+            help="The predictions with their scores, as `annotate --format jsonl` writes them, to "
+            "show whether the scores are probabilities.",
         ),
     ] = None,
-    only: Annotated[list[str], typer.Option(help="Score this label alone. Repeat for more.")] = [],  # noqa: B006
+    only: Annotated[list[str], typer.Option(help="Score only this label. Repeatable.")] = [],  # noqa: B006
     resamples: Annotated[
-        int, typer.Option(min=1, help="How often documents are drawn for the intervals.")
+        int, typer.Option(min=1, help="Number of bootstrap resamples for the intervals.")
     ] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 13,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 13,
     lenient: Annotated[
         bool,
         typer.Option(
@@ -47,74 +65,65 @@ def evaluate(
         ),
     ] = False,
 ) -> None:
-    """Score predictions: strict, overlapping, and as the official scorer does.
+    """Score predictions: strict, overlapping, and like the official scorer.
 
     Strict: same document, offsets, label and text. Overlapping: same label and at least one common
-    character, one gold entity for one prediction. Official: strict, leaving out the documents
-    without a gold entity, so that predictions there cost nothing.
+    character; each gold entity is matched with at most one prediction. Official: strict, ignoring
+    documents without a gold entity, so that false positives there cost nothing.
 
-    A TSV does not list documents without an entity: with a TSV as gold, documents that only the
-    predictions have are taken for such.
+    With --corpus, every label of every language is scored on the cardiology notes that were
+    predicted, each against its own gold annotations.
 
-    Calibration: of the entities with a score of about 0.8, eight of ten should be right (strictly).
-    The expected calibration error is how far from that the scores are on average, in ten bins.
+    A TSV does not list documents without an entity: if --gold is a TSV, documents that only the
+    predictions have are counted as such.
+
+    Calibration: of the entities with a score of about 0.8, eight of ten should be (strictly)
+    correct. The expected calibration error is the mean deviation from that, in ten bins.
     """
     from spacy_cardioner.evaluation import evaluate as evaluation
-    from spacy_cardioner.evaluation.report import render
+    from spacy_cardioner.evaluation.report import render, render_run
 
-    names = None if documents is None else _names(documents)
+    settings: dict[str, Any] = {"resamples": resamples, "seed": seed, "lenient": lenient}
+    if corpus is not None:
+        if lang is None:
+            raise typer.BadParameter("--corpus needs --lang")
+        if gold or compare or documents or calibration or only:
+            raise typer.BadParameter(
+                "--corpus cannot be combined with --gold, --compare, --documents, --calibration or "
+                "--only"
+            )
+        results = list(evaluation.evaluate_run(corpus, pred, lang, **settings))
+        typer.echo(render_run(results))
+        if output is not None:
+            for task, result in results:
+                path = output / f"{task.label}_{task.lang}.json"
+                inputs = [task.gold, task.pred, pred / "documents.txt"]
+                _write(path, result.to_dict(), inputs, {"only": [task.label], **settings})
+        return
+    if gold is None:
+        raise typer.BadParameter("give --gold or --corpus")
+    if output is not None and output.is_dir():
+        raise typer.BadParameter(f"'{output}' is a folder", param_hint="--output")
     result = evaluation.evaluate(
         gold,
         pred,
         other=compare,
-        documents=names,
+        scored=calibration,
+        documents=None if documents is None else evaluation.read_names(documents),
         labels=only or None,
-        resamples=resamples,
-        seed=seed,
-        lenient=lenient,
+        **settings,
     )
-    figures = result.to_dict()
     typer.echo(render(result))
-    if calibration is not None:
-        shown, figures["calibration"] = _calibration(gold, calibration, names, only, lenient)
-        typer.echo(f"\n{shown}")
     if output is not None:
         inputs = [path for path in (gold, pred, compare, documents, calibration) if path]
-        settings = {"only": only, "resamples": resamples, "seed": seed, "lenient": lenient}
-        _write(output, figures, inputs, settings)
-
-
-def _calibration(
-    gold: Path, scored: Path, names: set[str] | None, only: list[str], lenient: bool
-) -> tuple[str, dict[str, Any]]:
-    """The calibration of scored predictions, for eyes and as plain data."""
-    from spacy_cardioner.evaluation import calibration as room
-    from spacy_cardioner.evaluation.sources import read_annotations
-
-    source = read_annotations(gold, lenient=lenient)
-    wanted = source.entities if names is None else source.restrict(names).entities
-    made = room.calibrations(wanted, room.read_scored(scored), only or None)
-    return room.render(made), room.to_dict(made)
-
-
-def _names(path: Path) -> set[str]:
-    """The lines of a file."""
-    try:
-        return set(path.read_text(encoding="utf-8").split("\n")) - {""}
-    except (OSError, ValueError) as error:
-        raise CardionerError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
+        _write(output, result.to_dict(), inputs, {"only": only, **settings})
 
 
 def _write(
     output: Path, result: dict[str, Any], inputs: list[Path], settings: dict[str, Any]
 ) -> None:
-    """Write the figures with the manifest of what they were made from."""
-    from spacy_cardioner.files import manifest
+    """Write results with the manifest of their inputs."""
+    from spacy_cardioner.files import manifest, write_texts
 
     result["manifest"] = manifest(inputs, settings)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(result, indent=2, ensure_ascii=False)
-        output.write_text(f"{text}\n", encoding="utf-8")
-    except OSError as error:
-        raise CardionerError(f"{output}: cannot be written ({error.strerror}).") from error
+    write_texts({output: json.dumps(result, indent=2, ensure_ascii=False) + "\n"})

@@ -9,19 +9,37 @@ import typer
 
 
 def split(
-    folders: Annotated[list[Path], typer.Argument(help="BRAT folders of the corpus.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file to write.")],
-    folds: Annotated[int, typer.Option(min=2, help="How many folds.")] = 5,
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="BRAT folders with the documents.")
+    ] = None,
+    corpus: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the MultiCardioNER corpus, in place of FOLDERS, to split its "
+            "cardiology notes."
+        ),
+    ] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Number of folds.")] = 5,
     seed: Annotated[int, typer.Option(help="Seed of the shuffle.")] = 13,
 ) -> None:
-    """Deal the documents of a corpus into folds for cross-validation.
+    """Split the documents of a corpus into folds for cross-validation.
 
-    A document lies in the same fold in every language: only names and seed count.
+    The folds depend only on the document names and the seed: a document is in the same fold in all
+    languages.
     """
+    from spacy_cardioner import layout
     from spacy_cardioner.brat import read_folder
     from spacy_cardioner.training.folds import make_folds, write_folds
 
-    names = {note.name for folder in folders for note in read_folder(folder)}
+    if (corpus is None) == (not folders):
+        raise typer.BadParameter("give either FOLDERS or --corpus")
+    if corpus is not None:
+        layout.check(corpus)
+        folders = [
+            f for lang in layout.LANGUAGES for f in layout.folders(corpus, "cardioccc", lang)
+        ]
+    names = {note.name for folder in folders or () for note in read_folder(folder)}
     made = make_folds(names, folds, seed)
     write_folds(output, made, seed)
     sizes = ", ".join(str(len(fold)) for fold in made)

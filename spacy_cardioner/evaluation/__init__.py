@@ -1,1 +1,1 @@
-"""Scores, error analysis and reports."""
+"""Score predictions against gold annotations."""

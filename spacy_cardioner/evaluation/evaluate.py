@@ -1,13 +1,15 @@
-"""From gold and predictions on disk to figures, and what to know before believing them."""
+"""Evaluate predictions in files."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from spacy_cardioner import layout
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.evaluation.calibration import Calibration, calibrations, read_scored
 from spacy_cardioner.evaluation.matching import labels_of
 from spacy_cardioner.evaluation.scores import Comparison, Report, compare, score
 from spacy_cardioner.evaluation.sources import align, read_annotations, remarks
@@ -15,20 +17,33 @@ from spacy_cardioner.evaluation.sources import align, read_annotations, remarks
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A report with its circumstances.
+    """The results for a set of predictions.
 
-    comparison (Comparison | None): Against other predictions, where there are any.
-    remarks (list[str]): What was left out, taken on trust or repaired, in sentences.
+    comparison (Comparison | None): The comparison with other predictions, if there are any.
+    remarks (list[str]): What was ignored, assumed or changed, in sentences.
+    calibration (Mapping[str, Calibration] | None): By label, if there are scores.
     """
 
     report: Report
     comparison: Comparison | None
     remarks: list[str]
+    calibration: Mapping[str, Calibration] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """RETURNS (dict[str, Any]): The report's own entries, "comparison" and "remarks"."""
-        comparison = None if self.comparison is None else self.comparison.to_dict()
-        return {**self.report.to_dict(), "comparison": comparison, "remarks": self.remarks}
+        """The results as JSON-serialisable data, with the entries of the report at the top."""
+        data = asdict(self)
+        if data["calibration"] is None:
+            del data["calibration"]
+        return {**data.pop("report"), **data}
+
+
+class Task(NamedTuple):
+    """The predictions of a run for a label in a language, and where the gold annotations are."""
+
+    label: str
+    lang: str
+    gold: Path
+    pred: Path
 
 
 def evaluate(
@@ -36,38 +51,72 @@ def evaluate(
     pred: Path,
     *,
     other: Path | None = None,
+    scored: Path | None = None,
     documents: Collection[str] | None = None,
     labels: Collection[str] | None = None,
     resamples: int = 1000,
     seed: int = 13,
     lenient: bool = False,
 ) -> Evaluation:
-    """Score predictions against gold, each a BRAT folder or a TSV.
+    """Score predictions against gold annotations. Both are a BRAT folder or a TSV.
 
-    other (Path | None): Further predictions, to compare `pred` with.
-    documents (Collection[str] | None): Score these alone. Default: all of the gold.
-    labels (Collection[str] | None): Score these alone. Default: all of gold and predictions.
+    other (Path | None): Other predictions to compare `pred` with.
+    scored (Path | None): The predictions with scores, see `read_scored`, for the calibration.
+    documents (Collection[str] | None): The documents to score. Default: all gold documents.
+    labels (Collection[str] | None): The labels to score. Default: all gold and predicted labels.
     lenient (bool): Skip and count malformed input, and predictions for documents without gold.
-    RAISES (CardionerError): The input is at fault, or nothing in it has one of the labels.
+    RAISES (CardionerError): The input is invalid, or nothing in it has one of the labels.
     """
     paths = [pred] if other is None else [pred, other]
     sources = [read_annotations(path, lenient=lenient) for path in [gold, *paths]]
     if documents is not None:
-        if gold_lacks := sorted(set(documents) - set(sources[0].entities)):
-            raise CardionerError(f"{gold}: has no document {gold_lacks[0]}, which is to be scored.")
+        if unknown := sorted(set(documents) - set(sources[0].entities)):
+            raise CardionerError(f"{gold}: does not have the document {unknown[0]} to score.")
         sources = [source.restrict(documents) for source in sources]
     gold_source, *pred_sources = sources
     wanted, found = align(gold_source, pred_sources, lenient=lenient)
     known = set().union(*map(labels_of, (wanted, *found)))
     if labels is not None and (missing := sorted(set(labels) - known)):
         raise CardionerError(
-            f"No entity, gold or predicted, is labelled {', '.join(missing)}. The labels here are: "
+            f"No gold or predicted entity is labelled {', '.join(missing)}. The labels are: "
             f"{', '.join(sorted(known)) or 'none'}."
         )
+    made = None if scored is None else read_scored(scored)
     settings: dict[str, Any] = {"labels": labels, "resamples": resamples, "seed": seed}
     said = [line for source in pred_sources for line in remarks(gold_source, source, labels)]
     return Evaluation(
         report=score(wanted, found[0], **settings),
         comparison=None if other is None else compare(wanted, *found, **settings),
         remarks=list(dict.fromkeys(said)),
+        calibration=None if made is None else calibrations(gold_source.entities, made, labels),
     )
+
+
+def evaluate_run(
+    corpus: Path, run: Path, lang: str, **settings: Any
+) -> Iterator[tuple[Task, Evaluation]]:
+    """Score the predictions of a cross-validation, for each label of each language.
+
+    corpus (Path): A published corpus, see `spacy_cardioner.layout`.
+    run (Path): A folder with a TSV for each language and ``documents.txt``.
+    lang (str): The language of the pipeline, "xx" for all.
+    **settings: Arguments of `evaluate`.
+    YIELDS (tuple[Task, Evaluation]): What was scored, and the results.
+    RAISES (CardionerError): See `evaluate`.
+    """
+    documents = read_names(run / "documents.txt")
+    for language in layout.languages_of(lang):
+        for label, gold in layout.gold(corpus, language).items():
+            task = Task(label, language, gold, run / f"{language}.tsv")
+            yield task, evaluate(gold, task.pred, documents=documents, labels=[label], **settings)
+
+
+def read_names(path: Path) -> set[str]:
+    """Read document names, one per line.
+
+    RAISES (CardionerError): The file cannot be read.
+    """
+    try:
+        return set(path.read_text(encoding="utf-8").split("\n")) - {""}
+    except (OSError, ValueError) as error:
+        raise CardionerError(f"{path}: cannot be read as UTF-8 text ({error}).") from error

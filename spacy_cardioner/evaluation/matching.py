@@ -1,15 +1,14 @@
-"""Which predicted entities are right, counted for every document, in three ways.
+"""Count the correct predictions of each document, in three ways.
 
-* strict: document, start, end, label and text are the same.
-* overlapping: the labels are the same and the two share at least one character. One gold entity
-  accounts for one prediction, and the pairs are chosen so that there are as many as possible. This
-  is "type matching" of SemEval-2013 task 9.1, each pair counting in full.
-* official: strict as the scorer of MultiCardioNER counts it, which never looks at a document
-  without a gold entity, so that predictions there cost nothing. It is given one label at a time,
-  and so is the figure of each label here; micro takes all labels as one task.
+* strict: document, start, end, label and text are equal.
+* overlapping: the labels are equal, and the two share at least one character. Gold entities and
+  predictions are paired one to one, in as many pairs as possible. This is "type matching" of
+  SemEval-2013 task 9.1, where each pair counts in full.
+* official: strict as in the scorer of MultiCardioNER, which ignores documents without a gold
+  entity, so that false positives there cost nothing. The official scorer evaluates one label at a
+  time, as the figures per label do here; micro treats all labels as one task.
 
-Of predictions with the same document, label, start and end the first counts and the others do not,
-in every measure.
+If predictions have the same document, label, start and end, only the first one counts.
 
 source: https://github.com/nlp4bia-bsc/multicardioner_evaluation_library
 source: https://aclanthology.org/S13-2056 (SemEval-2013 task 9)
@@ -17,7 +16,7 @@ source: https://aclanthology.org/S13-2056 (SemEval-2013 task 9)
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 
@@ -33,18 +32,19 @@ MEASURES = ("strict", "overlapping", "official")
 
 
 def count(gold: Annotations, pred: Annotations, labels: Sequence[str]) -> NDArray[np.int64]:
-    """Count the entities of every document: in the gold, predicted, and rightly predicted.
+    """Count gold entities, predictions and correct predictions of every document.
 
-    gold (Annotations): The entities of every document, an empty list where there are none.
-    pred (Annotations): The predictions; a document that is not in it has none.
-    RETURNS (NDArray): Documents, sorted by name, x MEASURES x (labels, micro) x the three counts.
-    RAISES (CardionerError): `gold` has no document, or `pred` has one that `gold` has not.
+    gold (Annotations): The entities of every document. A document without entities has an empty
+        list.
+    pred (Annotations): The predictions. Missing documents have none.
+    RETURNS (NDArray): Documents, sorted by name x MEASURES x (labels, micro) x the three counts.
+    RAISES (CardionerError): `gold` is empty, or `pred` has documents that `gold` does not have.
     """
     if not gold:
-        raise CardionerError("The gold has no document, so there is nothing to score.")
+        raise CardionerError("The gold annotations have no document, so there is nothing to score.")
     if unknown := sorted(set(pred) - set(gold)):
         named = ", ".join(unknown[:5]) + ", ..." * (len(unknown) > 5)
-        raise CardionerError(f"Predictions for documents that the gold does not have: {named}.")
+        raise CardionerError(f"Predictions for documents without gold annotations: {named}.")
     rows = [_count_document(gold[name], pred.get(name, ()), labels) for name in sorted(gold)]
     matched = np.array(rows, dtype=np.int64).reshape(len(gold), 2, len(labels), 3)
     matched = np.concatenate([matched, matched.sum(axis=2, keepdims=True)], axis=2)
@@ -54,11 +54,11 @@ def count(gold: Annotations, pred: Annotations, labels: Sequence[str]) -> NDArra
 
 
 def count_overlapping(gold: Iterable[Entity], pred: Iterable[Entity]) -> int:
-    """The greatest number of pairs, one gold and one predicted, that share a character.
+    """Count the largest possible number of pairs that share a character.
 
-    Sweeps over the ends. The entity that ends first of all that are left is paired with the one of
-    the other side that has started and ends next: whatever that one could be paired with instead,
-    one with a later end could be too. So the greedy choice is the best, in O(n log n).
+    Sweeps over the ends. Of the remaining entities, the one that ends first is paired with the
+    started one of the other side that ends next. Any other partner ends later and so has at least
+    as many alternatives. The greedy choice is therefore optimal, in O(n log n).
     """
     spans = [(one.start, one.end, side) for side, ones in enumerate((gold, pred)) for one in ones]
     upcoming = sorted(spans, reverse=True)
@@ -79,34 +79,23 @@ def count_overlapping(gold: Iterable[Entity], pred: Iterable[Entity]) -> int:
 
 
 def labels_of(annotations: Annotations) -> set[str]:
-    """RETURNS (set[str]): Every label that an entity has."""
+    """All labels of the entities."""
     return {entity.label for entities in annotations.values() for entity in entities}
 
 
 def _count_document(
     gold: Iterable[Entity], pred: Iterable[Entity], labels: Sequence[str]
 ) -> list[list[tuple[int, int, int]]]:
-    """Strict and overlapping counts of one document, for each label."""
-    wanted, found = _by_label(gold), _by_label(_first_of_each(pred))
+    """Strict and overlapping counts of a document, for each label."""
+    first: dict[tuple[int, int, str], Entity] = {}
+    for entity in pred:
+        first.setdefault(entity[:3], entity)
     strict, overlapping = [], []
     for label in labels:
-        one, other = wanted[label], found[label]
-        same = (Counter(one) & Counter(other)).total()
-        strict.append((len(one), len(other), same))
-        overlapping.append((len(one), len(other), count_overlapping(one, other)))
+        ours = [entity for entity in gold if entity.label == label]
+        theirs = [entity for entity in first.values() if entity.label == label]
+        # Scores and codes do not count: gold annotations do not have them.
+        same = Counter(e[:4] for e in ours) & Counter(e[:4] for e in theirs)
+        strict.append((len(ours), len(theirs), same.total()))
+        overlapping.append((len(ours), len(theirs), count_overlapping(ours, theirs)))
     return [strict, overlapping]
-
-
-def _first_of_each(predictions: Iterable[Entity]) -> list[Entity]:
-    """Drop predictions with the start, end and label of an earlier one."""
-    first: dict[tuple[int, int, str], Entity] = {}
-    for entity in predictions:
-        first.setdefault((entity.start, entity.end, entity.label), entity)
-    return list(first.values())
-
-
-def _by_label(entities: Iterable[Entity]) -> defaultdict[str, list[Entity]]:
-    groups: defaultdict[str, list[Entity]] = defaultdict(list)
-    for entity in entities:
-        groups[entity.label].append(entity)
-    return groups

@@ -1,46 +1,61 @@
-"""An evaluation for a person's eyes."""
+"""Format evaluations as text."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from wasabi.tables import table
 
-from spacy_cardioner.evaluation.evaluate import Evaluation
-from spacy_cardioner.evaluation.scores import Comparison, Report, Scores
+from spacy_cardioner.evaluation import calibration
+from spacy_cardioner.evaluation.evaluate import Evaluation, Task
+from spacy_cardioner.evaluation.scores import Report, Scores
 
 HEADER = ("", "precision", "recall", "F1", "95 % of F1", "gold", "pred", "right")
 
 
 def render(evaluation: Evaluation) -> str:
-    """The tables, the comparison and the remarks, parted by empty lines."""
-    report = evaluation.report
+    """Format the tables, the comparison, the remarks and the calibration."""
+    report, comparison = evaluation.report, evaluation.comparison
     without = report.documents - report.documents_with_gold
     parts = [
-        f"Documents: {report.documents}. Without a gold entity: {without}; they count for nothing "
-        f"in the official\nfigures. 95 % intervals from {report.resamples} resamples of documents, "
+        f"Documents: {report.documents}, of which {without} have no gold entity and are ignored in "
+        f"the official\nfigures. 95 % intervals from {report.resamples} resamples of documents, "
         f"seed {report.seed}.",
-        _table(report),
+        _table(_rows(report)),
     ]
-    if evaluation.comparison is not None:
-        parts.append(_sentence(evaluation.comparison))
+    if comparison is not None:
+        parts.append(
+            f"Strict micro F1 {comparison.first:.4f}, of the other predictions "
+            f"{comparison.second:.4f}: difference {comparison.difference:+.4f}, "
+            "95 % interval {:+.4f} to {:+.4f}.".format(*comparison.interval)
+        )
     parts.extend(f"note: {remark}" for remark in evaluation.remarks)
+    if evaluation.calibration is not None:
+        parts.append(calibration.render(evaluation.calibration))
     return "\n\n".join(parts)
 
 
-def _table(report: Report) -> str:
-    """One table of all measures: each label, micro and macro."""
-    titles = {
-        "strict": report.strict,
-        "overlapping": report.overlapping,
-        "official": report.official,
-    }
+def render_run(results: Iterable[tuple[Task, Evaluation]]) -> str:
+    """Format the strict scores of several tasks as one table, with their remarks."""
+    rows, remarks = [], {}
+    for task, evaluation in results:
+        (scores,) = evaluation.report.strict.labels.values()
+        rows.append(_row(f"{task.label} {task.lang}", scores))
+        remarks.update(dict.fromkeys(evaluation.remarks))
+    return "\n\n".join([_table(rows), *(f"note: {remark}" for remark in remarks)])
+
+
+def _rows(report: Report) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
-    for title, measure in titles.items():
+    for title, measure in (
+        ("strict", report.strict),
+        ("overlapping", report.overlapping),
+        ("official", report.official),
+    ):
         rows.append((title, *[""] * (len(HEADER) - 1)))
-        rows.extend(_row(label, scores) for label, scores in measure.labels.items())
-        rows += [_row("micro", measure.micro), _row("macro", measure.macro)]
-    aligns = ("l", *"r" * (len(HEADER) - 1))
-    lines = table(rows, header=HEADER, divider=True, aligns=aligns, spacing=2).splitlines()
-    return "\n".join(line.rstrip() for line in lines if line)
+        units = {**measure.labels, "micro": measure.micro, "macro": measure.macro}
+        rows.extend(_row(f"  {name}", scores) for name, scores in units.items())
+    return rows
 
 
 def _row(name: str, scores: Scores) -> tuple[str, ...]:
@@ -48,13 +63,10 @@ def _row(name: str, scores: Scores) -> tuple[str, ...]:
     interval = "{:.4f}-{:.4f}".format(*scores.interval["f1"])
     counts = scores.counts
     made_of = (counts.gold, counts.predicted, counts.right) if counts else ("", "", "")
-    return (f"  {name}", *figures, interval, *map(str, made_of))
+    return (name, *figures, interval, *map(str, made_of))
 
 
-def _sentence(comparison: Comparison) -> str:
-    low, high = comparison.interval
-    return (
-        f"Strict micro F1 {comparison.first:.4f}, of the predictions compared with "
-        f"{comparison.second:.4f}: difference {comparison.difference:+.4f}, "
-        f"95 % interval {low:+.4f} to {high:+.4f}."
-    )
+def _table(rows: list[tuple[str, ...]]) -> str:
+    aligns = ("l", *"r" * (len(HEADER) - 1))
+    lines = table(rows, header=HEADER, divider=True, aligns=aligns, spacing=2).splitlines()
+    return "\n".join(line.rstrip() for line in lines if line)

@@ -1,12 +1,12 @@
-"""Precision, recall and F1 of predicted entities, with an interval for every figure.
+"""Precision, recall and F1, with a confidence interval for every figure.
 
-`spacy_cardioner.evaluation.matching` says what is right. Each of its measures is given per label,
-over all entities (micro) and as the mean of the labels (macro). A figure without anything to divide
-by is 0. The official measure is rounded to 4 places.
+Each measure of `spacy_cardioner.evaluation.matching` is reported per label, over all entities
+(micro) and as the mean over the labels (macro). A quotient with denominator 0 is 0. The official
+measure is rounded to 4 digits.
 
-The intervals are 95 % percentile intervals from a bootstrap over documents, since the entities of
-one document are not independent of each other. A resample without an entity of a label, neither
-gold nor predicted, says nothing about that label and is left out for it.
+The intervals are 95 % percentile intervals from a bootstrap over documents, because the entities
+of one document are not independent. A resample without a gold or predicted entity of a label is
+left out for this label.
 
 source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13
 """
@@ -14,7 +14,7 @@ source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ OFFICIAL_DIGITS = 4
 
 @dataclass(frozen=True)
 class Counts:
-    """What the figures are made of: entities in the gold, predicted, and rightly predicted."""
+    """Number of gold entities, predictions, and correct predictions."""
 
     gold: int
     predicted: int
@@ -40,9 +40,9 @@ class Counts:
 
 @dataclass(frozen=True)
 class Scores:
-    """Precision, recall and F1, and under its name the 95 % interval of each.
+    """Precision, recall and F1, and the 95 % interval of each by its name.
 
-    counts (Counts | None): None for macro figures, which are means and have no counts.
+    counts (Counts | None): None for macro figures, which are means.
     """
 
     precision: float
@@ -54,7 +54,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Measure:
-    """One way of matching: the scores of each label, over all entities, and the labels' mean."""
+    """The scores of one measure: of each label, over all entities, and the mean of the labels."""
 
     labels: Mapping[str, Scores]
     micro: Scores
@@ -63,10 +63,10 @@ class Measure:
 
 @dataclass(frozen=True)
 class Report:
-    """All figures of one set of predictions.
+    """All scores of a set of predictions.
 
-    documents (int): How many were scored.
-    documents_with_gold (int): How many of them hold a gold entity of a scored label.
+    documents (int): Number of scored documents.
+    documents_with_gold (int): Those that have a gold entity of a scored label.
     """
 
     documents: int
@@ -77,18 +77,14 @@ class Report:
     overlapping: Measure
     official: Measure
 
-    def to_dict(self) -> dict[str, Any]:
-        """RETURNS (dict[str, Any]): The same as plain dictionaries and numbers."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Comparison:
     """Strict micro F1 of two sets of predictions for the same documents.
 
     difference (float): The first minus the second.
-    interval (tuple[float, float]): 95 % interval of the difference, both scored on each resample.
-        Where 0 is outside, the choice of documents does not explain the difference.
+    interval (tuple[float, float]): 95 % interval of the difference, with both scored on the same
+        resamples. If 0 is outside, the choice of documents does not explain the difference.
     """
 
     first: float
@@ -97,10 +93,6 @@ class Comparison:
     interval: Interval
     resamples: int
     seed: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """RETURNS (dict[str, Any]): The same as a plain dictionary."""
-        return asdict(self)
 
 
 def score(
@@ -113,39 +105,30 @@ def score(
 ) -> Report:
     """Score predictions.
 
-    gold (Annotations): The entities of every document, an empty list where there are none.
-    pred (Annotations): The predictions; a document that is not in it has none.
-    labels (Collection[str] | None): Score these alone. Default: every label of `gold` and `pred`.
-    resamples (int): How many times the documents are drawn anew for the intervals, at least once.
-    seed (int): The same seed gives the same intervals, in whatever order the documents come.
-    RAISES (CardionerError): `gold` has no document, or `pred` has one that `gold` has not.
+    gold (Annotations): The entities of every document. A document without entities has an empty
+        list.
+    pred (Annotations): The predictions. Missing documents have none.
+    labels (Collection[str] | None): The labels to score. Default: all in `gold` and `pred`.
+    resamples (int): Number of bootstrap resamples, at least 1.
+    seed (int): Seed of the resamples. The order of the documents does not matter.
+    RAISES (CardionerError): `gold` is empty, or `pred` has documents that `gold` does not have.
     """
     names = _names(labels, gold, pred)
     counts = count(gold, pred, names)
     totals = counts.sum(axis=0)
     points = np.nan_to_num(_figures(totals))
     samples = _figures(_resample(counts, resamples, seed))
-
-    def measure(m: int) -> Measure:
-        made_of = [Counts(*row) for row in totals[m].tolist()]
-        units = [
-            _scores(points[m, u], samples[:, m, u], counts)
-            for u, counts in enumerate([*made_of, None])
-        ]
-        if MEASURES[m] == "official":
-            units = [_rounded(unit) for unit in units]
-        *per_label, micro, macro = units
-        return Measure(dict(zip(names, per_label, strict=True)), micro, macro)
-
-    return Report(
-        documents=len(gold),
-        documents_with_gold=int((counts[:, MEASURES.index("strict"), -1, 0] > 0).sum()),
-        resamples=resamples,
-        seed=seed,
-        strict=measure(MEASURES.index("strict")),
-        overlapping=measure(MEASURES.index("overlapping")),
-        official=measure(MEASURES.index("official")),
-    )
+    measures = {}
+    for m, name in enumerate(MEASURES):
+        digits = OFFICIAL_DIGITS if name == "official" else None
+        made_of = [*(Counts(*row) for row in totals[m].tolist()), None]
+        *per_label, micro, macro = (
+            _scores(points[m, unit], samples[:, m, unit], of, digits)
+            for unit, of in enumerate(made_of)
+        )
+        measures[name] = Measure(dict(zip(names, per_label, strict=True)), micro, macro)
+    with_gold = int((counts[:, MEASURES.index("strict"), -1, 0] > 0).sum())
+    return Report(len(gold), with_gold, resamples, seed, **measures)
 
 
 def compare(
@@ -157,7 +140,7 @@ def compare(
     resamples: int = 1000,
     seed: int = 13,
 ) -> Comparison:
-    """Compare two sets of predictions by a paired bootstrap; the arguments are those of `score`.
+    """Compare two sets of predictions by a paired bootstrap. For the arguments, see `score`.
 
     source: Berg-Kirkpatrick, Burkett and Klein, EMNLP 2012, https://aclanthology.org/D12-1091
     """
@@ -180,13 +163,13 @@ def _names(labels: Collection[str] | None, *annotations: Annotations) -> list[st
 
 
 def _resample(counts: NDArray[np.int64], resamples: int, seed: int) -> NDArray[np.int64]:
-    """Draw as many documents as there are, with replacement, and add up their counts.
+    """Draw as many documents as there are, with replacement, and sum their counts.
 
-    RETURNS (NDArray): Resamples x the axes of `counts` after the first.
+    RETURNS (NDArray): Resamples x the axes of `counts` without the first.
     """
     random = np.random.default_rng(seed)
     size = len(counts)
-    # Whole numbers up to 2**53 are exact in float64, and only its products are fast.
+    # float64 is exact for integers up to 2**53, and only float products are fast.
     flat = counts.reshape(size, -1).astype(np.float64)
     draws = (random.integers(size, size=size) for _ in range(resamples))
     totals = np.stack([np.bincount(draw, minlength=size) @ flat for draw in draws])
@@ -194,10 +177,10 @@ def _resample(counts: NDArray[np.int64], resamples: int, seed: int) -> NDArray[n
 
 
 def _figures(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Precision, recall and F1 of ... x (labels, micro) x counts, with macro as one unit more.
+    """Compute precision, recall and F1 from ... x (labels, micro) x counts, and add macro.
 
-    NaN where nothing is gold and nothing predicted. F1 is computed from precision and recall, as
-    the official scorer does: another formula may differ in the last bit, and so in the rounding.
+    The result is NaN where there are no gold entities and no predictions. F1 is computed from
+    precision and recall like in the official scorer: another formula may round differently.
     """
     gold, predicted, right = np.moveaxis(counts, -1, 0)
     precision, recall = _divide(right, predicted), _divide(right, gold)
@@ -223,28 +206,25 @@ def _strict_micro_f1(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _scores(
-    point: NDArray[np.float64], samples: NDArray[np.float64], counts: Counts | None
+    point: NDArray[np.float64],
+    samples: NDArray[np.float64],
+    counts: Counts | None,
+    digits: int | None,
 ) -> Scores:
+    """Make the scores of one unit, rounded by Python's `round` like in the official scorer."""
+    intervals = [_interval(column) for column in samples.T]
     precision, recall, f1 = point.tolist()
-    interval = {name: _interval(column) for name, column in zip(METRICS, samples.T, strict=True)}
-    return Scores(precision, recall, f1, interval, counts)
+    if digits is not None:
+        precision, recall, f1 = (round(figure, digits) for figure in (precision, recall, f1))
+        intervals = [(round(low, digits), round(high, digits)) for low, high in intervals]
+    return Scores(precision, recall, f1, dict(zip(METRICS, intervals, strict=True)), counts)
 
 
 def _interval(samples: NDArray[np.float64]) -> Interval:
-    """The middle 95 % of the samples; those without a figure are left out."""
+    """The central 95 % of the samples, without those that are NaN."""
     known = samples[~np.isnan(samples)]
     if not len(known):
         return (0.0, 0.0)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(known, [tail, 1 - tail]).tolist()
     return (low, high)
-
-
-def _rounded(scores: Scores) -> Scores:
-    """RETURNS (Scores): With 4 places, rounded as the official scorer does, by Python's `round`."""
-    precision, recall, f1 = (round(getattr(scores, name), OFFICIAL_DIGITS) for name in METRICS)
-    interval = {
-        name: (round(low, OFFICIAL_DIGITS), round(high, OFFICIAL_DIGITS))
-        for name, (low, high) in scores.interval.items()
-    }
-    return Scores(precision, recall, f1, interval, scores.counts)

@@ -1,10 +1,10 @@
-"""Gold and predictions as they lie on disk, brought to the same documents.
+"""Read gold annotations and predictions, and align their documents.
 
-A BRAT folder lists every document. The task's TSV lists entities only, so that a document without
-one cannot be seen in it. With such a gold, documents that only the predictions know are taken for
-documents without a gold entity. Documents that neither knows hold nothing to count: no figure would
-change by them. So the figures over all documents are right if all predictions are for documents of
-the gold's corpus, and that cannot be checked; the report says how many are taken on trust.
+A BRAT folder lists all documents. A TSV of the task lists only entities, so that documents without
+an entity are unknown. If the gold annotations are a TSV, documents that only the predictions have
+count as documents without a gold entity. Documents in neither do not change any figure. The scores
+are therefore correct if all predictions are for documents of the gold corpus. This cannot be
+checked, so the report names the documents that it assumed.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from spacy_cardioner.spans import Entity
 
 @dataclass(frozen=True)
 class Source:
-    """What a BRAT folder or a TSV says.
+    """The contents of a BRAT folder or a TSV.
 
-    entities (Mapping[str, list[Entity]]): By document.
-    texts (Mapping[str, str] | None): The documents of a folder; None for a TSV, which has no texts.
-    counts (Mapping[str, int]): What was joined, trimmed, dropped or skipped in reading.
+    entities (Mapping[str, list[Entity]]): The entities of each document.
+    texts (Mapping[str, str] | None): The text of each document; None for a TSV.
+    counts (Mapping[str, int]): What was merged, trimmed, dropped or skipped while reading.
     """
 
     path: Path
@@ -37,7 +37,7 @@ class Source:
     counts: Mapping[str, int]
 
     def restrict(self, documents: Collection[str]) -> Source:
-        """The same for some documents alone."""
+        """Keep only some documents."""
         texts = self.texts
         return replace(
             self,
@@ -47,13 +47,13 @@ class Source:
 
 
 def read_annotations(path: Path, *, lenient: bool = False) -> Source:
-    """Read a folder of .txt and .ann files, or the task's TSV.
+    """Read a folder of .txt and .ann files, or a TSV of the task.
 
-    A TSV has spaces where the text has line ends and tabs. So that texts can be compared, white
-    space inside a mention is one space here, from either source.
+    A TSV has spaces for line ends and tabs. To make texts comparable, any white space inside a
+    mention is replaced with one space.
 
-    lenient (bool): Skip and count what is malformed.
-    RAISES (CardionerError): There is no such path, or what is there is malformed.
+    lenient (bool): Skip and count malformed input instead of raising.
+    RAISES (CardionerError): The path does not exist, or its contents are malformed.
     """
     changes: list[brat.Change] = []
     found: dict[str, list[Entity]] = {}
@@ -70,18 +70,21 @@ def read_annotations(path: Path, *, lenient: bool = False) -> Source:
         found = brat.read_tsv(path, lenient=lenient, changes=changes)
     else:
         raise CardionerError(f"{path}: no such folder or file. Give a BRAT folder or a TSV.")
-    spelled = {name: [_spelled(entity) for entity in each] for name, each in found.items()}
+    spelled = {
+        name: [entity._replace(text=" ".join(entity.text.split())) for entity in entities]
+        for name, entities in found.items()
+    }
     return Source(path, spelled, texts, Counter(change.kind for change in changes))
 
 
 def align(
     gold: Source, predictions: Sequence[Source], *, lenient: bool = False
 ) -> tuple[Annotations, list[Annotations]]:
-    """Bring gold and predictions to the same documents, as `score` and `compare` want them.
+    """Bring gold annotations and predictions to the same documents.
 
-    lenient (bool): Leave out predictions for documents that a gold folder does not have.
-    RETURNS (tuple): The gold with all documents, and each of the predictions.
-    RAISES (CardionerError): There are such predictions, and it is not lenient.
+    lenient (bool): Ignore predictions for documents that a gold folder does not have.
+    RETURNS (tuple): The gold annotations with all documents, and each set of predictions.
+    RAISES (CardionerError): There are such predictions, and `lenient` is False.
     """
     documents = set(gold.entities)
     for pred in predictions:
@@ -91,7 +94,7 @@ def align(
         elif unknown and not lenient:
             raise CardionerError(
                 f"{pred.path}: predictions for {_named(unknown)} that {gold.path} does not have. "
-                "Give the gold of all documents, or leave these out with --lenient."
+                "Give the gold annotations of all documents, or skip these with --lenient."
             )
     ordered = sorted(documents)
     kept: list[Annotations] = [
@@ -101,32 +104,33 @@ def align(
 
 
 def remarks(gold: Source, pred: Source, labels: Collection[str] | None = None) -> list[str]:
-    """What a person should know before believing the figures, a sentence or two for each thing.
+    """What a reader needs to know to interpret the scores, in sentences.
 
-    labels (Collection[str] | None): The labels that are scored, as for `score`.
+    labels (Collection[str] | None): The scored labels. Default: all predicted ones.
     """
     extra = sorted(set(pred.entities) - set(gold.entities))
     missing = sorted(set(gold.entities) - set(pred.entities))
-    scored = labels_of(pred.entities) if labels is None else set(labels)
-    strange = sorted(scored & labels_of(pred.entities) - labels_of(gold.entities))
+    predicted = labels_of(pred.entities)
+    scored = predicted if labels is None else predicted & set(labels)
     found = []
     if gold.texts is None:
         found.append(f"{gold.path} is a TSV, which does not list documents without an entity.")
-    if gold.texts is None and extra:
-        found.append(f"Taken for such, as only {pred.path} has them: {_named(extra)}.")
+        if extra:
+            found.append(f"Counted as such, as only {pred.path} has them: {_named(extra)}.")
     elif extra:
-        found.append(f"Left out, as only {pred.path} has them: {_named(extra)}.")
+        found.append(f"Ignored, as only {pred.path} has them: {_named(extra)}.")
     if missing and pred.texts is not None:
-        found.append(f"Without predictions, as {pred.path} lacks them: {_named(missing)}.")
-    if differ := _different_texts(gold, pred):
+        found.append(f"Without predictions, as {pred.path} does not have them: {_named(missing)}.")
+    ours, theirs = gold.texts or {}, pred.texts or {}
+    if differ := sorted(name for name in ours.keys() & theirs if ours[name] != theirs[name]):
         found.append(
-            f"The texts in {gold.path} and {pred.path} differ, so that offsets may not compare: "
+            f"The texts in {gold.path} and {pred.path} differ, so that offsets may not agree: "
             f"{_named(differ)}."
         )
-    if strange:
+    if strange := sorted(scored - labels_of(gold.entities)):
         found.append(
             f"No gold entity is labelled {', '.join(strange)}: all such predictions count as "
-            "wrong. Choose the labels to score with --only."
+            "wrong. Select the labels to score with --only."
         )
     for source in (gold, pred):
         if source.counts:
@@ -135,16 +139,7 @@ def remarks(gold: Source, pred: Source, labels: Collection[str] | None = None) -
     return found
 
 
-def _different_texts(gold: Source, pred: Source) -> list[str]:
-    ours, theirs = gold.texts or {}, pred.texts or {}
-    return sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name])
-
-
-def _spelled(entity: Entity) -> Entity:
-    return entity._replace(text=" ".join(entity.text.split()))
-
-
 def _named(documents: Sequence[str]) -> str:
-    """How many documents these are, and the names of the first."""
+    """The number of documents and the first few names."""
     number = "1 document" if len(documents) == 1 else f"{len(documents)} documents"
     return f"{number} ({', '.join(documents[:5])}{', ...' * (len(documents) > 5)})"

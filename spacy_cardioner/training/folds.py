@@ -1,4 +1,4 @@
-"""Folds by document: seeded, and the same for every language of a parallel corpus."""
+"""Folds by document: seeded, and the same for all languages of a parallel corpus."""
 
 from __future__ import annotations
 
@@ -12,16 +12,13 @@ from spacy_cardioner.errors import CardionerError
 
 
 def make_folds(names: Iterable[str], folds: int = 5, seed: int = 13) -> list[list[str]]:
-    """Deal the documents into `folds` parts of nearly equal size.
+    """Split document names into folds of nearly equal size.
 
-    The result depends on the set of names and the seed alone, so that a document named alike in
-    several languages lies in the same fold in each.
+    The result depends only on the set of names and the seed: documents with the same name in
+    several languages are in the same fold.
 
-    names (Iterable[str]): Document names; repeated ones count once.
-    folds (int): How many parts, at least 2.
-    seed (int): Seed of the shuffle.
-    RETURNS (list[list[str]]): The names of each fold, sorted.
-    RAISES (CardionerError): Fewer documents than folds.
+    RETURNS (list[list[str]]): The sorted names of each fold.
+    RAISES (CardionerError): There are less than two folds, or fewer documents than folds.
     """
     shuffled = sorted(set(names))
     if folds < 2 or len(shuffled) < folds:
@@ -42,11 +39,10 @@ def write_folds(path: Path, folds: list[list[str]], seed: int) -> None:
 def read_folds(path: Path) -> list[list[str]]:
     """Read folds written by `write_folds`.
 
-    RAISES (CardionerError): The file is missing or is not such a file.
+    RAISES (CardionerError): The file is missing or invalid.
     """
     try:
-        folds = srsly.read_json(path)["folds"]
-        return [[str(name) for name in fold] for fold in folds]
+        return [[str(name) for name in fold] for fold in srsly.read_json(path)["folds"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CardionerError(
             f"{path}: not a file of folds ({error}); make one with `cardioner split`"

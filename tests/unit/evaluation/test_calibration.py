@@ -58,9 +58,9 @@ def test_every_entity_is_in_one_bin(scored: list[tuple[float, bool]], bins: int)
 def test_by_label_and_together() -> None:
     gold = {"n1": [Entity(0, 7, "ENFERMEDAD", "Infarto")], "n2": []}
     scored = {
-        "n1": [(Entity(0, 7, "ENFERMEDAD", "Infarto"), 0.9), (Entity(0, 7, "FARMACO", ""), 0.8)],
-        "n2": [(Entity(0, 7, "ENFERMEDAD", "Infarto"), 0.7)],
-        "not in the gold": [(Entity(0, 1, "ENFERMEDAD", "a"), 0.1)],
+        "n1": [Entity(0, 7, "ENFERMEDAD", "Infarto", 0.9), Entity(0, 7, "FARMACO", "", 0.8)],
+        "n2": [Entity(0, 7, "ENFERMEDAD", "Infarto", 0.7)],
+        "not in the gold": [Entity(0, 1, "ENFERMEDAD", "a", 0.1)],
     }
     made = calibrations(gold, scored)
     assert {label: one.entities for label, one in made.items()} == {
@@ -106,8 +106,8 @@ def test_predictions_without_scores_are_told(
     assert "pred.jsonl:1: not a note with scored entities" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("score", [-0.1, 1.2, float("nan")])
-def test_a_score_must_be_a_probability(score: float) -> None:
+@pytest.mark.parametrize("score", [-0.1, 1.2, float("nan"), None])
+def test_a_score_must_be_a_probability(score: float | None) -> None:
     with pytest.raises(CardionerError, match="no probability"):
         calibrate([(score, True)])
 

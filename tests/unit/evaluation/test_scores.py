@@ -122,6 +122,12 @@ def test_the_text_must_agree_and_the_first_of_equal_predictions_counts() -> None
     assert score(gold, {"d": [wrong, right]}).strict.micro.counts == Counts(1, 1, 0)
 
 
+def test_scores_and_codes_of_predictions_do_not_count() -> None:
+    gold = {"d": [entity(0, 5)]}
+    pred = {"d": [entity(0, 5)._replace(score=0.9, kb_id="B01AC06", source="ruler")]}
+    assert score(gold, pred).strict.micro.counts == Counts(1, 1, 1)
+
+
 def test_labels_choose_what_is_scored() -> None:
     report = score(GOLD, PRED, labels=["B"])
     assert list(report.strict.labels) == ["B"]
