@@ -45,8 +45,9 @@ def run_project(project_dir: Path) -> RunProject:
         "card": "configs/card_sample.json",
         "folds": 4,
         "jobs": 2,
-        "vector_options": "--dim 16 --buckets 500 --epochs 5",
-        "train_options": "--set training.max_epochs=15",
+        "vector_dim": 16,
+        "vector_buckets": 500,
+        "train_options": "-s training.max_epochs=15",
     }
 
     def run(command: str, **changed: str | int) -> str:

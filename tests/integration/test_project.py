@@ -51,7 +51,7 @@ def test_the_second_stage_starts_from_the_first(es_wheel: Path, project_dir: Pat
 def test_a_fold_has_the_same_documents_in_every_language(
     project_dir: Path, run_project: RunProject
 ) -> None:
-    options = {"lang": "xx", "train_options": "--set training.max_epochs=1"}
+    options = {"lang": "xx", "train_options": "-s training.max_epochs=1"}
     for command in ("folds", "convert", "vectors", "gazetteer", "crossval", "evaluate"):
         run_project(command, **options)
 
@@ -106,7 +106,7 @@ def test_the_wheel_works_in_a_clean_environment(es_wheel: Path, tmp_path: Path) 
 def test_one_stage_is_a_recipe_too(
     es_wheel: Path, project_dir: Path, run_project: RunProject
 ) -> None:
-    options = {"recipe": "one-stage", "train_options": "--set training.max_epochs=1"}
+    options = {"recipe": "one-stage", "train_options": "-s training.max_epochs=1"}
     for command in ("convert", "vectors", "gazetteer", "train"):
         run_project(command, **options)
     nlp = spacy.load(project_dir / "runs/one-stage/es/cpu/run/pipeline")
@@ -115,7 +115,7 @@ def test_one_stage_is_a_recipe_too(
 
 @pytest.mark.slow
 def test_the_release_stacks_seeds_and_narrows(project_dir: Path, run_project: RunProject) -> None:
-    options = {"recipe": "members", "train_options": "--set training.max_epochs=15"}
+    options = {"recipe": "members", "train_options": "-s training.max_epochs=15"}
     run_project("build", **options)
     run_project("build", lang="xx", **options)
     run = "runs/members/xx/cpu/run"
