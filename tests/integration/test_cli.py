@@ -14,6 +14,7 @@ from spacy.vocab import Vocab
 
 from spacy_cardioner.cli import app
 from spacy_cardioner.corpus import read_docbin
+from spacy_cardioner.spans import layers_of
 from tests.conftest import ROOT
 
 SAMPLE = ROOT / "assets/sample"
@@ -42,6 +43,26 @@ def test_convert_and_audit(tmp_path: Path) -> None:
     done = cardioner("audit", DRUGS, "--lang", "es", "--only", "FARMACO", "-o", audit)
     assert done.returncode == 0
     assert json.loads(audit.read_text())["entities"]["FARMACO"]["read"] == 106
+
+
+def test_convert_and_split_find_the_folders_of_a_corpus(tmp_path: Path) -> None:
+    done = cardioner("convert", "--corpus", SAMPLE, "--lang", "xx", "-o", tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    files = {str(path.relative_to(tmp_path)): path for path in tmp_path.rglob("*.spacy")}
+    assert set(files) == {
+        f"{part}/{lang}.spacy" for part in ("temist", "cardioccc") for lang in ("es", "en", "it")
+    }
+    assert all(str(path) in done.stdout for path in files.values())
+    for name, layers in {"es": {"ENFERMEDAD", "FARMACO"}, "it": {"FARMACO"}}.items():
+        docs = read_docbin(files[f"cardioccc/{name}.spacy"], Vocab())
+        assert len(docs) == 12
+        assert all(layers_of(doc) == layers for doc in docs)
+
+    cardioner("split", "--corpus", SAMPLE, "--folds", 4, "-o", tmp_path / "corpus.json")
+    cardioner("split", DRUGS, "--folds", 4, "-o", tmp_path / "folders.json")
+    same = [(tmp_path / name).read_text() for name in ("corpus.json", "folders.json")]
+    assert same[0] == same[1]
 
 
 def test_a_malformed_file_is_named_and_good_ones_beside_it_are_kept(tmp_path: Path) -> None:
@@ -147,9 +168,12 @@ def test_the_sample_has_the_layout_of_the_corpus() -> None:
     "arguments",
     [
         ["convert", "x", "--lang", "es"],
+        ["convert", "--lang", "es", "-o", "y"],
+        ["convert", "x", "--corpus", "c", "--lang", "es", "-o", "y"],
         ["convert", "x", "--lang", "es", "-o", "y", "--label", "A"],
         ["convert", "x", "--lang", "es", "-o", "y", "--discontinuous", "all"],
         ["split", "x", "--folds", "1", "-o", "y"],
+        ["split", "-o", "y"],
         ["crossval", "c", "--split", "s", "--folds", "f", "-o", "o", "--set", "a"],
         ["nothing"],
     ],
@@ -167,7 +191,10 @@ def test_wrong_usage_has_status_2(arguments: list[str]) -> None:
         ["convert", "nowhere", "--lang", "es", "-o", "y"],
         ["convert", str(DRUGS), "--lang", "qq", "-o", "y"],
         ["audit", "nowhere", "--lang", "es"],
+        ["convert", "--corpus", "nowhere", "--lang", "es", "-o", "y"],
+        ["convert", "--corpus", str(SAMPLE), "--lang", "fr", "-o", "y"],
         ["split", "nowhere", "-o", "y"],
+        ["split", "--corpus", "nowhere", "-o", "y"],
         ["crossval", "c", "--split", "s", "--folds", "f", "-o", "o"],
         ["card", "nowhere", "-o", "y"],
         ["convert", str(DRUGS), "--lang", "es", "-o", "/dev/null/y"],

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from spacy_cardioner import layout
+from spacy_cardioner.brat import entities, read_folder, write_tsv
 from spacy_cardioner.cli import main
+from tests.conftest import ROOT
 
 HEADER = "filename\tlabel\tstart_span\tend_span\ttext\n"
 GOLD = HEADER + "n1\tENFERMEDAD\t0\t7\tInfarto\nn1\tFARMACO\t14\t24\tbisoprolol\n"
@@ -127,3 +130,61 @@ def test_wrong_usage_is_status_2(
     files: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     assert cardioner(monkeypatch, "evaluate", *arguments) == 2
+
+
+DRUGS = ("FARMACO_es", "FARMACO_en", "FARMACO_it")
+SAMPLE = ROOT / "assets" / "sample"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Predictions for eight documents: in Spanish all drugs, in the other languages none."""
+    drugs, diseases = (
+        {note.name: entities(note) for note in read_folder(layout.gold(SAMPLE, "es")[label])}
+        for label in ("FARMACO", "ENFERMEDAD")
+    )
+    names = sorted(drugs)[:8]
+    folder = tmp_path / "run"
+    write_tsv(folder / "es.tsv", {name: drugs[name] + diseases[name][:1] for name in names})
+    for lang in ("en", "it"):
+        write_tsv(folder / f"{lang}.tsv", {})
+    (folder / "documents.txt").write_text("".join(f"{name}\n" for name in names))
+    return folder
+
+
+def test_a_run_is_scored_against_the_gold_of_the_corpus(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", "--corpus", str(SAMPLE), "--lang", "xx", "--pred", str(run)]
+    assert cardioner(monkeypatch, *arguments, "-o", str(tmp_path / "metrics")) == 0
+    rows = [line.split()[:5] for line in capsys.readouterr().out.splitlines()]
+    assert ["FARMACO", "es", "1.0000", "1.0000", "1.0000"] in rows
+    assert ["FARMACO", "it", "0.0000", "0.0000", "0.0000"] in rows
+    written = {path.name for path in (tmp_path / "metrics").iterdir()}
+    assert written == {f"{unit}.json" for unit in ("ENFERMEDAD_es", *DRUGS)}
+
+    gold = SAMPLE / "track1/cardioccc_dev/brat"
+    arguments = ["evaluate", "--gold", str(gold), "--pred", str(run / "es.tsv")]
+    arguments += ["--documents", str(run / "documents.txt"), "--only", "ENFERMEDAD"]
+    assert cardioner(monkeypatch, *arguments, "-o", str(tmp_path / "one.json")) == 0
+    one, same = (
+        json.loads((tmp_path / name).read_text(encoding="utf-8"))
+        for name in ("one.json", "metrics/ENFERMEDAD_es.json")
+    )
+    # The same inputs, listed in another order.
+    for result in (one, same):
+        result["manifest"]["inputs"].sort(key=lambda made: made["name"])
+    assert one == same
+    assert one["documents"] == 8
+
+
+def test_a_corpus_needs_a_language_and_no_gold(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = ["evaluate", "--corpus", str(SAMPLE), "--pred", str(run)]
+    assert cardioner(monkeypatch, *corpus) == 2
+    assert cardioner(monkeypatch, *corpus, "--lang", "es", "--gold", str(SAMPLE)) == 2
+    assert cardioner(monkeypatch, *corpus, "--lang", "fr") == 1
+    (run / "documents.txt").unlink()
+    assert cardioner(monkeypatch, *corpus, "--lang", "es") == 1
+    assert "documents.txt" in capsys.readouterr().err
