@@ -1,16 +1,16 @@
-"""Linear-chain models over the tags B, I and O: exact, for a whole batch and all heads at once.
+"""Exact linear-chain models over the tags B, I and O, for a whole batch and all heads at once.
 
 The scores of a batch are one array of *steps*: ``steps[i, j, h, t]`` is the score (a log
-potential) of tag ``j`` at token ``t`` after tag ``i`` at the token before, in head ``h``.
+potential) of tag ``j`` at token ``t`` after tag ``i`` at the previous token, in head ``h``.
 
-The documents of a batch stand in a ring. The step into a document's first token comes from the
-last token of the document before it, and that of the first document from the last one. On such a
-border the score is one part for ``i`` (ending there) plus one part for ``j`` (starting there), so
-that the documents know nothing of each other, and nothing needs padding or masking.
+The documents of a batch form a ring: the step into the first token of a document comes from the
+last token of the previous document, and the first document follows the last. The score of such a
+step is a part for ``i`` (ending there) plus a part for ``j`` (starting there). Therefore documents
+do not influence each other, and neither padding nor masks are needed.
 
-Joining steps is associative, in sums as in maxima. A prefix scan over pairs of steps therefore
-takes log2(tokens) rounds of array operations in place of a loop over tokens: notes of thousands
-of tokens stay whole, and a GPU is not left waiting.
+Combining steps is associative, for sums and for maxima. A prefix scan over pairs of steps takes
+log2(tokens) rounds of array operations instead of a loop over tokens, also for long notes and on a
+GPU.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ import numpy
 from numpy.typing import NDArray
 from thinc.util import get_array_module, to_numpy
 
-# Arrays of numpy, or of cupy on a GPU. (thinc's own types know no ellipsis and no broadcasting.)
+# Arrays of numpy, or of cupy on a GPU. (thinc's types allow neither ellipsis nor broadcasting.)
 Floats = NDArray[numpy.floating[Any]]
 Ints = NDArray[numpy.integer[Any]]
 
 BEGIN, INSIDE, OUTSIDE = range(3)
 N_TAGS = 3
 
-# Stands for minus infinity, which would turn into NaN where it is subtracted from itself.
+# Instead of minus infinity, which gives NaN when it is subtracted from itself.
 FORBIDDEN = -1e4
 
 Reduce = Callable[[Floats, int], Floats]
 
 
 class Posterior(NamedTuple):
-    """What the scores of a batch say about each step, all other tokens taken into account.
+    """The probabilities of each step, given all scores of a batch.
 
     log_joint (Floats): log P(tag before, tag), indexed like the steps.
     log_next (Floats): log P(tag | tag before), indexed like the steps.
@@ -59,10 +59,9 @@ def posterior(steps: Floats) -> Posterior:
 
 
 def best_tags(steps: Floats) -> Ints:
-    """Find each head's best sequence of tags (the Viterbi algorithm).
+    """Find the best sequence of tags of each head (the Viterbi algorithm).
 
-    steps (Floats): The scores.
-    RETURNS (Ints): A row of tags for each head, in main memory.
+    RETURNS (Ints): The tags by head and token, in main memory.
     """
     xp = get_array_module(steps)
     best = _scan(steps, _maximum)
@@ -72,7 +71,7 @@ def best_tags(steps: Floats) -> Ints:
 
 
 def log_sum(scores: Floats, axis: int) -> Floats:
-    """Add up probabilities that are given as logarithms."""
+    """The logarithm of a sum of probabilities, given their logarithms."""
     xp = get_array_module(scores)
     highest = scores.max(axis)
     shifted = scores - xp.expand_dims(highest, axis)
@@ -84,10 +83,10 @@ def _maximum(scores: Floats, axis: int) -> Floats:
 
 
 def _scan(steps: Floats, reduce: Reduce) -> Floats:
-    """Reduce over all ways that lead to each tag of each token.
+    """Reduce over all paths to each tag of each token.
 
-    The scores of a token are shifted so that the highest is 0: only their differences matter,
-    and sums over a long text would lose them to rounding.
+    The scores of a token are shifted so that the highest is 0: only their differences matter, and
+    sums over a long text would lose them to rounding.
 
     RETURNS (Floats): Scores by tag, head and token.
     """
@@ -106,22 +105,18 @@ def _scan(steps: Floats, reduce: Reduce) -> Floats:
 
 
 def _scan_back(steps: Floats, reduce: Reduce) -> Floats:
-    """Reduce over all ways that lead on from each tag of each token, as `_scan` does."""
+    """Reduce over all paths from each tag of each token to the end, as `_scan` does."""
     xp = get_array_module(steps)
     out_of = xp.roll(steps, -1, axis=-1)
     return _scan(out_of.swapaxes(0, 1)[..., ::-1], reduce)[..., ::-1]
 
 
 def _trace_back(arrivals: Ints, last: Ints) -> Ints:
-    """Follow the best arrivals from the last token to the first.
-
-    arrivals (Ints): The best tag before each tag, by tag, head and token.
-    last (Ints): The best tag of the last token, by head.
-    """
+    """Follow the best previous tags (by tag, head and token) from the last tag of each head."""
     _, n_heads, n_tokens = arrivals.shape
     tags = numpy.empty((n_heads, n_tokens), dtype="i")
     for head in range(n_heads):
-        # Bytes are read one by one faster than the elements of an array or of nested lists.
+        # Reading single bytes is faster than reading elements of arrays or nested lists.
         came_from = arrivals[:, head].T.astype("u1").tobytes()
         tag = int(last[head])
         path = bytearray(n_tokens)

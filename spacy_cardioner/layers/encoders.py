@@ -1,4 +1,4 @@
-"""Several encoders side by side."""
+"""Several stacked encoders."""
 
 # No `from __future__ import annotations`: configs are checked against the types of the registered
 # function, which must not be strings.
@@ -14,15 +14,14 @@ from thinc.types import Floats2d
 def create_encoders(
     tok2vec: Model[list[Doc], list[Floats2d]], count: int
 ) -> Model[list[Doc], list[Floats2d]]:
-    """Registered function: encoders of one kind, each with weights of its own.
+    """Registered function: encoders of one architecture, each with its own weights.
 
-    A token's vector is theirs, one after another. A head that is linear in it adds up what a head
-    for each encoder would say, so that trained pipelines become one, see `training.stacking`.
-    Outside training they run one after another, in the memory of one.
+    The vector of a token is the concatenation of theirs. A linear head adds up what a head on each
+    encoder would predict, so that several trained pipelines become one, see `assembly.stack`. In
+    prediction they run one after another, in the memory of one.
 
-    tok2vec (Model[List[Doc], List[Floats2d]]): The first of them.
-    count (int): How many they are.
-    RETURNS (Model[List[Doc], List[Floats2d]]): The model.
+    tok2vec (Model[List[Doc], List[Floats2d]]): The first encoder.
+    count (int): The number of encoders.
     """
     layers = [tok2vec, *(tok2vec.copy() for _ in range(count - 1))]
     return Model("encoders", _forward, init=_init, layers=layers, dims={"nO": None})
@@ -43,14 +42,14 @@ def _forward(
 ) -> tuple[list[Floats2d], Callable[[list[Floats2d]], Any]]:
     xp = model.ops.xp
     if not is_train:
-        # `predict` lets go of what a layer keeps for the way back.
+        # `predict` frees what a layer stores for backpropagation.
         found = [layer.predict(docs) for layer in model.layers]
         return [xp.hstack(rows) for rows in zip(*found, strict=True)], lambda gradients: []
     vectors, callbacks = zip(*(layer(docs, is_train) for layer in model.layers), strict=True)
-    borders = list(accumulate(layer.get_dim("nO") for layer in model.layers))[:-1]
+    bounds = list(accumulate(layer.get_dim("nO") for layer in model.layers))[:-1]
 
     def backprop(gradients: list[Floats2d]) -> list[Doc]:
-        parts = [xp.split(gradient, borders, axis=1) for gradient in gradients]
+        parts = [xp.split(gradient, bounds, axis=1) for gradient in gradients]
         for callback, own in zip(callbacks, zip(*parts, strict=True), strict=True):
             callback([model.ops.as_contig(rows) for rows in own])
         return []

@@ -1,8 +1,8 @@
-"""What a gazetteer knows about the tokens, as features beside those that are learned."""
+"""The marks of a gazetteer as features of tokens."""
 
 # No `from __future__ import annotations`: configs are checked against the types of the registered
 # function, which must not be strings.
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy
@@ -12,7 +12,7 @@ from thinc.types import Floats2d
 
 from spacy_cardioner.gazetteer.names import KINDS
 
-# For each token: which kind of name begins there, which goes on, and what is doubtful about it.
+# For each token: which kind of name begins or continues there, and whether it is doubtful.
 BEGINS, GOES_ON = 0, len(KINDS)
 AMBIGUOUS, ANALYTE, LABORATORY = range(2 * len(KINDS), 2 * len(KINDS) + 3)
 N_FEATURES = 2 * len(KINDS) + 3
@@ -24,19 +24,18 @@ def create_gazetteer_features(
     dropout: float,
     spans_key: str = "gazetteer",
 ) -> Model[list[Doc], list[Floats2d]]:
-    """Registered function: add to a token's vector what the names of a list say about it.
+    """Registered function: add features of the names that a `cardioner_gazetteer` marked.
 
-    A component `gazetteer` marks the names before; in training it is an annotating component. A
-    document without marks is served too: its vectors stay what `tok2vec` makes of them.
+    In training, the gazetteer must be an annotating component. The vectors of documents without
+    marks do not change.
 
-    tok2vec (Model[List[Doc], List[Floats2d]]): The vectors: an embedding layer, so that the
-        encoder sees the features in their context, or an encoder or listener before the heads.
-    width (Optional[int]): The width of those vectors; None finds it out, for encoders that tell
-        it only when they are loaded.
-    dropout (float): Share of the marks that are hidden in training, and of the documents without
-        any, so that the model also learns to find drugs that no list has.
-    spans_key (str): The span group with the marks.
-    RETURNS (Model[List[Doc], List[Floats2d]]): The model.
+    tok2vec (Model[List[Doc], List[Floats2d]]): The vectors: an embedding layer, so that the encoder
+        sees the features in context, or an encoder or listener before the heads.
+    width (Optional[int]): The width of the vectors. None infers it, for encoders whose width is
+        known only when they are loaded.
+    dropout (float): Share of the marks that are dropped in training, and of the documents whose
+        marks are all dropped, so that the model also learns to find drugs that no list has.
+    spans_key (str): Key of the span group with the marks.
     """
     model: Model[list[Doc], list[Floats2d]] = Model(
         "gazetteer_features",
@@ -82,33 +81,24 @@ def _forward(
         backprop_linear(model.ops.flatten(d_vectors))
         return backprop_tok2vec(d_vectors)
 
-    # An empty document's vectors may have no width either.
+    # The vectors of an empty document may have no width.
     joined = zip(vectors, parts, strict=True)
     return [vector + part if part.size else vector for vector, part in joined], backprop
 
 
 def features(doc: Doc, spans_key: str = "gazetteer", hidden: float = 0.0) -> Any:
-    """The features of a document's tokens.
+    """The features of the tokens of a document.
 
-    doc (Doc): The document, with marks or without.
-    spans_key (str): The span group with the marks.
-    hidden (float): Probability that a mark is left out; and that all are.
+    spans_key (str): Key of the span group with the marks.
+    hidden (float): Probability that a mark is dropped, and that all are.
     RETURNS (Floats2d): A row of zeros and ones for each token.
     """
     rows = numpy.zeros((len(doc), N_FEATURES), dtype="f")
     group = doc.spans.get(spans_key, ())
     if not len(group) or (hidden and numpy.random.random() < hidden):
         return rows
-    attrs = group.attrs
-    nothing: Sequence[bool] = [False] * len(group)
-    for span, kind, candidates, analyte, laboratory in zip(
-        group,
-        attrs["kinds"],
-        attrs["candidates"],
-        attrs.get("analytes", nothing),
-        attrs.get("laboratory", nothing),
-        strict=True,
-    ):
+    columns = (group.attrs[key] for key in ("kinds", "candidates", "analytes", "laboratory"))
+    for span, kind, candidates, analyte, laboratory in zip(group, *columns, strict=True):
         if hidden and numpy.random.random() < hidden:
             continue
         number = KINDS.index(kind)

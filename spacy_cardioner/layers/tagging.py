@@ -1,4 +1,4 @@
-"""The model inside `cardioner_ner`: a tagging head for each label over shared features."""
+"""The model of `cardioner_ner`: a tagging head for each label over shared features."""
 
 # No `from __future__ import annotations`: configs are checked against the types of the registered
 # function, which must not be strings.
@@ -27,19 +27,17 @@ def create_multihead_tagger(
     """Registered function: features, a hidden layer, and the scores of all heads.
 
     tok2vec (Model[List[Doc], List[Floats2d]]): The features, usually a listener.
-    decoder (str): "crf" scores whole sequences, with learned scores for each pair of tags, and is
-        trained on them; "softmax" scores and is trained on each tag alone. Either way the best
-        sequence that is valid is decoded.
+    decoder (str): "crf" scores and learns whole sequences, with a score for each pair of tags;
+        "softmax" scores and learns each tag by itself. Both decode the best valid sequence.
     hidden_width (int): Width of the hidden layer that all heads share, or 0 for none.
     nO (int): The number of labels, usually found in the data.
-    init_W (Optional[Callable]): The weights that the heads start from; None for zeros. Over a
-        pretrained encoder give some other: with zeros it would have no gradient at first, and
-        learn far more slowly.
+    init_W (Optional[Callable]): Initial weights of the heads. None for zeros, which give a
+        pretrained encoder no gradient at first, so that it learns far more slowly.
     token_transitions (Optional[bool]): With "crf", score each pair of tags by the features of its
-        token. Without, a pair has the same score everywhere, and the features score the tag alone:
-        they cannot say that this word ends an entity, only that it is in none.
-    RETURNS (Model[List[Doc], Floats]): The model; its output is described in `crf`.
-    RAISES (CardionerError): "softmax", which has no transitions, with `token_transitions`.
+        token. Otherwise a pair has the same score everywhere: features can tell that a word is
+        outside entities, but not that it ends one.
+    RETURNS (Model[List[Doc], Floats]): The model. `crf` describes its output.
+    RAISES (CardionerError): "softmax" with `token_transitions`.
     """
     if token_transitions and decoder == "softmax":
         raise CardionerError('token_transitions = true needs decoder = "crf"')
@@ -70,17 +68,17 @@ def bio_heads(
     transitions: Transitions | None,
     init_W: Callable[[Ops, Shape], FloatsXd] = zero_init,
 ) -> Model[Ragged, Floats]:
-    """Score the steps from tag to tag that `crf` describes, for each head and token.
+    """Score the steps that `crf` describes, for each head and token.
 
-    A document starts as if the tag O stood before it.
+    A document starts as if it followed the tag O.
 
     nO (int): The number of heads.
     nI (int): The width of the features.
-    transitions (Optional[str]): What a step's score is. None: the score of its tag, linear in the
-        token's features, whatever the tag before. "shared": plus a score of the transition, the
-        same for all tokens. "token": a score that is linear in the token's features for each
-        transition, plus one that is the same for all tokens.
-    init_W (Callable): The weights of what is linear at the start.
+    transitions (Optional[str]): The score of a step. None: the score of its tag, linear in the
+        features of the token. "shared": plus a score of the transition, the same for all tokens.
+        "token": a score of the transition that is linear in the features of the token, plus one
+        that is the same for all tokens.
+    init_W (Callable): Initial weights of the linear layer.
     """
     return Model(
         "bio_heads",
@@ -108,10 +106,10 @@ def _forward(
     model: Model[Ragged, Floats], X: Ragged, is_train: bool
 ) -> tuple[Floats, Callable[[Floats], Ragged]]:
     flat, backprop_linear = model.layers[0](X.dataXd, is_train)
-    # By tag before (or once, for any), tag, head and token.
+    # By previous tag (or once, for any), tag, head and token.
     n_before = model.attrs["rows"] // N_TAGS
     scores = flat.reshape(-1, model.get_dim("nO"), n_before, N_TAGS).transpose(2, 3, 1, 0)
-    # Laid out by token last, as the scans over tokens read them: several times as fast.
+    # With tokens as the last axis, scans over tokens are several times as fast.
     steps: Any = model.ops.as_contig(scores + _transitions(model)[..., None])
     starts = _starts(X)
     steps[..., starts] = steps[OUTSIDE][..., starts]
@@ -132,7 +130,7 @@ def _forward(
 
 
 def _transitions(model: Model[Ragged, Floats]) -> Floats:
-    """The scores of the transitions, by tag before, tag and head."""
+    """The scores of the transitions, by previous tag, tag and head."""
     if model.has_param("T"):
         transitions: Any = model.get_param("T").copy()
     else:
@@ -142,5 +140,5 @@ def _transitions(model: Model[Ragged, Floats]) -> Floats:
 
 
 def _starts(X: Ragged) -> Ints:
-    """The first token of each document that has any."""
+    """The first token of each document that is not empty."""
     return (X.lengths.cumsum() - X.lengths)[X.lengths > 0]

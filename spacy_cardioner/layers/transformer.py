@@ -1,13 +1,12 @@
-"""The encoder of the transformer family: spacy-transformers' own, with some differences.
+"""The encoder of the transformer family: that of spacy-transformers, with some differences.
 
-- No text is cut off. spacy-transformers silently drops the wordpieces of a window beyond
-  ``model_max_length``: tables of numbers and words unknown to the encoder lose text that way.
-  Here such a window is halved until it fits.
-- A token in several windows has not the mean of its vectors, but the one from the window where it
-  has most context; a token in none, which a sentence gate has spared the encoder, has zeros.
-- Outside training, windows of about the same length are encoded together, and only so many at
-  once: little is spent on padding, and the memory that a note takes does not grow with its length.
-  On a CPU the encoder may compute in lower precision then.
+- No text is truncated. spacy-transformers silently drops the wordpieces of a window beyond
+  ``model_max_length``. Here such a window is halved until it fits.
+- A token in several windows has the vector from the window where it has most context, instead of
+  the mean; a gated token, which is in none, has zeros.
+- In prediction, windows of similar length are encoded together, and only so many at once. There is
+  little padding, and memory does not grow with the length of a note. On a CPU the encoder may
+  compute in lower precision.
 """
 
 # No `from __future__ import annotations`: configs are checked against the types of the registered
@@ -36,11 +35,11 @@ if TYPE_CHECKING:
 
 TRANSFORMER = "spacy_cardioner.TransformerModel.v1"
 
-# Most wordpieces that are encoded at once outside training, padding included.
+# Maximum number of wordpieces that are encoded at once in prediction, including padding.
 MAX_PIECES = 8192
 
-# Most of them that may be padding, on a CPU, where a call of its own costs about as much as these.
-# A GPU computes padding faster than it starts another call.
+# Maximum number of these that are padding, on a CPU, where another call costs about as much. On a
+# GPU padding is faster than another call.
 MAX_PADDING = 64
 
 
@@ -57,18 +56,16 @@ def create_transformer_model(
 
     The arguments are those of ``spacy-transformers.TransformerModel.v3``, and `precision`.
 
-    name (str): Name of a Hugging Face model, or the path of a folder that holds one.
-    get_spans (Callable): Cuts documents into windows of tokens.
-    tokenizer_config (dict): Settings of the encoder's tokenizer; ``model_max_length`` is the most
-        wordpieces that a window may have, special ones included.
+    name (str): Name of a Hugging Face model, or path of a folder with one.
+    get_spans (Callable): Splits documents into windows of tokens.
+    tokenizer_config (dict): Settings of the tokenizer. ``model_max_length`` is the maximum number
+        of wordpieces in a window, including special ones.
     transformer_config (dict): Settings of the encoder.
-    mixed_precision (bool): Compute in half precision on a CUDA GPU. Left out elsewhere, where the
-        scaling of gradients that it needs does not work.
-    grad_scaler_config (dict): Settings of that scaling.
-    precision (str): In what the encoder computes on a CPU outside training: "float32"; "bfloat16",
-        where the processor has instructions for it; or "int8", with weights of eight bits. Weights
-        are saved in float32 all the same.
-    RETURNS (Model): The encoder.
+    mixed_precision (bool): Compute in half precision on a CUDA GPU. Ignored elsewhere, where
+        gradient scaling does not work.
+    grad_scaler_config (dict): Settings of gradient scaling.
+    precision (str): Precision of the encoder in prediction on a CPU: "float32", or "bfloat16" for
+        processors that support it. Weights are always saved in float32.
     """
     from spacy_transformers.architectures import create_TransformerModel_v3
 
@@ -89,16 +86,15 @@ def create_transformer_model(
 def create_set_windows(
     windows: Literal["context", "sentence"], window: int, context: int, pipe: str = "transformer"
 ) -> Callable[[Language], Language]:
-    """Registered function: change the windows of an encoder that comes from another pipeline.
+    """Create the callback `spacy_cardioner.set_windows.v1` for `[nlp.after_pipeline_creation]`.
 
-    It stands under ``[nlp.after_pipeline_creation]``, where no span getter can be named: that
-    registry is not there before spacy-transformers is imported.
+    It changes the windows of a sourced encoder. It names no span getter, because that registry does
+    not exist until spacy-transformers is imported.
 
-    windows (str): Which they are: as `context_windows`, or as `sentence_windows`.
-    window (int): Most tokens in a window.
-    context (int): Tokens of context on each side where the note goes on.
+    windows (str): "context" for `create_context_windows`, "sentence" for `create_sentence_windows`.
+    window, context (int): The arguments of these.
     pipe (str): Name of the encoder in the pipeline.
-    RETURNS (Callable): Takes the pipeline and gives it back.
+    RETURNS (Callable): Takes the pipeline and returns it.
     """
     create = create_context_windows if windows == "context" else create_sentence_windows
     get_spans = create(window, context)
@@ -114,7 +110,7 @@ def create_set_windows(
 def forward(
     model: "Model[list[Doc], FullTransformerBatch]", docs: list[Doc], is_train: bool
 ) -> "tuple[FullTransformerBatch, Callable[..., Any]]":
-    """Encode documents, and give each token the wordpieces of the window where it is central."""
+    """Encode documents, and align each token with the window where it has most context."""
     from spacy_transformers.layers.transformer_model import forward as encode
 
     batch, backprop = encode(model, docs, is_train)
@@ -125,10 +121,9 @@ def forward(
 
 
 def _split(docs: list[Doc], batch: "FullTransformerBatch", row: int) -> "Iterator[TransformerData]":
-    """Share the output among the documents.
+    """Split the output by document.
 
-    spacy-transformers leaves out the tokens before the first window of a document and after the
-    last, which have no wordpieces here.
+    spacy-transformers omits tokens before the first window of a document and after the last.
     """
     first_token = first_piece = 0
     for doc, spans, data in zip(docs, batch.spans, batch.split_by_doc(), strict=True):
@@ -140,20 +135,19 @@ def _split(docs: list[Doc], batch: "FullTransformerBatch", row: int) -> "Iterato
 
 
 def fitting_windows(get_spans: GetSpans, model: Any, docs: list[Doc]) -> Windows:
-    """Cut documents into windows, none of which is too long for the encoder.
+    """Split documents into windows that are not too long for the encoder.
 
-    A single token that is too long stays whole; the encoder reads its beginning.
+    A single token that is too long remains: the encoder truncates it.
 
-    get_spans (Callable): Cuts documents into windows of tokens.
+    get_spans (Callable): Splits documents into windows of tokens.
     model (TransformerModel): The encoder, for its tokenizer.
-    docs (list[Doc]): The documents.
     RETURNS (list[list[Span]]): The windows of each document.
     """
     return [list(_halve_oversized(windows, model.tokenizer)) for windows in get_spans(docs)]
 
 
 def _halve_oversized(windows: Sequence[Span], tokenizer: Any) -> Iterable[Span]:
-    """Cut windows that are too long into halves that share a quarter of the tokens as context."""
+    """Split windows that are too long into halves that share a quarter of the tokens as context."""
     texts = [window.text for window in windows]
     pieces = tokenizer(texts, verbose=False)["input_ids"] if texts else []
     for window, ids in zip(windows, pieces, strict=True):
@@ -168,10 +162,10 @@ def _halve_oversized(windows: Sequence[Span], tokenizer: Any) -> Iterable[Span]:
 def _encode(
     lighter: LighterCopy, model: Model, pieces: Any, is_train: bool
 ) -> tuple[Any, Callable[..., Any]]:
-    """Run the encoder. Outside training it runs on parts of the windows, the shortest ones first.
+    """Run the encoder, in prediction on batches of the windows, the shortest first.
 
-    In training the windows go together: mixed precision would scale the gradients of parts again
-    with each part that follows.
+    In training, all windows form one batch: mixed precision would scale the gradients of a batch
+    again with each batch after it.
     """
     from thinc.layers.pytorchwrapper import forward as run
 
@@ -182,18 +176,18 @@ def _encode(
     padding = MAX_PIECES if get_current_ops().name == "cupy" else MAX_PADDING
     outputs = []
     with lighter.used(model.shims[0]):
-        for part in _parts(lengths, padding):
+        for part in _batches(lengths, padding):
             short = _select(pieces, part, int(lengths[part].max()))
             outputs.append((part, run(model, short, False)[0]))
     return _join(outputs, pieces.input_ids.shape), lambda d_output: d_output
 
 
-def _parts(lengths: Any, padding: int) -> Iterator[Any]:
-    """Share out windows, sorted by length, so that each part has few wordpieces with its padding.
+def _batches(lengths: Any, padding: int) -> Iterator[Any]:
+    """Split windows, sorted by length, into batches with few wordpieces and little padding.
 
-    lengths (Array): Wordpieces of each window.
-    padding (int): Most of a part's wordpieces that may be padding.
-    YIELDS (Array): Numbers of the windows of a part.
+    lengths (Array): Number of wordpieces of each window.
+    padding (int): Maximum number of wordpieces of padding in a batch.
+    YIELDS (Array): The indices of the windows in a batch.
     """
     order = numpy.argsort(lengths, kind="stable")
     start = total = 0
@@ -207,7 +201,7 @@ def _parts(lengths: Any, padding: int) -> Iterator[Any]:
 
 
 def _select(pieces: Any, part: Any, length: int) -> Any:
-    """The wordpieces of some windows, with no more padding than they need."""
+    """The wordpieces of some windows, with the padding that they need."""
     from spacy_transformers.data_classes import WordpieceBatch
 
     types = pieces.token_type_ids
@@ -221,7 +215,7 @@ def _select(pieces: Any, part: Any, length: int) -> Any:
 
 
 def _join(outputs: Sequence[tuple[Any, Any]], shape: tuple[int, int]) -> Any:
-    """The vectors of all windows in their own order, with zeros for padding."""
+    """The vectors of all windows in their original order, with zeros for padding."""
     import torch
     from transformers.modeling_outputs import BaseModelOutput
 

@@ -1,4 +1,4 @@
-"""Words that are embedded once, however often they stand in a batch."""
+"""Words that are embedded once per batch."""
 
 # No `from __future__ import annotations`: configs are checked against the types of the registered
 # function, which must not be strings.
@@ -11,21 +11,20 @@ from spacy.tokens import Doc
 from thinc.api import Model
 from thinc.types import Floats2d
 
-# Odd, so that no bit of a hash is lost: 2^64 divided by the golden ratio.
+# 2^64 divided by the golden ratio. It is odd, so that no bit of a hash is lost.
 _MIX = numpy.uint64(0x9E3779B97F4A7C15)
 
 
 def create_unique_words(
     tok2vec: Model[list[Doc], list[Floats2d]],
 ) -> Model[list[Doc], list[Floats2d]]:
-    """Registered function: embed each word of a batch once, and put its vector wherever it stands.
+    """Registered function: embed each distinct word of a batch once.
 
-    The figures are the same but for rounding. Training goes through `tok2vec` as it is.
+    The results are the same except for rounding. Training uses `tok2vec` unchanged.
 
-    tok2vec (Model[List[Doc], List[Floats2d]]): An embedding that sees a word's letters and its norm
-        alone, such as `spacy.MultiHashEmbed.v2` with NORM, PREFIX, SUFFIX and SHAPE: no neighbours,
-        nor what components before it have written to the token.
-    RETURNS (Model[List[Doc], List[Floats2d]]): The model.
+    tok2vec (Model[List[Doc], List[Floats2d]]): An embedding that depends only on the text and norm
+        of a word, such as `spacy.MultiHashEmbed.v2` with NORM, PREFIX, SUFFIX and SHAPE: not on its
+        neighbours, or on annotations by other components.
     """
     model: Model[list[Doc], list[Floats2d]] = Model(
         "unique_words",
@@ -63,11 +62,11 @@ def _forward(
 
 
 def unique_words(docs: list[Doc]) -> tuple[Doc, Any]:
-    """The words of several documents, each once.
+    """The distinct words of several documents.
 
-    docs (List[Doc]): Documents, not all empty, of one vocabulary.
-    RETURNS (Tuple[Doc, Ints1d]): A document of the words; and for each token of all documents, one
-        after another, the place of its word there.
+    docs (List[Doc]): Documents of one vocabulary, not all of them empty.
+    RETURNS (Tuple[Doc, Ints1d]): A document of the words; and for each token of all documents, the
+        index of its word in it.
     """
     keys = numpy.concatenate([doc.to_array([ORTH, NORM]) for doc in docs])
     mixed = keys[:, 0] * _MIX ^ keys[:, 1]

@@ -1,4 +1,4 @@
-"""Word vectors that are not made twice."""
+"""Word vectors that are computed once."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from spacy.vectors import Mode, Vectors
 if TYPE_CHECKING:
     from spacy.vocab import Vocab
 
-# Words whose vectors are kept: 8 MB of 96 numbers each.
+# Number of cached words: 8 MB with a width of 96.
 MAX_CACHE = 20_000
-# Words whose vectors are made at a time.
+# Number of vectors that are computed at once.
 AT_ONCE = 200
 
 
 def create_cached_vectors() -> Callable[[Vocab], Vectors]:
-    """Create the vectors `spacy_cardioner.CachedVectors.v1`, for `[nlp.vectors]`.
+    """Create the vectors `spacy_cardioner.CachedVectors.v1` for `[nlp.vectors]`.
 
-    RETURNS (Callable): Takes the vocabulary and gives its table of vectors.
+    RETURNS (Callable): Takes the vocabulary and returns its vectors.
     """
     return lambda vocab: CachedVectors(strings=vocab.strings)
 
 
 class CachedVectors(Vectors):
-    """spaCy's vectors; those of floret are kept for the words that come again.
+    """spaCy's vectors, with a cache for floret.
 
-    floret makes a word's vector of those of its parts, some forty of them, and spaCy does it anew
-    for each batch. The figures are the same. On a GPU nothing is kept.
+    floret computes the vector of a word from those of its subwords, about forty of them, and spaCy
+    repeats this for each batch. The results are the same. On a GPU nothing is cached.
     """
 
     data: Any
 
     def __init__(self, **settings: Any) -> None:
-        """Create the table. The arguments are those of spaCy's Vectors."""
+        """Initialize the table. The arguments are those of spaCy's Vectors."""
         super().__init__(**settings)
         self._forget()
 
@@ -46,11 +46,7 @@ class CachedVectors(Vectors):
         self._kept = numpy.zeros((0, 0), dtype="f")
 
     def get_batch(self, keys: Any) -> Any:
-        """Get the vectors of many words.
-
-        keys (Iterable[Union[int, str]]): The words or their hashes.
-        RETURNS (Floats2d): A row for each.
-        """
+        """Get the vectors of many words, given as strings or hashes."""
         if self.mode != Mode.floret or not isinstance(self.data, numpy.ndarray):
             return super().get_batch(keys)
         hashes = [self.strings.add(key) if isinstance(key, str) else key for key in keys]
@@ -61,7 +57,7 @@ class CachedVectors(Vectors):
         if self.data is not self._made_of or len(self._rows) + len(words) > MAX_CACHE:
             self._forget()
         unknown = [word for word in words if word not in self._rows]
-        # In parts: a word takes the memory of all its parts' vectors while it is made.
+        # In batches, because a word takes the memory of all its subword vectors meanwhile.
         for start in range(0, len(unknown), AT_ONCE):
             new = unknown[start : start + AT_ONCE]
             made = super().get_batch(new)
@@ -72,8 +68,8 @@ class CachedVectors(Vectors):
         return self._kept[[self._rows[word] for word in words]]
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Save the table as spaCy does, in half the room where half precision holds all numbers
-        exactly, as it does after `cardioner shrink`.
+        """Save the table as spaCy does, but in half precision if that is exact, as it is after
+        `cardioner shrink`.
         """
         full = self.data
         with numpy.errstate(over="ignore"):
@@ -86,16 +82,13 @@ class CachedVectors(Vectors):
             self.data = full
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> CachedVectors:
-        """Load a table, whatever its precision.
-
-        RETURNS (CachedVectors): The modified object.
-        """
+        """Load a table of any precision."""
         super().from_disk(path, exclude=exclude)
         self.data = self.data.astype("float32", copy=False)
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the table without what is kept."""
+        """Pickle the table without the cache."""
         return _unpickled, (self.to_bytes(),)
 
 

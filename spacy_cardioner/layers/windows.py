@@ -1,12 +1,11 @@
-"""Windows for the transformer family: what the encoder reads at a time, and what of it counts.
+"""Windows of the transformer family: which tokens are encoded together.
 
-A window has a centre, and context on both sides that only helps to read the centre: each token
-takes its vector from the window in which it is farthest from an edge (BIT.UA at MultiCardioNER,
-CLEF 2024). Entities are decoded from the vectors of the whole note, so that no border of a window
-cuts one.
+A window has a centre, and context on both sides of it. Each token takes its vector from the window
+where it is farthest from an edge (BIT.UA at MultiCardioNER, CLEF 2024). Entities are decoded from
+the vectors of the whole note, so that the boundary of a window cannot cut one.
 
-Where windows lie depends on the note alone. A sentence gate leaves out those whose centre has no
-sentence to be read; the others stay as they are, and so do the vectors of their tokens.
+Windows depend only on the note. A sentence gate leaves out those whose centre is gated; the others,
+and the vectors of their tokens, do not change.
 """
 
 # No `from __future__ import annotations`: configs are checked against the types of the registered
@@ -22,7 +21,7 @@ from thinc.types import Ragged
 
 from spacy_cardioner.errors import CardionerError
 
-# Key of the sentences in Doc.spans that are not to be read.
+# Key in Doc.spans of the sentences that are not encoded.
 GATED = "gated"
 
 Windows = list[list[Span]]
@@ -32,23 +31,20 @@ Array = NDArray[Any]
 
 
 def create_context_windows(window: int, context: int) -> GetSpans:
-    """Registered function: windows of tokens over whole notes, all of about the same length.
+    """Registered function: windows of about the same length.
 
-    window (int): Most tokens in a window.
-    context (int): Tokens of it that are context, on each side where the note goes on.
-    RETURNS (Callable): Cuts documents into windows.
-    RAISES (CardionerError): The context leaves nothing of the window.
+    window (int): Maximum number of tokens in a window.
+    context (int): Number of these that are context, on each side unless the note ends there.
+    RETURNS (Callable): Splits documents into windows.
+    RAISES (CardionerError): The window has no centre.
     """
     return partial(_get_windows, partial(_even_parts, _centre(window, context)), context)
 
 
 def create_sentence_windows(window: int, context: int) -> GetSpans:
-    """Registered function: a window for each sentence. Made for a sentence gate.
+    """Registered function: a window for each sentence, for use with a sentence gate.
 
-    window (int): Most tokens in a window. A longer sentence has several.
-    context (int): Tokens of context on each side where the note goes on.
-    RETURNS (Callable): Cuts documents into windows.
-    RAISES (CardionerError): The context leaves nothing of the window.
+    The arguments are those of `create_context_windows`. A long sentence has several windows.
     """
     return partial(_get_windows, partial(_sentence_parts, _centre(window, context)), context)
 
@@ -65,7 +61,7 @@ def _centre(window: int, context: int) -> int:
 def _get_windows(
     get_centres: Callable[[Doc], Iterable[Range]], context: int, docs: list[Doc]
 ) -> Windows:
-    """The windows of each document that are to be read, at least one where there is any token."""
+    """The windows of each document that are encoded: at least one, unless it is empty."""
     windows: Windows = []
     for doc in docs:
         gated = gated_tokens(doc)
@@ -88,18 +84,14 @@ def _sentence_parts(size: int, doc: Doc) -> Iterator[Range]:
 
 
 def _cut(start: int, end: int, size: int) -> Iterator[Range]:
-    """Cut a range into the fewest parts of at most `size`, as even as can be."""
+    """Split a range into the smallest number of parts of at most `size`, as even as possible."""
     n_parts = -(-(end - start) // size)
-    borders = [start + (end - start) * i // max(n_parts, 1) for i in range(n_parts + 1)]
-    yield from zip(borders, borders[1:], strict=False)
+    bounds = [start + (end - start) * i // max(n_parts, 1) for i in range(n_parts + 1)]
+    yield from zip(bounds, bounds[1:], strict=False)
 
 
 def gated_tokens(doc: Doc) -> Array:
-    """Mark the tokens in sentences that are not to be read.
-
-    doc (Doc): A document, which a sentence gate may have gone over.
-    RETURNS (Array): True for each of these tokens.
-    """
+    """Which tokens are in gated sentences, as an array of booleans."""
     gated = numpy.zeros(len(doc), dtype=bool)
     for span in doc.spans.get(GATED, ()):
         gated[span.start : span.end] = True
@@ -107,16 +99,15 @@ def gated_tokens(doc: Doc) -> Array:
 
 
 def central_alignment(docs: list[Doc], windows: Windows, align: Ragged, row: int) -> Ragged:
-    """Keep, of each token's wordpieces, those in the window where it is farthest from an edge.
+    """Keep the wordpieces of each token in the window where it is farthest from an edge.
 
-    The edge of the note is none: there is no context beyond it that a window would lack. Tokens
-    that are not to be read keep no wordpieces.
+    The start and end of a note do not count as edges. Gated tokens keep no wordpieces.
 
-    docs (list[Doc]): The documents, of which those without tokens have no windows.
+    docs (list[Doc]): The documents. Empty ones have no windows.
     windows (Windows): The windows of each document.
     align (Ragged): The wordpieces of each token in all windows, numbered window by window.
-    row (int): Wordpieces in each window, padding included.
-    RETURNS (Ragged): The same for fewer wordpieces.
+    row (int): Number of wordpieces in each window, including padding.
+    RETURNS (Ragged): The alignment with the wordpieces that are kept.
     """
     pieces: Any = align.dataXd
     n_pieces: Any = align.lengths
@@ -139,7 +130,7 @@ def central_alignment(docs: list[Doc], windows: Windows, align: Ragged, row: int
 def _reach(docs: list[Doc], windows: Windows) -> tuple[Array, Array]:
     """The first and last token of each window, counted over all documents.
 
-    A window at the start or end of a note reaches far beyond it.
+    A window at the start or end of a note extends far beyond it.
     """
     beyond = sum(map(len, docs))
     offset, first, last = 0, [], []

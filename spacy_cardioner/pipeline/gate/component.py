@@ -3,13 +3,11 @@
 # No `from __future__ import annotations`: configs are checked against the types of the registered
 # functions, which must not be strings.
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any
 
 import numpy
 from numpy.typing import NDArray
 from spacy.language import Language
-from spacy.pipeline import TrainablePipe
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 from thinc.api import Config, Model
@@ -18,6 +16,7 @@ from thinc.util import to_numpy
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.layers.windows import GATED, gated_tokens
+from spacy_cardioner.pipeline.labelled import LabelledPipe
 from spacy_cardioner.spans import SPANS_KEY, layers_of
 
 gate_default_config = """
@@ -79,7 +78,7 @@ def make_gate_scorer() -> Callable[..., dict[str, Any]]:
     },
     default_score_weights={"gate_recall": None, "gate_spared": None},
 )
-class SentenceGate(TrainablePipe):
+class SentenceGate(LabelledPipe):
     """Pipeline component that marks sentences without entities.
 
     It comes after a sentencizer and before the encoder. The probability of a sentence is the
@@ -112,20 +111,6 @@ class SentenceGate(TrainablePipe):
         self.threshold = threshold
         self.scorer = scorer
         self.cfg: dict[str, Any] = {"labels": [], "tuned": 0.0}
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """RETURNS (Tuple[str]): The labels of the entities."""
-        return tuple(self.cfg["labels"])
-
-    @property
-    def label_data(self) -> list[str]:
-        """RETURNS (List[str]): The labels, as `initialize` takes them."""
-        return list(self.labels)
-
-    def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
-        """Score a batch of examples with the component's scorer."""
-        return super().score(examples, **{"spans_key": self.spans_key, **kwargs})
 
     def predict(self, docs: Iterable[Doc]) -> list[Array]:
         """Predict how likely each token belongs to an entity.
@@ -220,12 +205,7 @@ class SentenceGate(TrainablePipe):
         nlp (Optional[Language]): The current nlp object the component is part of.
         labels (Optional[Sequence[str]]): The labels. Default: those of the data.
         """
-        if labels is None:
-            found = (eg.reference.spans.get(self.spans_key, []) for eg in get_examples())
-            labels = sorted({span.label_ for spans in found for span in spans})
-        self.cfg["labels"] = list(labels)
-        sample = [eg.predicted for eg in islice(get_examples(), 10)]
-        self.model.initialize(X=sample if any(map(len, sample)) else None)
+        self.model.initialize(X=self._add_labels(get_examples, labels))
 
 
 def targets_of(eg: Example, spans_key: str, labels: Sequence[str]) -> tuple[Array, Array]:

@@ -3,12 +3,10 @@
 # No `from __future__ import annotations`: configs are checked against the types of the registered
 # functions, which must not be strings.
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any, Literal
 
 import numpy
 from spacy.language import Language
-from spacy.pipeline import TrainablePipe
 from spacy.scorer import Scorer, get_ner_prf
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
@@ -18,12 +16,12 @@ from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.layers.crf import BEGIN, INSIDE, N_TAGS, OUTSIDE, Floats, Ints
 from spacy_cardioner.layers.losses import crf_loss, softmax_loss
 from spacy_cardioner.layers.windows import gated_tokens
+from spacy_cardioner.pipeline.labelled import LabelledPipe
 from spacy_cardioner.pipeline.ner.decode import Decoded, decode
 from spacy_cardioner.spans import (
     SPANS_KEY,
     Entity,
     layers_of,
-    longest_first,
     non_overlapping,
     register_extensions,
     write_entities,
@@ -47,7 +45,6 @@ subword_features = true
 """
 DEFAULT_NER_MODEL = Config().from_str(ner_default_config)["model"]
 
-EntsPolicy = Literal["longest", "label_order"]
 ClassWeights = Literal["inverse"] | dict[Literal["B", "I", "O"], float] | None
 
 LOSSES = {"crf": crf_loss, "softmax": softmax_loss}
@@ -105,12 +102,12 @@ def alternatives_key(spans_key: str) -> str:
         f"spans_{SPANS_KEY}_per_type": None,
     },
 )
-class MultiHeadNER(TrainablePipe):
+class MultiHeadNER(LabelledPipe):
     """Pipeline component that finds the entities of each label with a BIO tagging head of its own.
 
     Entities of one label do not overlap; entities of different labels may. All are written to
-    ``doc.spans[spans_key]``, the non-overlapping ones also to ``doc.ents``. ``span._.score`` is the
-    probability of each.
+    ``doc.spans[spans_key]``, and the longest of those that overlap to ``doc.ents``.
+    ``span._.score`` is the probability of each.
     """
 
     def __init__(
@@ -121,14 +118,10 @@ class MultiHeadNER(TrainablePipe):
         spans_key: str = SPANS_KEY,
         threshold: float = 0.0,
         alternatives: float | None = None,
-        ents_policy: EntsPolicy = "longest",
         class_weights: ClassWeights = None,
         scorer: Callable[..., dict[str, Any]] | None = ner_score,
     ) -> None:
         """Initialize the component.
-
-        `cfg` holds only what comes from the data: what is saved there overrides the config when a
-        pipeline is loaded.
 
         model (Model[List[Doc], Floats]): Scores the tags of all heads, see `layers.tagging`.
         spans_key (str): Key of the Doc.spans dict to save the spans under, and with the gold
@@ -137,8 +130,6 @@ class MultiHeadNER(TrainablePipe):
         alternatives (Optional[float]): Write every span with at least this probability to
             ``doc.spans[f"{spans_key}_alternatives"]``, whether it is an entity or not. They may
             overlap. `cardioner_reranker` needs them.
-        ents_policy (str): Which of several overlapping entities goes to ``doc.ents``: "longest", or
-            "label_order", the one whose label comes first in `labels`.
         class_weights (Optional[Union[str, Dict[str, float]]]): Weights of the tags B, I and O in
             the loss: None for equal weights, "inverse" for their inverse frequency in the data, or
             a dict by tag. See `layers.losses` for their effect.
@@ -155,38 +146,16 @@ class MultiHeadNER(TrainablePipe):
         self.spans_key = spans_key
         self.threshold = threshold
         self.alternatives = alternatives
-        self.ents_policy = ents_policy
         self.class_weights = class_weights
         self.scorer = scorer
         self.cfg: dict[str, Any] = {"labels": [], "tag_counts": {}}
         register_extensions()
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """RETURNS (Tuple[str]): The labels, one for each head."""
-        return tuple(self.cfg["labels"])
-
-    @property
-    def label_data(self) -> list[str]:
-        """RETURNS (List[str]): The labels, as `initialize` takes them."""
-        return list(self.labels)
-
     def add_label(self, label: str) -> int:
-        """Add a label. Only possible before the model is initialized.
-
-        label (str): The label to add.
-        RETURNS (int): 0 if label is already present, otherwise 1.
-        """
-        if label in self.labels:
-            return 0
-        self._allow_extra_label()
-        self.cfg["labels"].append(label)
-        self.vocab.strings.add(label)
-        return 1
-
-    def score(self, examples: Iterable[Example], **kwargs: Any) -> dict[str, Any]:
-        """Score a batch of examples with the component's scorer."""
-        return super().score(examples, **{"spans_key": self.spans_key, **kwargs})
+        """Add a label. Only possible before the model is initialized."""
+        if label not in self.labels:
+            self._allow_extra_label()
+        return super().add_label(label)
 
     def predict(self, docs: Iterable[Doc]) -> list[Decoded]:
         """Find the entities of a batch of documents, without modifying them.
@@ -213,8 +182,7 @@ class MultiHeadNER(TrainablePipe):
             if self.alternatives is not None:
                 self._write_alternatives(doc, list(self._allowed(doc, alternatives)))
             taken = {token.i for ent in doc.ents for token in ent}
-            chosen = non_overlapping(spans, order=self._ents_order, taken=taken)
-            doc.set_ents([*doc.ents, *chosen])
+            doc.set_ents([*doc.ents, *non_overlapping(spans, taken=taken)])
 
     def _allowed(self, doc: Doc, entities: Iterable[Entity]) -> Iterator[Entity]:
         """The entities outside gated sentences, without white space at their boundaries, which a
@@ -238,12 +206,6 @@ class MultiHeadNER(TrainablePipe):
         spans = [Span(doc, *entity[:3]) for entity in entities]
         attrs = {"scores": [entity.score for entity in entities], "layers": list(self.labels)}
         doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs=attrs)
-
-    def _ents_order(self, span: Span) -> Any:
-        """Sort key: of overlapping spans, the first goes to ``doc.ents``."""
-        if self.ents_policy == "label_order":
-            return self.labels.index(span.label_)
-        return longest_first(span)
 
     def get_loss(self, examples: Iterable[Example], scores: Floats) -> tuple[float, Floats]:
         """Find the loss and its gradient for the batch of documents and their scores.
@@ -316,17 +278,12 @@ class MultiHeadNER(TrainablePipe):
         labels (Optional[Sequence[str]]): The labels, typically generated by `init labels`. Default:
             those of the data, sorted.
         """
-        if labels is None:
-            found = (eg.reference.spans.get(self.spans_key, []) for eg in get_examples())
-            labels = sorted({span.label_ for spans in found for span in spans})
-        for label in labels:
-            self.add_label(label)
+        sample = self._add_labels(get_examples, labels)
         self._require_labels()
         self._count_tags(get_examples())
-        sample = [eg.predicted for eg in islice(get_examples(), 10)]
         self.model.set_dim("nO", len(self.labels))  # otherwise `chain` infers it from the last axis
         label_sample: Any = self.model.ops.alloc2f(1, len(self.labels))
-        self.model.initialize(X=sample if any(map(len, sample)) else None, Y=label_sample)
+        self.model.initialize(X=sample, Y=label_sample)
 
     def _count_tags(self, examples: Iterable[Example]) -> None:
         """Count the tags of each head, where they are known."""

@@ -20,7 +20,7 @@ from spacy_cardioner.pipeline.stored import StoredPipe
 from spacy_cardioner.spans import SPANS_KEY, Entity, in_order, read_entities, replace_entities
 
 WEIGHTS_FILE = "weights.json"
-COUNTS_FILE = "boundaries.msgpack"
+COUNTS_FILE = "borders.msgpack"
 
 
 class Reranking(NamedTuple):

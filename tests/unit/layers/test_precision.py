@@ -100,7 +100,7 @@ def test_copy_follows_the_weights(saved: Path, tmp_path: Path) -> None:
 def test_parts_are_little_padded(lengths: list[int], padding: int) -> None:
     array = numpy.array(lengths)
 
-    parts = [part.tolist() for part in layer._parts(array, padding)]
+    parts = [part.tolist() for part in layer._batches(array, padding)]
 
     assert sorted(number for part in parts for number in part) == list(range(len(lengths)))
     for part in parts:

@@ -132,18 +132,6 @@ def test_learns_a_drug_inside_a_disease(head: dict[str, Any], hidden_width: int)
     assert nlp.evaluate(examples_of(nlp))["spans_cardioner_f"] == 1.0
 
 
-def test_ents_by_label_order() -> None:
-    nlp = spacy.blank("es")
-    nlp.add_pipe("cardioner_ner", name="ner", config=settings_of(ents_policy="label_order"))
-    examples = examples_of(nlp)
-    nlp.get_pipe("ner").initialize(lambda: examples, labels=[DRUG, DISEASE])
-    doc = nlp.make_doc(NESTED)
-    decoded = trained().get_pipe("ner").predict([doc])
-    nlp.get_pipe("ner").set_annotations([doc], decoded)
-    assert [ent.text for ent in doc.ents] == ["penicilina", "bisoprolol", "fibrilación auricular"]
-    assert len(doc.spans["cardioner"]) == 4
-
-
 def test_entities_set_before_stay(nlp: Language) -> None:
     doc = nlp.make_doc(NESTED)
     doc.ents = [Span(doc, 2, 4, "OTHER")]
