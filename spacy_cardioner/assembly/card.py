@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -57,29 +57,27 @@ def package(
     RETURNS (Path): The wheel.
     RAISES (CardionerError): The pipeline or a file of the card is missing or malformed.
     """
-    from spacy.cli.package import package as spacy_package
-
     meta = _read(model / "meta.json")
     transformer = any("transformer" in pipe for pipe in meta.get("pipeline", ()))
     card = make_card(template, metrics, lang, "cardioner_trf" if transformer else "cardioner")
     with tempfile.TemporaryDirectory() as folder:
         meta_path = Path(folder) / "meta.json"
         srsly.write_json(meta_path, card)
-        with contextlib.redirect_stdout(io.StringIO()):
-            spacy_package(
-                model,
-                Path(folder),
-                meta_path=meta_path,
-                version=version,
-                create_sdist=False,
-                create_wheel=True,
-                silent=True,
-            )
+        _run_spacy_package(model, Path(folder), meta_path, version)
         (built,) = Path(folder).glob("*/dist/*.whl")
         output.mkdir(parents=True, exist_ok=True)
         wheel = Path(shutil.copy(built, output))
     (output / REQUIREMENTS).write_text(f"{wheel.as_posix()}\n", encoding="utf-8")
     return wheel
+
+
+def _run_spacy_package(model: Path, folder: Path, meta_path: Path, version: str) -> None:
+    """Run `spacy package`, without the output of the tools that it calls."""
+    command = [sys.executable, "-m", "spacy", "package", str(model), str(folder)]
+    command += ["--meta-path", str(meta_path), "--version", version, "--build", "wheel"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise CardionerError(f"{model}: spacy package failed:\n{done.stdout}{done.stderr}")
 
 
 def _scores(metrics: Path, lang: str) -> dict[str, Any]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import srsly
+from spacy.util import get_sourced_components, load_config, load_model_from_config
 
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.loading import save_pipeline
 
-TRANSFORMER = "transformer"
+TOK2VEC, TRANSFORMER = "tok2vec", "transformer"
 
 
 def join(config: Path, trained: Path, lang: str, corpus: Path, output: Path) -> None:
-    """Assemble a pipeline with `spacy assemble`, for the family of the trained pipeline.
+    """Assemble a pipeline as `spacy assemble` does, for the family of the trained pipeline.
 
     config (Path): The config, see ``configs/assemble.cfg``.
     trained (Path): Folder of the trained pipeline.
@@ -23,19 +23,19 @@ def join(config: Path, trained: Path, lang: str, corpus: Path, output: Path) -> 
     output (Path): Folder of the new pipeline.
     RAISES (CardionerError): The trained pipeline is missing.
     """
-    from spacy.cli.assemble import assemble_cli
-
     try:
         transformer = TRANSFORMER in srsly.read_json(trained / "meta.json")["pipeline"]
     except (OSError, ValueError, KeyError) as error:
         raise CardionerError(f"{trained}: not the folder of a pipeline ({error})") from error
-    overrides = {
-        "nlp.lang": lang,
-        "paths.trained": str(trained),
-        "paths.corpus": str(corpus),
-        "system.encoder": TRANSFORMER if transformer else "tok2vec",
-        "system.transformers": srsly.json_dumps(transformer),
-    }
-    arguments = [part for name, value in overrides.items() for part in (f"--{name}", value)]
-    context: Any = SimpleNamespace(args=arguments)
-    assemble_cli(context, config, output, code_path=None, verbose=False)
+    overrides = {"nlp.lang": lang, "paths.trained": str(trained), "paths.corpus": str(corpus)}
+    filled = load_config(config, overrides=overrides, interpolate=True)
+    if transformer:
+        names = filled["nlp"]["pipeline"]
+        filled["nlp"]["pipeline"] = [TRANSFORMER if name == TOK2VEC else name for name in names]
+        filled["nlp"]["before_creation"]["required"] = True
+        filled["components"][TRANSFORMER] = filled["components"].pop(TOK2VEC)
+    nlp = load_model_from_config(filled, auto_fill=True)
+    nlp._link_components()
+    with nlp.select_pipes(disable=[*get_sourced_components(filled)]):
+        nlp.initialize()
+    save_pipeline(nlp, output)

@@ -20,7 +20,7 @@ from spacy.tokens import Doc
 
 from spacy_cardioner.corpus import docs_by_name, read_docbin
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.evaluation.held_out import predict_held_out, read_run_folds
+from spacy_cardioner.evaluation.held_out import predict_held_out, read_run_folds, trained_folds
 from spacy_cardioner.layers.crf import Floats
 from spacy_cardioner.layout import SPLIT, languages_of
 from spacy_cardioner.pipeline.ner.component import MultiHeadNER, alternatives_key
@@ -69,12 +69,12 @@ def rerank(
     labels (Sequence[str]): The labels to rerank. Those that the pipeline lacks are ignored.
     ner (str): Name of the `cardioner_ner`.
     threshold (float | None): Drop entities with a lower probability. Default: the component's.
-    RETURNS (list[str]): The labels that are reranked. With none, or with fewer than two folds, the
-        pipeline does not change.
+    RETURNS (list[str]): The labels that are reranked. With none, or with fewer than two trained
+        folds, the pipeline does not change.
     RAISES (CardionerError): The run or the corpus is incomplete; the pipeline has a reranker.
     """
     known = [label for label in labels if label in _ner_of(nlp, ner).labels]
-    if not known or len(read_run_folds(run)) < 2:
+    if not known or len(trained_folds(run)) < 2:
         return []
     reranker = add_reranker(nlp, ner=ner, threshold=threshold)
     for label in known:

@@ -35,7 +35,9 @@ Vectors = Annotated[
 Gazetteer = Annotated[Path | None, typer.Option(help="Patterns file (.jsonl) with drug names.")]
 Settings = Annotated[
     list[str],
-    typer.Option("--set", help="A setting of all configs: training.max_epochs=5. Repeat for more."),
+    typer.Option(
+        "--set", "-s", help="A setting of all configs: training.max_epochs=5. Repeat for more."
+    ),
 ]
 Seeds = Annotated[
     list[int], typer.Option("--seed", help="Seeds in place of the recipe's. Repeat for more.")

@@ -56,6 +56,15 @@ def fold_folder(run: Path, fold: int) -> Path:
     return run / f"fold-{fold}"
 
 
+def trained_folds(run: Path) -> list[int]:
+    """The folds of a run that were trained.
+
+    RAISES (CardionerError): The folder holds no cross-validated run.
+    """
+    folds = range(len(read_run_folds(run)))
+    return [fold for fold in folds if (fold_folder(run, fold) / PIPELINE).exists()]
+
+
 def read_run_folds(run: Path) -> Folds:
     """The document names of the folds of a run.
 
