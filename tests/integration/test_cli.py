@@ -20,6 +20,7 @@ from tests.conftest import ROOT
 SAMPLE = ROOT / "assets/sample"
 DRUGS = SAMPLE / "track2/cardioccc_dev/es/brat"
 DISEASES = SAMPLE / "track1/cardioccc_dev/brat"
+RECIPE = str(ROOT / "configs/single.yml")
 
 
 def cardioner(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -116,24 +117,25 @@ def test_split(tmp_path: Path) -> None:
 
 
 def test_card(tmp_path: Path) -> None:
-    template, metrics = tmp_path / "template.json", tmp_path / "metrics.json"
+    template, metrics = tmp_path / "template.json", tmp_path / "metrics"
     sources = [{"name": "both"}, {"name": "one", "languages": ["es"]}]
-    description = {"es": "enfermedades", "en": "drugs"}
+    description = {"es": "enfermedades", "xx": "drugs"}
     template.write_text(json.dumps({"description": description, "sources": sources}))
     gold = SAMPLE / "track2/cardioccc_dev/es/tsv/multicardioner_track2_cardioccc_dev_es.tsv"
     out = tmp_path / "card.json"
-    assert cardioner("evaluate", "--gold", gold, "--pred", gold, "-o", metrics).returncode == 0
+    evaluate = ["evaluate", "--gold", gold, "--pred", gold]
+    for lang in ("es", "it"):
+        assert cardioner(*evaluate, "-o", metrics / f"FARMACO_{lang}.json").returncode == 0
 
-    named = ["--metrics", f"es={metrics}", "--metrics", f"other={metrics}"]
-    done = cardioner("card", template, *named, "--lang", "en", "-o", out)
+    done = cardioner("card", template, "--metrics", metrics, "--lang", "xx", "-o", out)
 
-    assert done.returncode == 0
+    assert done.returncode == 0, done.stderr
     card = json.loads(out.read_text())
     perfect = {"p": 1.0, "r": 1.0, "f": 1.0}
     assert card["performance"] == {
-        "ents_per_type": {"FARMACO": perfect, "FARMACO (other)": perfect},
+        "ents_per_type": {"FARMACO": perfect, "FARMACO (it)": perfect},
         # What spaCy writes into the package's README.
-        **{f"FARMACO_{name}_{short}": 1.0 for name in ("es", "other") for short in "prf"},
+        **{f"FARMACO_{name}_{short}": 1.0 for name in ("es", "it") for short in "prf"},
     }
     assert card["description"] == "drugs"
     assert card["sources"] == [{"name": "both"}]
@@ -141,15 +143,13 @@ def test_card(tmp_path: Path) -> None:
 
 def test_card_says_what_is_wrong(tmp_path: Path) -> None:
     sample, out = ROOT / "configs/card_sample.json", tmp_path / "card.json"
-    done = cardioner("card", sample, "--metrics", f"es={sample}", "-o", out)
+    (tmp_path / "FARMACO_es.json").write_text("{}")
+    done = cardioner("card", sample, "--lang", "es", "--metrics", tmp_path, "-o", out)
     assert done.returncode == 1
-    assert "no result of `cardioner evaluate`" in done.stderr
-    done = cardioner("card", sample, "--metrics", sample, "-o", out)
-    assert done.returncode == 2
-    assert "NAME=FILE" in done.stderr
-    done = cardioner("card", ROOT / "configs/card_release.json", "-o", out)
+    assert "not a result of `cardioner evaluate`" in done.stderr
+    done = cardioner("card", ROOT / "configs/card_release.json", "--lang", "fr", "-o", out)
     assert done.returncode == 1
-    assert "give one of these as --lang" in done.stderr
+    assert "not for 'fr'" in done.stderr
 
 
 @pytest.mark.parametrize("corpus", ["", "nowhere", str(DRUGS)])
@@ -174,7 +174,20 @@ def test_the_sample_has_the_layout_of_the_corpus() -> None:
         ["convert", "x", "--lang", "es", "-o", "y", "--discontinuous", "all"],
         ["split", "x", "--folds", "1", "-o", "y"],
         ["split", "-o", "y"],
-        ["crossval", "c", "--split", "s", "--folds", "f", "-o", "o", "--set", "a"],
+        [
+            "crossval",
+            RECIPE,
+            "--corpus",
+            "c",
+            "--lang",
+            "es",
+            "--folds",
+            "f",
+            "-o",
+            "o",
+            "--set",
+            "a",
+        ],
         ["nothing"],
     ],
 )
@@ -195,11 +208,11 @@ def test_wrong_usage_has_status_2(arguments: list[str]) -> None:
         ["convert", "--corpus", str(SAMPLE), "--lang", "fr", "-o", "y"],
         ["split", "nowhere", "-o", "y"],
         ["split", "--corpus", "nowhere", "-o", "y"],
-        ["crossval", "c", "--split", "s", "--folds", "f", "-o", "o"],
-        ["card", "nowhere", "-o", "y"],
+        ["crossval", "r", "--corpus", "c", "--lang", "es", "--folds", "f", "-o", "o"],
+        ["card", "nowhere", "--lang", "es", "-o", "y"],
         ["convert", str(DRUGS), "--lang", "es", "-o", "/dev/null/y"],
         ["split", str(DRUGS), "-o", "/dev/null/y"],
-        ["card", str(ROOT / "configs/card_sample.json"), "-o", "/dev/null/y"],
+        ["card", str(ROOT / "configs/card_sample.json"), "--lang", "es", "-o", "/dev/null/y"],
     ],
 )
 def test_input_at_fault_has_status_1(arguments: list[str]) -> None:
