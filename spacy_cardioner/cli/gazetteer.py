@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,13 +68,10 @@ def build(
     made["dates"] = {path.name: _date(path) for path in (*paths, *text)}
     made["counts"] = report.counts
     made["output"] = {"name": output.name, "sha256": hashlib.sha256(dumped.encode()).hexdigest()}
-    write_texts(
-        {
-            output: dumped,
-            output.with_suffix(".report.json"): _json(report.to_dict()),
-            output.with_suffix(".manifest.json"): _json(made),
-        }
-    )
+    files = {output: dumped}
+    files[output.with_suffix(".report.json")] = _json(report.to_dict())
+    files[output.with_suffix(".manifest.json")] = _json(made)
+    write_texts(files)
     typer.echo(report.table())
 
 
@@ -106,11 +103,10 @@ def add(
 
     if (name is None) == (table is None):
         raise typer.BadParameter("give a name, or a table with --table", param_hint="NAME")
-    new = (
-        build_patterns([("own", table)], label=label)
-        if table
-        else [_pattern(name or "", atc, kind, label)]
-    )
+    if table:
+        new = build_patterns([("own", table)], label=label)
+    else:
+        new = [_pattern(name or "", atc, kind, label)]
     new = [pattern._replace(always=True) for pattern in dict.fromkeys(new)]
     path = _patterns_file(pipeline)
     present = list(read_patterns(path)) if path.exists() else []
@@ -132,8 +128,7 @@ def _source(source: str) -> tuple[str | None, Path]:
 
 def _date(path: Path) -> str:
     """The day on which a file was last changed."""
-    stamp = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.timezone.utc)
-    return stamp.date().isoformat()
+    return datetime.fromtimestamp(path.stat().st_mtime, timezone.utc).date().isoformat()
 
 
 def _json(data: object) -> str:
@@ -141,7 +136,7 @@ def _json(data: object) -> str:
 
 
 def _pattern(name: str, atc: str, kind: str, label: str) -> Pattern:
-    from spacy_cardioner.gazetteer.names import KINDS, is_atc
+    from spacy_cardioner.gazetteer.names import is_atc
     from spacy_cardioner.gazetteer.normalise import pieces
     from spacy_cardioner.gazetteer.patterns import to_pattern
 
@@ -149,9 +144,7 @@ def _pattern(name: str, atc: str, kind: str, label: str) -> Pattern:
         raise CardionerError(f"{name!r} is not a name: it has neither letters nor digits")
     if atc and not is_atc(atc):
         raise CardionerError(f"{atc!r} is not an ATC code, such as C07AB07 or C07")
-    if kind not in KINDS:
-        raise CardionerError(f"{kind!r} is not a kind of name; use one of {', '.join(KINDS)}")
-    return to_pattern({"label": label, "pattern": name, "id": atc, "kind": kind})
+    return to_pattern({"label": label, "pattern": name, "id": atc, "kind": kind}, name)
 
 
 def _patterns_file(pipeline: str) -> Path:

@@ -71,7 +71,9 @@ def to_pattern(entry: Mapping[str, Any], where: str = "pattern") -> Pattern:
     if not all(isinstance(text, str) for text in texts) or isinstance(also, str):
         raise CardionerError(f'{where}: "label", "id" and each of "also" must be strings')
     if kind not in KINDS:
-        raise CardionerError(f"{where}: {kind!r} is not a kind of name; use one of {KINDS}")
+        raise CardionerError(
+            f"{where}: {kind!r} is not a kind of name; use one of {', '.join(KINDS)}"
+        )
     # A list repeats each of these many times.
     label, identity, *others = map(intern, texts)
     always = bool(entry.get("always", False))
