@@ -1,41 +1,41 @@
-"""What every registry is read into: a name, what kind of name it is, and its code."""
+"""The names of registries, with their kind and code."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Kind = Literal["ingredient", "combination", "group", "abbreviation", "brand"]
 
-# The first of these that a name has is the kind it keeps.
+# A name of several kinds keeps the first of these.
 KINDS: tuple[Kind, ...] = ("ingredient", "combination", "group", "abbreviation", "brand")
 
 # One letter, two digits, one or two letters, two digits: any level of the classification.
 ATC = re.compile(r"[ABCDGHJLMNPRSV](?:[0-9]{2}(?:[A-Z](?:[A-Z](?:[0-9]{2})?)?)?)?")
 
-# Groups of the classification whose members are used on the spot and not taken by mouth or vein.
+# Groups of the classification with local, not systemic, use.
 _LOCAL = ("A01", "A07", "B05C", "C05", "D", "G01", "M02", "N01BX", "R01", "R02", "S", "V")
 
 
 @dataclass(frozen=True)
 class Name:
-    """One name, as one line of a registry has it.
+    """A name in a line of a registry.
 
-    text (str): The name as it stands there, doses and forms included.
+    text (str): The name as published, with dose and form.
     kind (Kind): "ingredient" (a substance), "combination" (of substances), "group" (of
         substances), "abbreviation" (of any), or "brand".
-    lang (str): Language of the name, "" for a name that is the same in every language.
-    code (str): Its ATC code, where the registry gives one for this very name.
-    source (str): Name of the registry.
-    source_id (str): What the registry calls it.
-    substance (str): What the line is about: names of a registry with the same substance have the
-        same code. "" where the registry does not say.
-    company (str): Name of the company, which some names end with.
-    cased (bool): Whether the registry writes names in small letters, so that capitals mean
-        an abbreviation.
-    curated (bool): Whether somebody chose this name for notes: it is kept whatever it looks like.
-    also (tuple[str, ...]): Further codes of this very name, less usual than `code`.
+    source (str): The registry.
+    source_id (str): Its id in the registry.
+    lang (str): Language of the name, "" for a name that is the same in all languages.
+    code (str): The ATC code, if the registry gives one for this name.
+    substance (str): The substance that the line is about, if known. Names of a registry with the
+        same substance have the same code.
+    company (str): The company, whose name some brands end with.
+    cased (bool): Whether the registry uses lower case, so that upper case means an abbreviation.
+    curated (bool): Whether a person chose the name; it is then kept as it is.
+    also (tuple[str, ...]): Less likely codes of this name.
     """
 
     text: str
@@ -51,16 +51,39 @@ class Name:
     also: tuple[str, ...] = ()
 
 
+def product_names(
+    substance: str,
+    product: str,
+    *,
+    source: str,
+    source_id: str,
+    lang: str,
+    code: str = "",
+    company: str = "",
+) -> Iterator[Name]:
+    """The names in a line of a register of products: the substance, and the product itself.
+
+    substance, product (str): The names, "" if missing.
+    source, source_id, lang, code, company (str): See `Name`.
+    """
+    name = Name(
+        substance, "ingredient", source, source_id, lang, code, substance=substance, cased=False
+    )
+    if substance:
+        yield name
+    if product:
+        yield replace(name, text=product, kind="brand", lang="", company=company)
+
+
 def is_atc(code: str) -> bool:
-    """Whether `code` is of the form of an ATC code, of any level."""
+    """Whether `code` has the form of an ATC code, of any level."""
     return ATC.fullmatch(code) is not None
 
 
 def code_rank(code: str) -> tuple[bool, bool, bool, str]:
-    """Sort key that puts the code first that a name in a note more likely stands for.
+    """Sort key for the codes of a name: the likeliest in a note comes first.
 
-    ATC codes before others, one substance before combinations, use in the whole body before
-    use on the spot.
+    ATC codes before others, substances before combinations, systemic before local use.
     """
     atc = is_atc(code)
     combined = atc and len(code) == 7 and code[5:] >= "50"

@@ -1,208 +1,190 @@
-"""Registries' tables line by line: encodings and headers by content, faults with their line.
+"""Tables of registries, read line by line, with their encoding, delimiter and header detected.
 
-Nothing here holds more than one line, so that a file may be of any size.
+Only one line at a time is in memory, so a file may have any size.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.gazetteer.names import Name
 from spacy_cardioner.gazetteer.normalise import fold
 
-SEPARATORS = {";": "semicolons", ",": "commas", "\t": "tabs", "|": "bars"}
+DELIMITERS = {";": "semicolons", ",": "commas", "\t": "tabs", "|": "bars"}
+# A header is one of the first lines.
 HEADER_LINES = 3
 MAX_LINE = 1 << 20
 HEAD = 1 << 16
 
 
 class RegistryError(CardionerError):
-    """A registry's file is at fault. The message starts with ``path:line:`` or ``path:``."""
-
-
-class Layout(NamedTuple):
-    """How a registry's table looks.
-
-    separators (str): What parts the columns: one of these signs.
-    columns (Mapping[str, str]): For each field the title of its column, folded.
-    quoted (bool): Whether cells may stand in quotation marks.
-    optional (tuple[str, ...]): Fields whose column may be missing.
-    """
-
-    separators: str
-    columns: Mapping[str, str]
-    quoted: bool = True
-    optional: tuple[str, ...] = ()
+    """A file of a registry is invalid. The message starts with ``path:line:`` or ``path:``."""
 
 
 class Row(NamedTuple):
-    """One line of a table: the number of the line it ends on, and its fields."""
+    """A row of a table, with the number of its last line."""
 
+    path: Path
     line: int
     cells: dict[str, str]
 
+    def error(self, message: str) -> RegistryError:
+        """Make an error that names the line."""
+        return RegistryError(f"{self.path}:{self.line}: {message}")
 
-def read_lines(path: Path) -> Iterator[str]:
-    """Give back the lines of a file in UTF-8, or in Latin-1 as Windows has it, with their ends.
 
-    Each line is looked at by itself, because some registries mix the two.
+@dataclass(frozen=True)
+class Table:
+    """The format of a table.
 
-    RAISES (RegistryError): The file cannot be read, is empty, or is no text.
+    title (str): What messages call the file.
+    delimiters (str): The characters that may delimit its columns.
+    columns (Mapping[str, str]): For each field the header of its column, folded.
+    quoted (bool): Whether cells may be in quotation marks.
+    optional (Sequence[str]): Fields whose column may be missing.
+    unique (Sequence[str]): Fields whose values together identify a row.
+    header (Sequence[str]): The header, for a file that has none.
+    first_line (re.Pattern[str] | None): The first line of a file without a header.
     """
-    with opened(path) as stream:
-        number = 0
-        while raw := stream.readline(MAX_LINE):
-            number += 1
-            if len(raw) == MAX_LINE or b"\0" in raw:
-                raise RegistryError(f"{path}:{number}: this is no text; unpack the file first")
-            yield _decode(raw[3:] if number == 1 and raw.startswith(b"\xef\xbb\xbf") else raw)
-    if not number:
-        raise RegistryError(f"{path}: the file is empty; download it again")
 
+    title: str
+    delimiters: str
+    columns: Mapping[str, str]
+    quoted: bool = True
+    optional: Sequence[str] = ()
+    unique: Sequence[str] = ()
+    header: Sequence[str] = ()
+    first_line: re.Pattern[str] | None = None
 
-def read_head(path: Path) -> list[str]:
-    """Give back a file's first lines, to see what it is.
+    def delimiter(self, head: Sequence[str]) -> str | None:
+        """Detect the delimiter, which may be an unexpected one.
 
-    RAISES (RegistryError): The file cannot be read, is empty, or is no text.
-    """
-    with opened(path) as stream:
-        raw = stream.read(HEAD)
-    if not raw.strip():
-        raise RegistryError(f"{path}: the file is empty; download it again")
-    if b"\0" in raw:
-        raise RegistryError(f"{path}: this is no text; unpack the file first")
-    lines = raw.removeprefix(b"\xef\xbb\xbf").splitlines(keepends=True)
-    return [_decode(line) for line in lines]
+        head (Sequence[str]): The first lines of a file.
+        RETURNS (str | None): None for the lines of another table.
+        """
+        if self.first_line:
+            matches = head and self.first_line.match(head[0].rstrip("\r\n"))
+            return self.delimiters[0] if matches else None
+        for delimiter in dict.fromkeys((*self.delimiters, *DELIMITERS)):
+            with suppress(csv.Error):
+                rows = islice(self._reader(head, delimiter), HEADER_LINES)
+                if any(self._places(cells) for cells in rows):
+                    return delimiter
+        return None
 
+    def rows(self, path: Path) -> Iterator[Row]:
+        """Read the rows below the header.
 
-@contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to read its bytes; what the system says against it becomes a message."""
-    try:
-        with path.open("rb") as stream:
-            yield stream
-    except OSError as error:
-        raise RegistryError(f"{path}: cannot be read ({error.strerror})") from error
+        RAISES (RegistryError): The file is not this table, uses another delimiter, has a row that
+            is too short, or two rows with the same id.
+        """
+        ids = Ids(path)
+        places = self._places(self.header) or {}
+        width = self._width(self.header, places)
+        for line, cells in self._cells(path):
+            if not places:
+                places = self._places(cells) or {}
+                width = self._width(cells, places)
+                continue
+            row = Row(path, line, dict.fromkeys(self.columns, ""))
+            if len(cells) < width:
+                raise row.error(
+                    f"{len(cells)} columns instead of at least {width}; the file may be "
+                    "truncated: download it again, or fix the line"
+                )
+            row.cells.update((f, cells[i].strip()) for f, i in places.items() if i < len(cells))
+            if self.unique:
+                ids.add("/".join(row.cells[field] for field in self.unique), line)
+            yield row
 
-
-def _decode(raw: bytes) -> str:
-    for encoding in ("utf-8", "cp1252"):
+    def _cells(self, path: Path) -> Iterator[tuple[int, list[str]]]:
+        reader = self._reader(_read_lines(path), self._check_delimiter(path))
         try:
-            return raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return raw.decode("latin-1")
-
-
-def read_cells(path: Path, separator: str, quoted: bool = True) -> Iterator[tuple[int, list[str]]]:
-    """Give back the rows of a table with the number of the line that each ends on.
-
-    RAISES (RegistryError): A quotation mark that is never closed, and all of `read_lines`.
-    """
-    reader = _reader(read_lines(path), separator, quoted)
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
+            for cells in reader:
+                if any(cell.strip() for cell in cells):
+                    yield reader.line_num, cells
         except csv.Error as error:
             raise RegistryError(
                 f"{path}:{reader.line_num}: a cell is too long ({error}); a quotation mark before "
-                "it may lack its partner"
+                "it may not be closed"
             ) from error
-        if any(cell.strip() for cell in cells):
-            yield reader.line_num, cells
 
-
-def _reader(lines: Iterable[str], separator: str, quoted: bool) -> Any:
-    if quoted:
-        return csv.reader(lines, delimiter=separator)
-    return csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_NONE)
-
-
-def read_table(path: Path, layout: Layout, title: str) -> Iterator[Row]:
-    """Give back the rows of a table that has a header among its first lines.
-
-    path (Path): The file.
-    layout (Layout): Its separator and columns. Further columns are left alone.
-    title (str): What the file should be, for messages.
-    RETURNS (Iterator[Row]): The rows below the header.
-    RAISES (RegistryError): No such header, another separator, or a row that is too short.
-    """
-    head = read_head(path)
-    separator = find_separator(head, layout)
-    if separator is None:
-        wanted = ", ".join(layout.columns[f] for f in layout.columns if f not in layout.optional)
-        raise RegistryError(
-            f"{path}: this is not {title}: none of its first lines has the columns {wanted}"
-        )
-    if separator not in layout.separators:
-        wanted = " or ".join(SEPARATORS[sign] for sign in layout.separators)
-        raise RegistryError(
-            f"{path}: its columns are parted by {SEPARATORS[separator]}, where {title} has {wanted}"
-        )
-    places: dict[str, int] = {}
-    width = 0
-    for line, cells in read_cells(path, separator, layout.quoted):
-        if not places:
-            places = find_columns(cells, layout) or {}
-            width = _width(cells, places, layout)
-            continue
-        if len(cells) < width:
+    def _check_delimiter(self, path: Path) -> str:
+        delimiter = self.delimiter(read_head(path))
+        if delimiter is None:
+            wanted = ", ".join(t for f, t in self.columns.items() if f not in self.optional)
+            expected = "the first line does not have" if self.header else "there is no header with"
+            raise RegistryError(f"{path}: not {self.title}: {expected} the columns {wanted}")
+        if delimiter not in self.delimiters:
+            wanted = " or ".join(DELIMITERS[sign] for sign in self.delimiters)
             raise RegistryError(
-                f"{path}:{line}: {len(cells)} columns, where there should be at least {width}; the "
-                "file may be cut off: download it again, or mend the line"
+                f"{path}: columns are delimited by {DELIMITERS[delimiter]}, but {self.title} uses "
+                f"{wanted}"
             )
-        fields = {f: cells[place] if place < len(cells) else "" for f, place in places.items()}
-        yield Row(line, {field: cell.strip() for field, cell in fields.items()})
+        return delimiter
+
+    def _places(self, header: Iterable[str]) -> dict[str, int] | None:
+        """The index of the column of each field, or None if this is not the header."""
+        titles = [" ".join(fold(cell).split()) for cell in header]
+        found = {f: titles.index(t) for f, t in self.columns.items() if t in titles}
+        return found if found.keys() >= self.columns.keys() - set(self.optional) else None
+
+    def _width(self, header: Sequence[str], places: Mapping[str, int]) -> int:
+        """The minimal number of columns in a row.
+
+        Tables with optional columns are written by users, whose editors may drop empty cells at
+        the end.
+        """
+        if self.optional:
+            required = (i for f, i in places.items() if f not in self.optional)
+        else:
+            required = (i for i, title in enumerate(header) if title.strip())
+        return max(required, default=-1) + 1
+
+    def _reader(self, lines: Iterable[str], delimiter: str) -> Any:
+        return csv.reader(
+            lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
+        )
 
 
-def _width(header: list[str], places: dict[str, int], layout: Layout) -> int:
-    """How many columns a row must have: all with a title, or all that are asked for.
+class TableRegistry(NamedTuple):
+    """A registry that publishes tables.
 
-    Tables with optional columns are people's own, whose editors leave out empty cells at the end.
+    tables (Sequence[Table]): The formats of its files.
+    names (Callable[[Path, Table], Iterator[Name]]): Reads the names of a file of this format.
     """
-    if layout.optional:
-        return max((p for f, p in places.items() if f not in layout.optional), default=-1) + 1
-    return max((place for place, title in enumerate(header) if title.strip()), default=-1) + 1
 
+    tables: Sequence[Table]
+    names: Callable[[Path, Table], Iterator[Name]]
 
-def find_columns(cells: list[str], layout: Layout) -> dict[str, int] | None:
-    """Find where the fields of a layout are, or None where these cells are not its header."""
-    titles = [" ".join(fold(cell).split()) for cell in cells]
-    if missing := [f for f in layout.columns if layout.columns[f] not in titles]:
-        if not set(missing) <= set(layout.optional):
-            return None
-    return {f: titles.index(t) for f, t in layout.columns.items() if t in titles}
+    @property
+    def title(self) -> str:
+        """What messages call its files."""
+        return self.tables[0].title
 
+    def recognises(self, head: Sequence[str]) -> bool:
+        """Whether these are the first lines of one of its files."""
+        return any(table.delimiter(head) for table in self.tables)
 
-def find_separator(head: list[str], layout: Layout) -> str | None:
-    """Find out what parts the columns of a table, be it what it should be or not.
-
-    head (list[str]): The first lines of a file.
-    layout (Layout): The columns to look for.
-    RETURNS (Optional[str]): The sign; None where no line is the header of this layout.
-    """
-    for separator in dict.fromkeys((*layout.separators, *SEPARATORS)):
-        rows = _reader(head, separator, layout.quoted)
-        try:
-            if any(find_columns(cells, layout) for cells in islice(rows, HEADER_LINES)):
-                return separator
-        except csv.Error:
-            continue
-    return None
+    def read(self, path: Path) -> Iterator[Name]:
+        """Read the names of a file."""
+        head = read_head(path)
+        found = (table for table in self.tables if table.delimiter(head))
+        return self.names(path, next(found, self.tables[0]))
 
 
 class Ids:
-    """The ids of a file, each of which must occur once.
+    """The ids of a file, which must be unique.
 
-    path (Path): The file.
-    unit (str): What ids are counted by: "line", or "entry" where lines mean nothing.
+    unit (str): What the file is counted in: "line", or "entry" in XML.
     """
 
     def __init__(self, path: Path, unit: str = "line") -> None:
@@ -211,9 +193,9 @@ class Ids:
         self._places: dict[str, int] = {}
 
     def add(self, name: str, place: int) -> None:
-        """Remember an id.
+        """Add an id.
 
-        RAISES (RegistryError): It occurred before.
+        RAISES (RegistryError): The file has it twice.
         """
         first = self._places.setdefault(name, place)
         if first != place:
@@ -222,3 +204,48 @@ class Ids:
                 f"{where}: the id {name} occurs twice, in {self.unit} {first} and {self.unit} "
                 f"{place}; two files may have been joined: download the file again, or delete one"
             )
+
+
+def read_head(path: Path) -> list[str]:
+    """Read the first lines of a file.
+
+    RAISES (RegistryError): The file cannot be read, is empty, or is not text.
+    """
+    with opened(path) as stream:
+        raw = stream.read(HEAD)
+    if not raw.strip():
+        raise RegistryError(f"{path}: the file is empty; download it again")
+    if b"\0" in raw:
+        raise RegistryError(f"{path}: not a text file; unpack it first")
+    return [_decode(line) for line in raw.splitlines(keepends=True)]
+
+
+def _read_lines(path: Path) -> Iterator[str]:
+    with opened(path) as stream:
+        number = 0
+        while raw := stream.readline(MAX_LINE):
+            number += 1
+            if len(raw) == MAX_LINE or b"\0" in raw:
+                raise RegistryError(f"{path}:{number}: not a text file; unpack it first")
+            yield _decode(raw)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file of bytes.
+
+    RAISES (RegistryError): The file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            yield stream
+    except OSError as error:
+        raise RegistryError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _decode(raw: bytes) -> str:
+    """Decode a line. Some registries mix encodings within a file."""
+    for encoding in ("utf-8-sig", "cp1252"):
+        with suppress(UnicodeDecodeError):
+            return raw.decode(encoding)
+    return raw.decode("latin-1")

@@ -1,15 +1,8 @@
-"""Registries' files as they are published, one module each.
-
-Every module has
-
-- ``TITLE``: what the file is called in messages;
-- ``recognises(head)``: whether a file with these first lines is of this kind;
-- ``read(path)``: the names in it, read line by line.
-"""
+"""The files of registries as they are published, one module per registry."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -19,53 +12,59 @@ from spacy_cardioner.gazetteer.tables import RegistryError, read_head
 
 
 class Registry(Protocol):
-    """What a reader's module has."""
+    """The reader of the files of a registry."""
 
-    TITLE: str
+    @property
+    def title(self) -> str:
+        """What messages call its files."""
 
-    def recognises(self, head: list[str]) -> bool:
-        """Whether a file with these first lines is of this kind."""
+    def recognises(self, head: Sequence[str]) -> bool:
+        """Whether these are the first lines of one of its files."""
 
     def read(self, path: Path) -> Iterator[Name]:
-        """The names of a file."""
+        """Read the names of a file one by one."""
 
 
 REGISTRIES: dict[str, Registry] = {
-    module.__name__.rpartition(".")[2]: module
-    for module in (aifa, atc, cima, drugbank, fda, own, rxnorm)
+    "aifa": aifa.AIFA,
+    "atc": atc.ATC_INDEX,
+    "cima": cima.Cima(),
+    "drugbank": drugbank.DRUGBANK,
+    "fda": fda.FDA,
+    "own": own.OWN,
+    "rxnorm": rxnorm.RXNORM,
 }
 
 
 def recognise(path: Path) -> str | None:
-    """Find out by its first lines which registry a file is from.
+    """Detect the registry of a file from its first lines.
 
-    path (Path): The file.
-    RETURNS (Optional[str]): The registry's name in `REGISTRIES`, or None.
-    RAISES (RegistryError): The file cannot be read, is empty, or is no text.
+    RETURNS (str | None): The key in `REGISTRIES`, or None for an unknown file.
+    RAISES (RegistryError): The file cannot be read, is empty, or is not text.
     """
     head = read_head(path)
-    return next((name for name, module in REGISTRIES.items() if module.recognises(head)), None)
+    return next((name for name, known in REGISTRIES.items() if known.recognises(head)), None)
 
 
 def read(path: Path, registry: str | None = None) -> Iterator[Name]:
-    """Read the names of a registry's file.
+    """Read the names of a file, in its order.
 
     path (Path): The file.
-    registry (Optional[str]): The registry's name; None finds out.
-    RETURNS (Iterator[Name]): The names, in the order of the file.
-    RAISES (RegistryError): No registry's file, another registry's than named, or a fault in it.
+    registry (str | None): A key of `REGISTRIES`. None detects it.
+    YIELDS (Name): The names.
+    RAISES (RegistryError): The file is unknown, of another registry, or invalid.
     """
     found = recognise(path)
     wanted = registry or found
     if wanted is None:
-        known = "; ".join(f"{name} ({module.TITLE})" for name, module in REGISTRIES.items())
+        known = "; ".join(f"{name} ({each.title})" for name, each in REGISTRIES.items())
         raise RegistryError(
-            f"{path}: this is no file of a known kind. Known are {known}. Name the kind to learn "
-            f"what is missing, as in KIND={path.name}"
+            f"{path}: not a file of a known registry. Known are: {known}. Give the registry to see "
+            f"what is missing: KIND={path.name}"
         )
     if found is not None and found != wanted:
         raise RegistryError(
-            f"{path}: this is not {REGISTRIES[wanted].TITLE}; it looks like "
-            f"{REGISTRIES[found].TITLE} ({found})"
+            f"{path}: not {REGISTRIES[wanted].title}; it looks like {REGISTRIES[found].title} "
+            f"({found})"
         )
     yield from REGISTRIES[wanted].read(path)

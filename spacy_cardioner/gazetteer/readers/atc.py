@@ -1,4 +1,4 @@
-"""The ATC index of the WHO as a table: code and name.
+"""The ATC index of the WHO as a table of codes and names.
 
 source: https://atcddd.fhi.no/atc_ddd_index/
 """
@@ -9,54 +9,53 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from spacy_cardioner.gazetteer.names import Name, is_atc
-from spacy_cardioner.gazetteer.tables import Layout, RegistryError, find_separator, read_table
+from spacy_cardioner.gazetteer.tables import Table, TableRegistry
 
-TITLE = "the ATC index as a table with the columns atc_code and atc_name"
-
-LAYOUT = Layout(",", {"code": "atc_code", "name": "atc_name"})
-
-
-def recognises(head: list[str]) -> bool:
-    """Whether these are the index's first lines."""
-    return find_separator(head, LAYOUT) is not None
+INDEX = Table(
+    "the ATC index as a table with the columns atc_code and atc_name",
+    ",",
+    {"code": "atc_code", "name": "atc_name"},
+)
 
 
-def read(path: Path) -> Iterator[Name]:
-    """Read the substances and groups; a code has a line for each daily dose, all of one name."""
+def _names(path: Path, table: Table) -> Iterator[Name]:
+    """Read the names. The rows of a code, one per daily dose, have the same name."""
     names: dict[str, str] = {}
-    for line, cells in read_table(path, LAYOUT, TITLE):
-        code = cells["code"]
+    for row in table.rows(path):
+        code, text = row.cells["code"], row.cells["name"]
         if not is_atc(code):
-            raise RegistryError(f"{path}:{line}: {code!r} is not an ATC code; mend the line")
-        first = names.setdefault(code, cells["name"])
-        if first != cells["name"]:
-            raise RegistryError(
-                f"{path}:{line}: the code {code} has two names, {first!r} and {cells['name']!r}; "
-                "delete one of the lines"
+            raise row.error(f"{code!r} is not an ATC code; fix the line")
+        first = names.setdefault(code, text)
+        if first != text:
+            raise row.error(
+                f"the code {code} has two names, {first!r} and {text!r}; delete one of the lines"
             )
-        if name := index_name(code, cells["name"], "atc", "en"):
-            yield name
+        yield from index_names(code, text, "atc", "en")
 
 
-def index_name(code: str, text: str, source: str, lang: str) -> Name | None:
-    """The name of an index's entry; None for organ systems, which are no drugs.
+def index_names(code: str, text: str, source: str, lang: str) -> Iterator[Name]:
+    """The name of an entry of the index, unless it is an organ system.
 
-    The topmost groups are organ systems, and so are those of diagnostic radiopharmaceuticals.
+    The top level has organ systems, and so have the upper levels of diagnostic
+    radiopharmaceuticals.
 
     code (str): The ATC code.
-    text (str): The name.
+    text (str): Its name.
     source, lang (str): See `Name`.
-    RETURNS (Optional[Name]): A group or, at the lowest level, a substance.
+    YIELDS (Name): The name of a group or, at the lowest level, of a substance.
     """
     if len(code) < 3 or (len(code) < 7 and code.startswith("V09")):
-        return None
-    return Name(
+        return
+    yield Name(
         text=text,
         kind="ingredient" if len(code) == 7 else "group",
         source=source,
         source_id=code,
         lang=lang,
         code=code,
-        # Groups of the upper levels are written in capitals.
+        # Groups of the upper levels are in upper case.
         cased=not text.isupper(),
     )
+
+
+ATC_INDEX = TableRegistry([INDEX], _names)

@@ -9,31 +9,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from spacy_cardioner.gazetteer.names import Name
-from spacy_cardioner.gazetteer.tables import Ids, Layout, find_separator, read_table
+from spacy_cardioner.gazetteer.tables import Table, TableRegistry
 
-TITLE = "DrugBank's open vocabulary"
-
-# DrugBank gives commas; copies with semicolons are about.
-LAYOUT = Layout(",;", {"id": "drugbank id", "name": "common name", "synonyms": "synonyms"})
-
-
-def recognises(head: list[str]) -> bool:
-    """Whether these are the vocabulary's first lines."""
-    return find_separator(head, LAYOUT) is not None
+VOCABULARY = Table(
+    "DrugBank's open vocabulary",
+    ",;",  # DrugBank uses commas; there are copies with semicolons.
+    {"id": "drugbank id", "name": "common name", "synonyms": "synonyms"},
+    unique=["id"],
+)
 
 
-def read(path: Path) -> Iterator[Name]:
-    """Read the substances with their synonyms."""
-    ids = Ids(path)
-    for line, cells in read_table(path, LAYOUT, TITLE):
-        ids.add(cells["id"], line)
-        for text in [cells["name"], *cells["synonyms"].split(" | ")]:
-            if text:
-                yield Name(
-                    text=text,
-                    kind="ingredient",
-                    source="drugbank",
-                    source_id=cells["id"],
-                    lang="en",
-                    substance=cells["name"],
-                )
+def _names(path: Path, table: Table) -> Iterator[Name]:
+    for row in table.rows(path):
+        name = row.cells["name"]
+        for text in filter(None, [name, *row.cells["synonyms"].split(" | ")]):
+            yield Name(text, "ingredient", "drugbank", row.cells["id"], lang="en", substance=name)
+
+
+DRUGBANK = TableRegistry([VOCABULARY], _names)

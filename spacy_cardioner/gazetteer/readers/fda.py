@@ -6,15 +6,13 @@ source: https://www.fda.gov/drugs/drug-approvals-and-databases/drugsfda-data-fil
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
-from spacy_cardioner.gazetteer.names import Name
-from spacy_cardioner.gazetteer.tables import Ids, Layout, find_separator, read_table
+from spacy_cardioner.gazetteer.names import Name, product_names
+from spacy_cardioner.gazetteer.tables import Table, TableRegistry
 
-TITLE = "Products.txt of Drugs@FDA"
-
-LAYOUT = Layout(
+PRODUCTS = Table(
+    "Products.txt of Drugs@FDA",
     "\t",
     {
         "application": "applno",
@@ -23,31 +21,21 @@ LAYOUT = Layout(
         "substances": "activeingredient",
     },
     quoted=False,
+    unique=["application", "product"],
 )
 
 
-def recognises(head: list[str]) -> bool:
-    """Whether these are the file's first lines."""
-    return find_separator(head, LAYOUT) is not None
-
-
-def read(path: Path) -> Iterator[Name]:
-    """Read the products and their substances."""
-    ids = Ids(path)
-    for line, cells in read_table(path, LAYOUT, TITLE):
-        ids.add(f"{cells['application']}/{cells['product']}", line)
-        parts = [part.strip() for part in cells["substances"].split(";")]
-        substances = "/".join(part for part in parts if part)
-        name = Name(
-            text=substances,
-            kind="ingredient",
+def _names(path: Path, table: Table) -> Iterator[Name]:
+    for row in table.rows(path):
+        cells = row.cells
+        parts = map(str.strip, cells["substances"].split(";"))
+        yield from product_names(
+            "/".join(filter(None, parts)),
+            cells["name"],
             source="fda",
             source_id=cells["application"],
             lang="en",
-            substance=substances,
-            cased=False,
         )
-        if name.text:
-            yield name
-        if cells["name"]:
-            yield replace(name, text=cells["name"], kind="brand", lang="")
+
+
+FDA = TableRegistry([PRODUCTS], _names)

@@ -1,12 +1,12 @@
-"""Tables of one's own: a line for each name, or a line for each code with names by language.
+"""Tables written by users: one row per name, or one row per code with names by language.
 
-Columns parted by tabs, titles in the first line:
+Columns are delimited by tabs, and the first line is a header:
 
-- ``name`` and ``atc``, and if need be ``kind`` and ``lang``: a line for each name;
-- ``atc`` and ``kind``, then a column for each language (``es``, ``en``, ``it``) with names parted
-  by bars, and if need be ``also`` with further codes: a line for each code and kind.
+- ``name`` and ``atc``, optionally ``kind`` and ``lang``: one row per name;
+- ``atc`` and ``kind``, then a column per language (``es``, ``en``, ``it``) with names delimited by
+  bars, optionally ``also`` with further codes: one row per code and kind.
 
-A kind is one of `names.KINDS`; a table without that column has names of substances.
+A kind is one of `names.KINDS`; without that column, all names are those of substances.
 """
 
 from __future__ import annotations
@@ -14,68 +14,53 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from spacy_cardioner.gazetteer.names import KINDS, Kind, Name, is_atc
-from spacy_cardioner.gazetteer.tables import (
-    Layout,
-    RegistryError,
-    Row,
-    find_separator,
-    read_head,
-    read_table,
-)
+from spacy_cardioner.gazetteer.names import KINDS, Name, is_atc
+from spacy_cardioner.gazetteer.tables import Row, Table, TableRegistry
 
-TITLE = "a table of one's own with the column atc, and name or a column for each language"
-
+TITLE = "a table of your own with the column atc, and name or a column for each language"
 LANGS = ("es", "en", "it")
-NAMES = Layout(
+NAMES = Table(
+    TITLE,
     "\t",
     {"name": "name", "code": "atc", "kind": "kind", "lang": "lang"},
     quoted=False,
-    optional=("kind", "lang"),
+    optional=["kind", "lang"],
 )
-LANGUAGES = Layout(
+LANGUAGES = Table(
+    TITLE,
     "\t",
     {"code": "atc", "kind": "kind", **{lang: lang for lang in LANGS}, "also": "also"},
     quoted=False,
-    optional=("also", *LANGS),
+    optional=["also", *LANGS],
 )
 
 
-def recognises(head: list[str]) -> bool:
-    """Whether these are the first lines of such a table."""
-    return find_separator(head, NAMES) is not None or _by_language(head)
-
-
-def read(path: Path) -> Iterator[Name]:
-    """Read the names. They are taken as they are: somebody chose them."""
-    if _by_language(read_head(path)):
-        for row in read_table(path, LANGUAGES, TITLE):
+def _names(path: Path, table: Table) -> Iterator[Name]:
+    for row in table.rows(path):
+        if table is NAMES:
+            yield from _row_names(row, row.cells["name"], row.cells["lang"])
+        else:
             for lang in LANGS:
-                for text in row.cells.get(lang, "").split("|"):
-                    yield from _name(path, row, text.strip(), lang)
-    else:
-        for row in read_table(path, NAMES, TITLE):
-            yield from _name(path, row, row.cells["name"], row.cells.get("lang", ""))
+                for text in row.cells[lang].split("|"):
+                    yield from _row_names(row, text.strip(), lang)
 
 
-def _by_language(head: list[str]) -> bool:
-    return (
-        find_separator(head, LANGUAGES) is not None and not find_separator(head, NAMES) is not None
-    )
-
-
-def _name(path: Path, row: Row, text: str, lang: str) -> Iterator[Name]:
+def _row_names(row: Row, text: str, lang: str) -> Iterator[Name]:
     if not text:
         return
     code = row.cells["code"]
-    also = tuple(part.strip() for part in row.cells.get("also", "").split("|") if part.strip())
-    if bad := [part for part in (code, *also) if part and not is_atc(part)]:
-        raise RegistryError(f"{path}:{row.line}: {bad[0]!r} is not an ATC code; mend the line")
+    also = tuple(filter(None, map(str.strip, row.cells.get("also", "").split("|"))))
+    for part in (code, *also):
+        if part and not is_atc(part):
+            raise row.error(f"{part!r} is not an ATC code; fix the line")
+    kind = row.cells["kind"] or "ingredient"
+    if kind not in KINDS:
+        raise row.error(f"{kind!r} is not a kind of name; use one of {', '.join(KINDS)}")
     yield Name(
         text=text,
-        kind=_kind(path, row),
+        kind=kind,
         source="own",
-        source_id=code or f"{path.stem}:{row.line}",
+        source_id=code or f"{row.path.stem}:{row.line}",
         lang=lang,
         code=code,
         curated=True,
@@ -83,11 +68,4 @@ def _name(path: Path, row: Row, text: str, lang: str) -> Iterator[Name]:
     )
 
 
-def _kind(path: Path, row: Row) -> Kind:
-    kind = row.cells.get("kind") or "ingredient"
-    for known in KINDS:
-        if kind == known:
-            return known
-    raise RegistryError(
-        f"{path}:{row.line}: {kind!r} is no kind of name; write one of {', '.join(KINDS)}"
-    )
+OWN = TableRegistry([NAMES, LANGUAGES], _names)

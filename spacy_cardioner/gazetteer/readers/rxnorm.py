@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from spacy_cardioner.gazetteer.names import Kind, Name, is_atc
-from spacy_cardioner.gazetteer.tables import Ids, RegistryError, read_cells, read_head
-
-TITLE = "RxNorm's RXNCONSO.RRF, or its list of type, number and name"
+from spacy_cardioner.gazetteer.tables import Table, TableRegistry
 
 # Ingredient, precise ingredient, several ingredients, brand name. Other types have doses.
 TYPES: dict[str, Kind] = {
@@ -21,72 +19,70 @@ TYPES: dict[str, Kind] = {
     "MIN": "ingredient",
     "BN": "brand",
 }
-LIST_LINE = re.compile(r"(?:BN|IN|PIN|MIN)\t\d+\t[^\t]+$")
-RRF_COLUMNS = 18
-RRF_LINE = re.compile(r"C?\d+\|[A-Z]{3}\|(?:[^|]*\|){15}[^|]*\|?$")
-NUMBER, LANGUAGE, ATOM, VOCABULARY, TYPE, CODE, TEXT, SUPPRESSED = 0, 1, 7, 11, 12, 13, 14, 16
+TITLE = "RxNorm's RXNCONSO.RRF, or its list of type, number and name"
+LIST = Table(
+    TITLE,
+    "\t",
+    {"type": "type", "number": "number", "name": "name"},
+    quoted=False,
+    unique=["number"],
+    header=["type", "number", "name"],
+    first_line=re.compile(r"(?:BN|IN|PIN|MIN)\t\d+\t[^\t]+$"),
+)
+RRF = Table(
+    TITLE,
+    "|",
+    {
+        "number": "rxcui",
+        "lang": "lat",
+        "atom": "rxaui",
+        "vocabulary": "sab",
+        "type": "tty",
+        "code": "code",
+        "name": "str",
+        "suppressed": "suppress",
+    },
+    quoted=False,
+    unique=["atom"],
+    header="rxcui lat ts lui stt sui ispref rxaui saui scui sdui sab tty code str srl suppress "
+    "cvf".split(),
+    first_line=re.compile(r"C?\d+\|[A-Z]{3}\|(?:[^|]*\|){15}[^|]*\|?$"),
+)
 
 
-def recognises(head: list[str]) -> bool:
-    """Whether these are the table's or the list's first lines."""
-    return bool(head) and (_matches(RRF_LINE, head[0]) or _matches(LIST_LINE, head[0]))
+def _names(path: Path, table: Table) -> Iterator[Name]:
+    yield from _rrf_names(path) if table is RRF else _list_names(path)
 
 
-def read(path: Path) -> Iterator[Name]:
-    """Read the ingredients and brands, with the ATC codes that the full release has."""
-    first = read_head(path)[0]
-    if _matches(LIST_LINE, first):
-        yield from _read_list(path)
-    elif _matches(RRF_LINE, first):
-        yield from _read_rrf(path)
-    else:
-        raise RegistryError(
-            f"{path}:1: this is not {TITLE}: the line has neither {RRF_COLUMNS} columns parted by "
-            "bars nor three columns parted by tabs"
-        )
-
-
-def _matches(pattern: re.Pattern[str], line: str) -> bool:
-    return pattern.match(line.rstrip("\r\n")) is not None
-
-
-def _read_list(path: Path) -> Iterator[Name]:
-    ids = Ids(path)
-    for line, cells in read_cells(path, "\t", quoted=False):
-        if len(cells) < 3 or cells[0] not in TYPES:
-            raise RegistryError(
-                f"{path}:{line}: not a type ({', '.join(TYPES)}), a number and a name parted by "
-                "tabs; the file may be cut off: download it again, or mend the line"
+def _list_names(path: Path) -> Iterator[Name]:
+    for row in LIST.rows(path):
+        if row.cells["type"] not in TYPES:
+            raise row.error(
+                f"not a type ({', '.join(TYPES)}), a number and a name delimited by tabs; fix the "
+                "line"
             )
-        kind, number, text = (cell.strip() for cell in cells[:3])
-        ids.add(number, line)
-        yield _name(text, TYPES[kind], number)
+        yield _name(row.cells)
 
 
-def _read_rrf(path: Path) -> Iterator[Name]:
-    codes = dict(_read_codes(path))
-    atoms = Ids(path)
-    for line, cells in read_cells(path, "|", quoted=False):
-        if len(cells) < RRF_COLUMNS:
-            raise RegistryError(
-                f"{path}:{line}: {len(cells)} columns, where RXNCONSO.RRF has {RRF_COLUMNS}; the "
-                "file may be cut off: download it again"
-            )
-        atoms.add(cells[ATOM], line)
-        wanted = cells[VOCABULARY] == "RXNORM" and cells[TYPE] in TYPES
-        if wanted and cells[LANGUAGE] == "ENG" and cells[SUPPRESSED] in ("N", ""):
-            kind = TYPES[cells[TYPE]]
-            code = codes.get(cells[NUMBER], "") if cells[TYPE] != "BN" else ""
-            yield _name(cells[TEXT].strip(), kind, cells[NUMBER], code)
+def _rrf_names(path: Path) -> Iterator[Name]:
+    # The full release has the ATC codes of substances as names of another vocabulary.
+    codes = {
+        row.cells["number"]: row.cells["code"]
+        for row in RRF.rows(path)
+        if row.cells["vocabulary"] == "ATC" and is_atc(row.cells["code"])
+    }
+    for row in RRF.rows(path):
+        cells = row.cells
+        wanted = cells["vocabulary"] == "RXNORM" and cells["type"] in TYPES
+        if wanted and cells["lang"] == "ENG" and cells["suppressed"] in ("N", ""):
+            yield _name(cells, codes.get(cells["number"], ""))
 
 
-def _read_codes(path: Path) -> Iterator[tuple[str, str]]:
-    """The ATC code of each number: the full release holds ATC beside RxNorm's own names."""
-    for _, cells in read_cells(path, "|", quoted=False):
-        if len(cells) > CODE and cells[VOCABULARY] == "ATC" and is_atc(cells[CODE]):
-            yield cells[NUMBER], cells[CODE]
+def _name(cells: dict[str, str], code: str = "") -> Name:
+    text, number, kind = cells["name"], cells["number"], TYPES[cells["type"]]
+    if kind == "brand":
+        return Name(text, kind, "rxnorm", number)
+    return Name(text, kind, "rxnorm", number, lang="en", code=code)
 
 
-def _name(text: str, kind: Kind, number: str, code: str = "") -> Name:
-    lang = "en" if kind == "ingredient" else ""
-    return Name(text=text, kind=kind, source="rxnorm", source_id=number, lang=lang, code=code)
+RXNORM = TableRegistry([LIST, RRF], _names)

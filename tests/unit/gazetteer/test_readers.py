@@ -184,9 +184,14 @@ def doubled_entry(raw: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("file", "edit", "line", "said"),
     [
-        ("aifa_equivalents.csv", semicolons_to_bars, 0, "parted by bars, where .* has semicolons"),
-        ("products.txt", tabs_to_commas, 0, "parted by commas, where .* has tabs"),
-        ("atc.csv", lambda raw: raw.replace(b",", b";"), 0, "parted by semicolons"),
+        (
+            "aifa_equivalents.csv",
+            semicolons_to_bars,
+            0,
+            "delimited by bars, but .* uses semicolons",
+        ),
+        ("products.txt", tabs_to_commas, 0, "delimited by commas, but .* uses tabs"),
+        ("atc.csv", lambda raw: raw.replace(b",", b";"), 0, "delimited by semicolons"),
         ("aifa_class_a.csv", cut_off, 5, "columns"),
         ("aifa_class_a.csv", doubled, 6, "099005016 occurs twice, in line 5 and line 6"),
         ("aifa_equivalents.csv", doubled, 4, "99202012 occurs twice"),
@@ -203,7 +208,7 @@ def doubled_entry(raw: bytes) -> bytes:
         ("cima/Prescripcion.xml", cut_off, 6, "not well-formed XML"),
         ("cima/Prescripcion.xml", doubled_entry, 0, "900001 occurs twice, in entry 1 and entry 2"),
         ("own.tsv", lambda raw: raw.replace(b"C07AB07", b"C07AB7"), 2, "not an ATC code"),
-        ("own.tsv", lambda raw: raw.replace(b"brand", b"marca"), 2, "'marca' is no kind"),
+        ("own.tsv", lambda raw: raw.replace(b"brand", b"marca"), 2, "'marca' is not a kind"),
     ],
 )
 def test_a_fault_is_named_with_its_line(
@@ -223,7 +228,7 @@ def test_no_registry_takes_a_file_of_none(tmp_path: Path, registry: str, content
     path = tmp_path / "file"
     path.write_bytes(content)
 
-    with pytest.raises(CardionerError, match="(?s)file: .*(empty|no text|no file of|not)"):
+    with pytest.raises(CardionerError, match="(?s)file: .*(empty|not)"):
         list(read(path))
     with pytest.raises(CardionerError, match="file(:1)?: "):
         list(read(path, registry))
@@ -246,7 +251,7 @@ def test_an_endless_line_is_not_read_into_memory(tmp_path: Path) -> None:
     path = tmp_path / "long.csv"
     path.write_bytes((DATA / "atc.csv").read_bytes() + b"x" * (MAX_LINE + 1))
 
-    with pytest.raises(CardionerError, match="long.csv:16: this is no text"):
+    with pytest.raises(CardionerError, match="long.csv:16: not a text file"):
         list(read(path))
 
 
