@@ -20,16 +20,11 @@ LOST = ("left out", "empty", "lost")
 class Audit:
     """Counts of the input and the output, and a list of all changes.
 
-    changes (list[Change]): Merged, trimmed, moved, lost and other entities.
     lines (Counter[str]): Lines of the .ann files by kind: "T", "R", "E", "A", "M", "N", "*", "#".
-    read (Counter[str]): Entities in the files, by label.
-    notes (int): Documents in the output.
+    read, kept, flat (Counter[str]): Entities by label: in the files, in the documents, and in
+        ``doc.ents``.
     layers (Counter[str]): Documents in which a label was annotated.
-    kept (Counter[str]): Entities in the output, by label.
-    flat (Counter[str]): Entities in ``doc.ents``, by label.
-    overlaps (Counter[str]): Pairs of overlapping entities, by their labels.
-    tokens (list[int]): Tokens of each document.
-    entity_tokens (list[int]): Tokens of each entity.
+    tokens, entity_tokens (list[int]): Tokens of each document and of each entity.
     """
 
     changes: list[Change] = field(default_factory=list)
@@ -85,12 +80,8 @@ class Audit:
             "documents": self.notes,
             "documents_per_layer": dict(sorted(self.layers.items())),
             "entities": {
-                label: {
-                    "read": self.read[label],
-                    "kept": self.kept[label],
-                    "flat": self.flat[label],
-                }
-                for label in sorted({*self.read, *self.kept})
+                name: {"read": self.read[name], "kept": self.kept[name], "flat": self.flat[name]}
+                for name in sorted({*self.read, *self.kept})
             },
             "changes": dict(sorted(Counter(change.kind for change in self.changes).items())),
             "overlaps": dict(sorted(self.overlaps.items())),

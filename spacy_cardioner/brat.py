@@ -4,6 +4,9 @@ A note is a ``name.txt`` with a ``name.ann`` next to it. Files are UTF-8, with a
 or without a byte order mark. Offsets count code points from the first character after the mark.
 Only a line feed ends a line of an ``.ann``. Reading and writing a note reproduces its bytes.
 
+All readers take `lenient`, to skip malformed input instead of raising, and `changes`, a list that
+collects what was skipped or changed.
+
 source: https://brat.nlplab.org/standoff.html
 """
 
@@ -136,8 +139,6 @@ class Change(NamedTuple):
 def read_note(txt: Path, *, lenient: bool = False, changes: list[Change] | None = None) -> Note:
     """Read a ``.txt`` file and the ``.ann`` file next to it, if there is one.
 
-    lenient (bool): Skip malformed lines of the ``.ann`` instead of raising.
-    changes (list[Change] | None): Collects the skipped lines.
     RETURNS (Note): The note. All its T lines agree with its text.
     RAISES (BratError): A file cannot be read or decoded, or a line is malformed.
     """
@@ -172,9 +173,7 @@ def read_folder(
 ) -> Iterator[Note]:
     """Read all notes of a folder, sorted by name. Hidden files are ignored.
 
-    lenient (bool): Skip malformed lines, and notes whose text is missing or unreadable.
-    changes (list[Change] | None): Collects the skipped lines and notes.
-    YIELDS (Note): The notes.
+    YIELDS (Note): The notes. If `lenient`, those without a readable text are skipped.
     RAISES (BratError): See `read_note`; or the folder has no ``.txt`` file.
     """
     changes = [] if changes is None else changes
@@ -207,8 +206,6 @@ def entities(
 
     discontinuous (str): How to handle fragments that have more than white space between them: take
         the "first" or the "longest", "cover" all from first to last, or "skip" the line.
-    changes (list[Change] | None): Collects the T lines that were "merged", "discontinuous",
-        "left out", "trimmed", "empty" or "duplicate".
     RETURNS (list[Entity]): Sorted by start, end and label.
     """
     changes = [] if changes is None else changes
@@ -292,8 +289,6 @@ def read_tsv(
     The text of an entity is the one in the table, which has spaces for line ends and tabs. Notes
     without entities have no row and are not in the result.
 
-    lenient (bool): Skip malformed rows instead of raising.
-    changes (list[Change] | None): Collects "malformed" and "duplicate" rows.
     RETURNS (dict[str, list[Entity]]): By note, sorted by start, end and label.
     RAISES (BratError): The file cannot be read, has another header, or a row is malformed.
     """

@@ -15,20 +15,16 @@ PARTS = ("temist", "cardioccc")
 # The part that is split into folds.
 SPLIT = PARTS[1]
 
-# MultiCardioNER: for each part and language, the BRAT folder of each label.
+# MultiCardioNER: the BRAT folder of each part, language and label.
 MULTICARDIONER = {
-    ("temist", "es"): {
-        "FARMACO": "track2/drugtemist_train/es/brat",
-        "ENFERMEDAD": "track1/distemist_train/brat",
-    },
-    ("temist", "en"): {"FARMACO": "track2/drugtemist_train/en/brat"},
-    ("temist", "it"): {"FARMACO": "track2/drugtemist_train/it/brat"},
-    ("cardioccc", "es"): {
-        "FARMACO": "track2/cardioccc_dev/es/brat",
-        "ENFERMEDAD": "track1/cardioccc_dev/brat",
-    },
-    ("cardioccc", "en"): {"FARMACO": "track2/cardioccc_dev/en/brat"},
-    ("cardioccc", "it"): {"FARMACO": "track2/cardioccc_dev/it/brat"},
+    ("temist", "es", "FARMACO"): "track2/drugtemist_train/es/brat",
+    ("temist", "es", "ENFERMEDAD"): "track1/distemist_train/brat",
+    ("temist", "en", "FARMACO"): "track2/drugtemist_train/en/brat",
+    ("temist", "it", "FARMACO"): "track2/drugtemist_train/it/brat",
+    ("cardioccc", "es", "FARMACO"): "track2/cardioccc_dev/es/brat",
+    ("cardioccc", "es", "ENFERMEDAD"): "track1/cardioccc_dev/brat",
+    ("cardioccc", "en", "FARMACO"): "track2/cardioccc_dev/en/brat",
+    ("cardioccc", "it", "FARMACO"): "track2/cardioccc_dev/it/brat",
 }
 DOWNLOAD = (
     "Download the MultiCardioNER corpus from https://doi.org/10.5281/zenodo.10948354, unpack it, "
@@ -53,12 +49,12 @@ def languages_of(lang: str) -> tuple[str, ...]:
 
 def folders(corpus: Path, part: str, lang: str) -> list[Path]:
     """The BRAT folders that annotate one part in one language."""
-    return [corpus / folder for folder in dict.fromkeys(MULTICARDIONER[part, lang].values())]
+    return list(dict.fromkeys(_by_label(corpus, part, lang).values()))
 
 
 def gold(corpus: Path, lang: str) -> dict[str, Path]:
     """The BRAT folder with the gold annotations of each label, for the cardiology notes."""
-    return {label: corpus / folder for label, folder in MULTICARDIONER["cardioccc", lang].items()}
+    return _by_label(corpus, "cardioccc", lang)
 
 
 def check(corpus: Path) -> list[tuple[Path, int]]:
@@ -80,3 +76,11 @@ def check(corpus: Path) -> list[tuple[Path, int]]:
         listed = "\n".join(f"  {folder}" for folder in missing)
         raise CardionerError(f"{corpus}: no .txt files in these folders:\n{listed}\n{DOWNLOAD}")
     return found
+
+
+def _by_label(corpus: Path, part: str, lang: str) -> dict[str, Path]:
+    return {
+        label: corpus / folder
+        for (of_part, of_lang, label), folder in MULTICARDIONER.items()
+        if (of_part, of_lang) == (part, lang)
+    }

@@ -1,14 +1,13 @@
-"""Clinical tokenization: spaCy's own tokenizer with token borders where annotators put them.
+"""Clinical tokenization: spaCy's tokenizer with rules that match the boundaries of annotators.
 
-One set of affix rules serves every language, so that a multilingual pipeline cuts a text as the
-language's own pipeline does; a language only contributes its abbreviations and contractions.
+All languages share the affix rules, so that a multilingual pipeline tokenizes a text like the
+pipeline of its language. A language adds only its abbreviations and contractions.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
 
 import spacy
 from spacy.lang.char_classes import (
@@ -38,11 +37,11 @@ from spacy_cardioner.errors import CardionerError
 
 TOKENIZER = "spacy_cardioner.ClinicalTokenizer.v1"
 
-# The tokenizer makes each line break a token of its own, so this list covers any run of them.
+# The tokenizer splits off each line end, so this list also covers several in a row.
 LINE_ENDS = ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"]
 SENTENCE_ENDS = [".", "!", "?", "…", *LINE_ENDS]
 
-# Decomposed accents belong to their letter.
+# Decomposed accents belong to the letter before them.
 _LETTER = rf"[{ALPHA}{COMBINING_DIACRITICS}]"
 _WORD = rf"[{ALPHA}{COMBINING_DIACRITICS}0-9]"
 _LOWER = rf"[{ALPHA_LOWER}{COMBINING_DIACRITICS}]"
@@ -50,7 +49,7 @@ _UPPER = rf"[{ALPHA_UPPER}]"
 _HYPHEN = r"[-‐‑–−]"
 _APOSTROPHE = r"['’‘ʼ´`]"
 _LINE_END = r"[\n\r\x0b\x0c\x85\u2028\u2029]"
-# What is left of "®" and of line layout in badly decoded or copied text.
+# Remains of "®" and of layout in badly decoded or copied text.
 _DEBRIS = r"[\x7f-\x9f\u200b\ufeff]"
 _UNIT = r"(?:[mnpµμuk]?g|mcg|[mdcµμu][lL]|cc|[cm]m|mmHg|m?Eq|[mnpµμu]mol|UI|IU|h)"
 
@@ -64,10 +63,10 @@ _PREFIXES = [
     r"[§%=/|^~≥≤±≈→←↑↓™ʼ]",
     r"\+(?![0-9])",
     r"—+",
-    # A list's dash ("-Xarelto", "-3TC"), but not a minus sign.
+    # The dash of a list item ("-Xarelto", "-3TC"), but not a minus sign.
     rf"{_HYPHEN}+(?=[0-9]?{_LETTER})",
     rf"{_HYPHEN}+(?=[(\[\"“«¿¡])",
-    # A full stop with its space on the wrong side ("fiebre .No").
+    # A full stop with the space on the wrong side ("fiebre .No").
     rf"\.(?={_UPPER}{_LOWER})",
 ]
 
@@ -81,13 +80,13 @@ _SUFFIXES = [
     r"['’][sS]",
     r"[%=/|^~≥≤±≈→←↑↓™ʼ]",
     r"—+",
-    # "ceftriaxona+ daptomicina", but the sign of an ion ("Na+") stays.
+    # "ceftriaxona+ daptomicina", but not the charge of an ion ("Na+").
     rf"(?<={_LETTER}{{3}})(?:\+|{_HYPHEN})+",
     rf"(?<=[0-9)\]%])(?:\+|{_HYPHEN}+)",
     rf"(?<=[0-9{ALPHA_LOWER}{COMBINING_DIACRITICS}%²³ºª®\-+{PUNCT}{CONCAT_QUOTES}])\.",
     rf"(?<=[{ALPHA}0-9/+\-]{_UPPER})\.",
-    # The letters that end clinical terms ("hepatitis C.", "Mobitz I."); the others are mostly
-    # initials ("E. coli"), where a full stop on its own would end the sentence.
+    # Letters that end clinical terms ("hepatitis C.", "Mobitz I."). Others are mostly initials
+    # ("E. coli"), where a separate full stop would end the sentence.
     rf"(?<=(?<![{ALPHA}.])[ABCDGIKX])\.",
 ]
 
@@ -102,30 +101,30 @@ _INFIXES = [
     r"[,:/](?![0-9])|(?<![0-9])[,:/]",
     rf"(?<=[{ALPHA}0-9)])\+(?=[{ALPHA}0-9(])",
     r"(?<=[0-9])[x×*X](?=[0-9])",
-    # A full stop with no space before the next sentence.
+    # A full stop without a space before the next sentence.
     rf"(?<=[{ALPHA}0-9%)\]][{ALPHA_LOWER}0-9%)\]\"”»])\.(?={_UPPER})",
     rf"(?<={_UPPER}{_UPPER})\.(?={_UPPER}{_LOWER})",
-    # Hyphens join drugs ("CDDP-ADR-VP16") as well as words. They are cut between words of two
-    # characters or more, so that "T-DM1", "5-fluorouracilo", "IL-6" and "COVID-19" stay whole.
+    # Hyphens join drugs ("CDDP-ADR-VP16"). Split them between words of two or more characters, so
+    # that "T-DM1", "5-fluorouracilo", "IL-6" and "COVID-19" stay whole.
     rf"(?<={_WORD}{{2}}){_HYPHEN}(?={_LETTER}{_WORD}|[0-9]{_HYPHEN}?{_LETTER}{{2}})",
     # A drug before a number ("oxaliplatino-5 fluorouracilo"); "omega-3" stays whole.
     rf"(?<={_LOWER}{{6}}){_HYPHEN}(?=[0-9])",
     rf"(?<=[)\]]){_HYPHEN}|{_HYPHEN}(?=[(\[])",
-    # Borders without a character of their own: elision, a dose or a citation glued to a word,
-    # a unit glued to its number.
+    # Boundaries without a delimiter: after an elision, between a word and a dose or citation,
+    # between a number and its unit.
     rf"(?<={_LETTER}{_APOSTROPHE})(?=[{ALPHA}0-9\"“])",
     rf"(?<={_LOWER}{{4}})(?=[0-9])",
     rf"(?<=[0-9])(?={_UNIT}(?!{_WORD}))",
 ]
 
-# "v.o.", "i.v.", "p.m."; and lines drawn with one character ("======").
+# "v.o.", "i.v.", "p.m."; and rules made of one character ("======").
 _WHOLE = re.compile(rf"(?:(?:{_LETTER}\.){{2,}}|([-=_*#~+.|])\1{{3,}})$")
 _URL = re.compile(r"(?:https?://|www\.)\S+$")
 
 _ABBREVIATION = re.compile(
     rf"{_LETTER}+\.(?: ?{_LETTER}+\.)*|{_LETTER}*(?:{_APOSTROPHE}{_LETTER}*)+"
 )
-# Units, and words and types ("Ia."), that end a sentence far more often than they abbreviate.
+# Units, words and types ("Ia.") that end a sentence far more often than they are abbreviations.
 # fmt: off
 _NOT_ABBREVIATIONS = {
     "cm.", "d.", "g.", "h.", "l.", "m.", "s.",
@@ -143,18 +142,17 @@ Exceptions = dict[str, list[dict[int, str]]]
 
 
 def create_clinical_tokenizer() -> Callable[[Language], Tokenizer]:
-    """Registered function: a clinical tokenizer for a pipeline's language.
+    """Registered function for the clinical tokenizer.
 
-    RETURNS (Callable[[Language], Tokenizer]): What spaCy calls with the pipeline to build.
+    RETURNS (Callable[[Language], Tokenizer]): `make_tokenizer`.
     """
     return make_tokenizer
 
 
 def make_tokenizer(nlp: Language) -> Tokenizer:
-    """Build the clinical tokenizer: all its rules are plain data, saved with the pipeline.
+    """Create the clinical tokenizer for the vocabulary and the language of a pipeline.
 
-    nlp (Language): The pipeline, for its vocabulary and its language's abbreviations.
-    RETURNS (Tokenizer): spaCy's tokenizer.
+    RETURNS (Tokenizer): spaCy's tokenizer. All rules are data and are saved with the pipeline.
     """
     return Tokenizer(
         nlp.vocab,
@@ -168,35 +166,28 @@ def make_tokenizer(nlp: Language) -> Tokenizer:
 
 
 def tokenizer_exceptions(lang: str) -> Exceptions:
-    """Abbreviations and contractions; the multilingual language "xx" has those of all three.
+    """The abbreviations and contractions of a language, or of all three for "xx".
 
-    spaCy's other exceptions (emoticons such as "8)", "id" cut into "i d") cut clinical text
-    at the wrong places.
+    spaCy's other exceptions (emoticons such as "8)", "id" split into "i d") split clinical text in
+    the wrong places.
 
-    lang (str): The language's code.
-    RETURNS (dict): Exceptions as spaCy's tokenizer takes them.
+    RETURNS (dict): Exceptions in the format of spaCy's tokenizer.
     """
     exceptions: Exceptions = {word: [{ORTH: word}] for word in _CLINICAL_ABBREVIATIONS}
     for code in _MULTILINGUAL if lang == "xx" else (lang,):
-        defaults = get_lang_class(code).Defaults.tokenizer_exceptions
-        exceptions.update(_abbreviations(defaults.items()))
+        exceptions |= {
+            word: list(tokens)
+            for word, tokens in get_lang_class(code).Defaults.tokenizer_exceptions.items()
+            if _ABBREVIATION.fullmatch(word) and word not in _NOT_ABBREVIATIONS
+        }
     return exceptions
 
 
-def _abbreviations(rules: Iterable[tuple[str, Any]]) -> Exceptions:
-    return {
-        word: list(tokens)
-        for word, tokens in rules
-        if _ABBREVIATION.fullmatch(word) and word not in _NOT_ABBREVIATIONS
-    }
-
-
 def blank(lang: str) -> Language:
-    """A blank pipeline with the clinical tokenizer and sentences that also end at line ends.
+    """Create a pipeline with the clinical tokenizer and sentences that also end at line ends.
 
-    lang (str): The language's code; "xx" for all.
-    RETURNS (Language): The pipeline; its config names the tokenizer, so it can be saved.
-    RAISES (CardionerError): spaCy has no such language.
+    lang (str): Code of the language, "xx" for several.
+    RAISES (CardionerError): spaCy does not have the language.
     """
     try:
         get_lang_class(lang)
