@@ -62,8 +62,8 @@ def read_pairs(args: argparse.Namespace) -> Iterator[tuple[Doc, Doc]]:
         doc = Doc(gold.vocab, [t.text for t in gold], [bool(t.whitespace_) for t in gold])
         doc.user_data[NOTE_ID] = gold.user_data[NOTE_ID]
         places = [
-            (doc.char_span(entity.start, entity.end, entity.label), score)
-            for entity, score in found.get(gold.user_data[NOTE_ID], ())
+            (doc.char_span(entity.start, entity.end, entity.label), entity.score)
+            for entity in found.get(gold.user_data[NOTE_ID], ())
         ]
         spans = [(span, score) for span, score in places if span is not None]
         doc.spans[SPANS_KEY] = SpanGroup(

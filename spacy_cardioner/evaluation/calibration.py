@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wasabi.tables import table
-
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.evaluation.matching import Annotations
 from spacy_cardioner.spans import Entity
@@ -120,23 +118,3 @@ def read_scored(path: Path) -> dict[str, list[Entity]]:
 def _scored(row: Mapping[str, Any]) -> Entity:
     start, end, score = int(row["start"]), int(row["end"]), float(row["score"])
     return Entity(start, end, str(row["label"]), str(row["text"]), score)
-
-
-def render(made: Mapping[str, Calibration]) -> str:
-    """Format the calibration of each label: its error and a table of its bins."""
-    if not made:
-        return "Calibration: nothing was predicted."
-    parts = []
-    for label, calibration in made.items():
-        rows = [
-            (f"{one.low:.1f}-{one.high:.1f}", one.entities, f"{one.score:.3f}", f"{one.right:.3f}")
-            for one in calibration.bins
-        ]
-        header = ("score", "entities", "mean score", "correct")
-        lines = table(rows, header=header, divider=True, aligns=("l", "r", "r", "r")).splitlines()
-        head = (
-            f"{label}: expected calibration error {calibration.error:.4f}, "
-            f"{calibration.entities} entities"
-        )
-        parts.append("\n".join([head, *(line.rstrip() for line in lines if line.strip())]))
-    return "\n\n".join(parts)

@@ -68,12 +68,11 @@ def evaluate(
     RAISES (CardionerError): The input is invalid, or nothing in it has one of the labels.
     """
     paths = [pred] if other is None else [pred, other]
-    sources = [read_annotations(path, lenient=lenient) for path in [gold, *paths]]
-    if documents is not None:
-        if unknown := sorted(set(documents) - set(sources[0].entities)):
-            raise CardionerError(f"{gold}: does not have the document {unknown[0]} to score.")
-        sources = [source.restrict(documents) for source in sources]
-    gold_source, *pred_sources = sources
+    gold_source, *pred_sources = (
+        read_annotations(path, documents=documents, lenient=lenient) for path in [gold, *paths]
+    )
+    if unknown := sorted(set(documents or ()) - set(gold_source.entities)):
+        raise CardionerError(f"{gold}: does not have the document {unknown[0]} to score.")
     wanted, found = align(gold_source, pred_sources, lenient=lenient)
     known = set().union(*map(labels_of, (wanted, *found)))
     if labels is not None and (missing := sorted(set(labels) - known)):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from wasabi.tables import table
 
-from spacy_cardioner.evaluation import calibration
+from spacy_cardioner.evaluation.calibration import Calibration
 from spacy_cardioner.evaluation.evaluate import Evaluation, Task
 from spacy_cardioner.evaluation.scores import Report, Scores
 
@@ -21,7 +21,7 @@ def render(evaluation: Evaluation) -> str:
         f"Documents: {report.documents}, of which {without} have no gold entity and are ignored in "
         f"the official\nfigures. 95 % intervals from {report.resamples} resamples of documents, "
         f"seed {report.seed}.",
-        _table(_rows(report)),
+        _table(HEADER, _rows(report)),
     ]
     if comparison is not None:
         parts.append(
@@ -31,7 +31,9 @@ def render(evaluation: Evaluation) -> str:
         )
     parts.extend(f"note: {remark}" for remark in evaluation.remarks)
     if evaluation.calibration is not None:
-        parts.append(calibration.render(evaluation.calibration))
+        parts.extend(_bins(*one) for one in evaluation.calibration.items())
+        if not evaluation.calibration:
+            parts.append("Calibration: nothing was predicted.")
     return "\n\n".join(parts)
 
 
@@ -42,7 +44,7 @@ def render_run(results: Iterable[tuple[Task, Evaluation]]) -> str:
         (scores,) = evaluation.report.strict.labels.values()
         rows.append(_row(f"{task.label} {task.lang}", scores))
         remarks.update(dict.fromkeys(evaluation.remarks))
-    return "\n\n".join([_table(rows), *(f"note: {remark}" for remark in remarks)])
+    return "\n\n".join([_table(HEADER, rows), *(f"note: {remark}" for remark in remarks)])
 
 
 def _rows(report: Report) -> list[tuple[str, ...]]:
@@ -66,7 +68,19 @@ def _row(name: str, scores: Scores) -> tuple[str, ...]:
     return (name, *figures, interval, *map(str, made_of))
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
-    aligns = ("l", *"r" * (len(HEADER) - 1))
-    lines = table(rows, header=HEADER, divider=True, aligns=aligns, spacing=2).splitlines()
+def _bins(label: str, calibration: Calibration) -> str:
+    rows = [
+        (f"{one.low:.1f}-{one.high:.1f}", str(one.entities), f"{one.score:.3f}", f"{one.right:.3f}")
+        for one in calibration.bins
+    ]
+    return (
+        f"{label}: expected calibration error {calibration.error:.4f}, "
+        f"{calibration.entities} entities\n"
+        + _table(("score", "entities", "mean score", "correct"), rows)
+    )
+
+
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    aligns = ("l", *"r" * (len(header) - 1))
+    lines = table(rows, header=header, divider=True, aligns=aligns, spacing=2).splitlines()
     return "\n".join(line.rstrip() for line in lines if line)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
@@ -36,22 +36,16 @@ class Source:
     texts: Mapping[str, str] | None
     counts: Mapping[str, int]
 
-    def restrict(self, documents: Collection[str]) -> Source:
-        """Keep only some documents."""
-        texts = self.texts
-        return replace(
-            self,
-            entities={name: found for name, found in self.entities.items() if name in documents},
-            texts=None if texts is None else {n: t for n, t in texts.items() if n in documents},
-        )
 
-
-def read_annotations(path: Path, *, lenient: bool = False) -> Source:
+def read_annotations(
+    path: Path, *, documents: Collection[str] | None = None, lenient: bool = False
+) -> Source:
     """Read a folder of .txt and .ann files, or a TSV of the task.
 
     A TSV has spaces for line ends and tabs. To make texts comparable, any white space inside a
     mention is replaced with one space.
 
+    documents (Collection[str] | None): The documents to keep. Default: all.
     lenient (bool): Skip and count malformed input instead of raising.
     RAISES (CardionerError): The path does not exist, or its contents are malformed.
     """
@@ -73,7 +67,9 @@ def read_annotations(path: Path, *, lenient: bool = False) -> Source:
     spelled = {
         name: [entity._replace(text=" ".join(entity.text.split())) for entity in entities]
         for name, entities in found.items()
+        if documents is None or name in documents
     }
+    texts = texts and {name: texts[name] for name in spelled}
     return Source(path, spelled, texts, Counter(change.kind for change in changes))
 
 
