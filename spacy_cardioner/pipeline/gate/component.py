@@ -113,22 +113,14 @@ class SentenceGate(LabelledPipe):
         self.cfg: dict[str, Any] = {"labels": [], "tuned": 0.0}
 
     def predict(self, docs: Iterable[Doc]) -> list[Array]:
-        """Predict how likely each token belongs to an entity.
-
-        docs (Iterable[Doc]): The documents to predict.
-        RETURNS (List[Array]): The probabilities of each document.
-        """
+        """Predict the probability of each token of each document to be in an entity."""
         docs = list(docs)
         if not any(map(len, docs)):
             return [numpy.zeros(len(doc), dtype="f") for doc in docs]
         return [_sigmoid(to_numpy(scores)[:, 0]) for scores in self.model.predict(docs)]
 
     def set_annotations(self, docs: Iterable[Doc], probabilities: Iterable[Array]) -> None:
-        """Write sentences below the threshold to ``doc.spans["gated"]``.
-
-        docs (Iterable[Doc]): The documents to modify.
-        probabilities (Iterable[Array]): As produced by `predict`.
-        """
+        """Write sentences below the threshold to ``doc.spans["gated"]``."""
         threshold = self.cfg["tuned"] if self.threshold is None else self.threshold
         for doc, found in zip(docs, probabilities, strict=True):
             gated = [sent for sent, highest in self._highest(doc, found) if highest < threshold]
@@ -175,12 +167,7 @@ class SentenceGate(LabelledPipe):
     def get_loss(
         self, examples: Iterable[Example], scores: list[Floats2d]
     ) -> tuple[float, list[Floats2d]]:
-        """Find the loss and the gradient: the cross-entropy of each token.
-
-        examples (Iterable[Examples]): The batch of examples.
-        scores (List[Floats2d]): The model's output for the predicted documents.
-        RETURNS (Tuple[float, List[Floats2d]]): The loss and the gradient.
-        """
+        """Find the loss, the cross-entropy of each token, and its gradient."""
         loss, gradients = 0.0, []
         for eg, found in zip(examples, scores, strict=True):
             entity, known = targets_of(eg, self.spans_key, self.labels)
@@ -198,11 +185,8 @@ class SentenceGate(LabelledPipe):
         nlp: Language | None = None,
         labels: Sequence[str] | None = None,
     ) -> None:
-        """Initialize the pipe for training, using a representative set of data examples.
+        """Initialize the component for training.
 
-        get_examples (Callable[[], Iterable[Example]]): Function that returns a representative
-            sample of gold-standard Example objects.
-        nlp (Optional[Language]): The current nlp object the component is part of.
         labels (Optional[Sequence[str]]): The labels. Default: those of the data.
         """
         self.model.initialize(X=self._add_labels(get_examples, labels))

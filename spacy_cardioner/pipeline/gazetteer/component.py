@@ -157,8 +157,6 @@ class Gazetteer(StoredPipe):
     ) -> None:
         """Replace the names by those of a patterns file.
 
-        get_examples (Callable[[], Iterable[Example]]): Not used.
-        nlp (Language): Not used.
         patterns (Optional[Sequence[dict]]): The patterns. In a config, under
             ``[initialize.components.gazetteer.patterns]``: ``@readers = "srsly.read_jsonl.v1"``
             and ``path``, as for spaCy's rulers.

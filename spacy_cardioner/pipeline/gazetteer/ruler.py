@@ -127,7 +127,6 @@ class Ruler(StoredPipe):
         only names with "always" are added.
 
         get_examples (Callable[[], Iterable[Example]]): Annotated documents, if `corpus` is None.
-        nlp (Optional[Language]): The pipeline.
         corpus (Optional[Union[str, List[str]]]): DocBins with annotated documents, or folders of
             them, for `spacy assemble`.
         RAISES (CardionerError): The pipeline has no gazetteer; a file is not a DocBin.
