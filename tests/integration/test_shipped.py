@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import PIPES, RERANKED, ROOT
+from tests.conftest import PIPES, RERANKED
+from tests.integration.conftest import WHEELS, RunPython
 
-WHEELS = ROOT / "assets/pipelines"
 MAX_MEGABYTES = 12
 # A sentence; what is found in it, with the code of each drug.
 EXPECTED: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
@@ -37,28 +35,6 @@ EXPECTED: dict[str, tuple[str, dict[str, tuple[str, str]]]] = {
 EXPECTED["xx"] = EXPECTED["es"]
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all wheels installed, apart from the environment."""
-    folder = tmp_path_factory.mktemp("installed")
-    names = [f"{lang}_cardioner" for lang in EXPECTED]
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
-    subprocess.run([*install, "--target", folder, "--find-links", WHEELS, *names], check=True)
-    return folder
-
-
-def run(code: str, installed: Path, folder: Path) -> str:
-    """Run Python code that can import the installed pipelines, in another process."""
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(installed)!r})\n{code}"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pytest.mark.parametrize("lang", EXPECTED)
 def test_a_wheel_is_small_and_says_what_it_is(lang: str, installed: Path) -> None:
     (wheel,) = WHEELS.glob(f"{lang}_cardioner-*.whl")
@@ -79,9 +55,7 @@ def test_a_wheel_is_small_and_says_what_it_is(lang: str, installed: Path) -> Non
 
 
 @pytest.mark.parametrize("lang", EXPECTED)
-def test_a_pipeline_finds_codes_and_probabilities(
-    lang: str, installed: Path, tmp_path: Path
-) -> None:
+def test_a_pipeline_finds_codes_and_probabilities(lang: str, run_python: RunPython) -> None:
     text, expected = EXPECTED[lang]
     code = (
         "import json, spacy\n"
@@ -89,21 +63,6 @@ def test_a_pipeline_finds_codes_and_probabilities(
         f"doc = nlp({text!r})\n"
         "print(json.dumps([[ent.text, ent.label_, ent.kb_id_, ent._.score] for ent in doc.ents]))\n"
     )
-    found = json.loads(run(code, installed, tmp_path))
+    found = json.loads(run_python(code))
     assert {text: (label, kb_id) for text, label, kb_id, _ in found} == expected
     assert all(0.5 <= score <= 1 for *_, score in found)
-
-
-SNIPPETS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-
-
-@pytest.mark.parametrize("snippet", SNIPPETS)
-def test_the_readme_runs_and_prints_what_it_says(
-    snippet: str, installed: Path, tmp_path: Path
-) -> None:
-    """Comment lines that end a snippet are its output."""
-    if "medspacy" in snippet or "cardioner_context" in snippet:
-        pytest.importorskip("medspacy", reason="medspaCy cannot be installed on this Python")
-    said = [line[2:] for line in snippet.splitlines() if line.startswith("# ")]
-    printed = run(snippet, installed, tmp_path).splitlines()
-    assert [" ".join(line.split()) for line in printed] == [" ".join(line.split()) for line in said]
