@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import json
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -196,3 +197,50 @@ def test_the_reference_describes_the_project() -> None:
         assert f"| `{name}` | `{json.dumps(default)}` |" in page
     listed = set(re.findall(r"`([\w-]+)`", page))
     assert {command["name"] for command in project["commands"]} | set(project["env"]) <= listed
+
+
+def command_lines() -> Iterator[tuple[str, list[str]]]:
+    """The calls of cardioner in the shell blocks of all pages."""
+    for path in PAGES:
+        for block in blocks(path, "bash"):
+            for line in block.replace("\\\n", " ").splitlines():
+                words = shlex.split(line, comments=True)
+                words = words[words.index("|") + 1 :] if "|" in words else words
+                if words[:1] == ["cardioner"]:
+                    yield str(path.relative_to(ROOT)), words[1:]
+
+
+def test_commands_have_the_options_that_the_pages_give_them() -> None:
+    lines = list(command_lines())
+    assert len(lines) > 20
+    for page, words in lines:
+        command: Any = get_command(app)
+        while hasattr(command, "commands"):
+            assert words[0] in command.commands, f"{page}: cardioner {words[0]}"
+            command = command.commands[words.pop(0)]
+        given = {word for word in words if re.match(r"--?[a-z]", word)}
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert given <= known, f"{page}: cardioner {command.name} {given - known}"
+        for parameter in command.params:
+            if parameter.required and parameter.opts[0].startswith("-"):
+                assert given & set(parameter.opts), f"{page}: cardioner {command.name} {parameter}"
+
+
+def test_lower_rooms_never_import_higher_ones() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    tree = text.partition("spacy_cardioner/\n")[2].partition("\nassets/")[0]
+    rooms = re.findall(r"^  (\w+)", tree, re.MULTILINE)
+    package = ROOT / "spacy_cardioner"
+    present = {
+        path.stem
+        for path in package.iterdir()
+        if path.suffix in (".py", "") and path.stem[0] != "_"
+    }
+    assert set(rooms) == present
+    for file in package.rglob("*.py"):
+        room = file.relative_to(package).parts[0].removesuffix(".py")
+        for imported in re.findall(
+            r"from spacy_cardioner\.(\w+)", file.read_text(encoding="utf-8")
+        ):
+            if room in rooms:
+                assert rooms.index(imported) <= rooms.index(room), f"{file} imports {imported}"
