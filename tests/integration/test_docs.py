@@ -244,3 +244,11 @@ def test_lower_rooms_never_import_higher_ones() -> None:
         ):
             if room in rooms:
                 assert rooms.index(imported) <= rooms.index(room), f"{file} imports {imported}"
+
+
+@pytest.mark.parametrize("config", names(sorted(ROOT.glob("configs/??_trf.cfg"))))
+def test_the_transformer_guide_names_the_encoder_of_each_config(config: str) -> None:
+    page = (ROOT / "docs/how-to/use-a-transformer.md").read_text(encoding="utf-8")
+    settings = Config().from_disk(ROOT / config, interpolate=False)
+    encoder = settings["components"]["transformer"]["model"]["name"]
+    assert f"| `{config}` | `{encoder}` |" in page
