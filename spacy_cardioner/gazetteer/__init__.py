@@ -1,1 +1,1 @@
-"""Lists of names: registries' files read, cleaned and written as patterns; names looked up."""
+"""Drug lists: reads and cleans the files of registries, builds patterns, and looks names up."""

@@ -1,8 +1,8 @@
-"""From registries' files to the patterns file: names joined, coded, and the doubtful left out."""
+"""Patterns from the files of registries: names are joined, given codes, and filtered."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,27 +18,29 @@ from spacy_cardioner.gazetteer.report import Report
 from spacy_cardioner.gazetteer.usage import Usage, count_usage
 from spacy_cardioner.texts import read_texts
 
-# An abbreviation has no more letters than this.
+# The maximal number of letters of an abbreviation.
 SHORT = 5
-# How often texts must have a name before they say anything about it.
+# The minimal number of occurrences from which texts are evidence.
 EVIDENCE = 5
-# The share of small letters, or of capitals, from which on a word is always written so.
+# The share of occurrences in lower or upper case from which that is the usual case of a word.
 ALWAYS = 0.9
-# Codes of what is given to patients and no drug: allergens, food, dressings, water.
+# Codes of products that are not drugs: allergens, food, dressings, water.
 NO_DRUGS = ("V01", "V06", "V07", "V20")
+
+Group = tuple[str, str]
 
 
 @dataclass
 class Entry:
-    """A name with everything that the registries say of it.
+    """A name with all that the registries say about it.
 
-    read (set[str]): The spellings that were read.
-    kinds (set[Kind]): What it is.
-    codes (Counter[str]): Its own codes, and how often each was read.
-    found (set[str]): Codes that names of the same substance have.
-    chosen (list[str]): The codes that a curated list gives, the likeliest first.
-    groups (set[tuple[str, str]]): Registry and substance: its names have the same codes.
-    ids (set[str]): The registries' own ids.
+    read (set[str]): Its spellings.
+    kinds (set[Kind]): Its kinds.
+    codes (Counter[str]): The codes that registries give it, with their counts.
+    found (set[str]): Codes of other names of the same substance.
+    chosen (list[str]): The codes of a curated list, the likeliest first.
+    groups (set[Group]): Registry and substance. The names of a group have the same codes.
+    ids (set[str]): Its ids in the registries.
     curated (bool): Whether a curated list has it.
     """
 
@@ -47,12 +49,12 @@ class Entry:
     codes: Counter[str] = field(default_factory=Counter)
     found: set[str] = field(default_factory=set)
     chosen: list[str] = field(default_factory=list)
-    groups: set[tuple[str, str]] = field(default_factory=set)
+    groups: set[Group] = field(default_factory=set)
     ids: set[str] = field(default_factory=set)
     curated: bool = False
 
     def add(self, name: Name) -> None:
-        """Join what a registry says of the name."""
+        """Add what a registry says."""
         self.curated |= name.curated
         self.kinds.add("abbreviation" if _is_abbreviation(name) else name.kind)
         self.read.add(name.text if name.cased else name.text.lower())
@@ -67,15 +69,14 @@ class Entry:
 
     @property
     def kind(self) -> Kind:
-        """The kind it keeps."""
+        """The most important of its kinds."""
         return min(self.kinds, key=KINDS.index)
 
     @property
     def spellings(self) -> list[str]:
-        """How it is spelled, accents and hyphens; in small letters but for abbreviations."""
-        if self.kind == "abbreviation":
-            return sorted(self.read)
-        return sorted({spelling.lower() for spelling in self.read})
+        """Its spellings with accents and hyphens; in lower case, except for abbreviations."""
+        abbreviation = self.kind == "abbreviation"
+        return sorted(self.read if abbreviation else {text.lower() for text in self.read})
 
     @property
     def spelling(self) -> str:
@@ -85,23 +86,25 @@ class Entry:
     @property
     def all_codes(self) -> list[str]:
         """Its codes, the likeliest first."""
-        if self.chosen:
-            return self.chosen
         codes = self.codes or Counter(self.found)
-        return sorted(codes, key=lambda code: (code_rank(code)[:3], -codes[code], code))
+        rank = sorted(codes, key=lambda code: (code_rank(code)[:3], -codes[code], code))
+        return self.chosen or rank
 
     @property
     def is_substance(self) -> bool:
-        """Whether a registry gives a code to this very name, as that of a substance or group."""
+        """Whether a registry gives this very name the code of a substance or group."""
         return self.kind in ("ingredient", "combination", "group") and any(
             not code.startswith(NO_DRUGS) for code in [*self.chosen, *self.codes]
         )
 
 
+Entries = dict[str, Entry]
+
+
 def _is_abbreviation(name: Name) -> bool:
-    letters = [char for char in name.text if char.isalpha()]
+    short = sum(map(str.isalpha, name.text)) <= SHORT
     return name.kind == "abbreviation" or (
-        name.cased and not name.curated and name.text.isupper() and len(letters) <= SHORT
+        name.cased and not name.curated and name.text.isupper() and short
     )
 
 
@@ -113,15 +116,15 @@ def build(
     label: str = LABEL,
     report: Report | None = None,
 ) -> list[Pattern]:
-    """Read registries' files and make patterns of them.
+    """Make patterns from the files of registries.
 
-    sources (Sequence[tuple[Optional[str], Path]]): Registry, None to find out, and file.
-    texts (Sequence[Path]): Raw texts, general and clinical, to know common words by.
-    langs (Iterable[str]): Keep names of these languages, and names of none; nothing for all.
+    sources (Sequence[tuple[str | None, Path]]): Files with their registry, None to detect it.
+    texts (Sequence[Path]): Raw texts, general and clinical, to recognise common words.
+    langs (Iterable[str]): Keep names in these languages or in none. Default: all names.
     label (str): The label of all patterns.
-    report (Optional[Report]): Filled with what each step does.
+    report (Report | None): Filled with the counts of each step.
     RETURNS (list[Pattern]): The patterns, sorted.
-    RAISES (CardionerError): A file is at fault.
+    RAISES (CardionerError): A file is invalid.
     """
     report = report if report is not None else Report()
     entries = _join(_read(sources, frozenset(langs)), report)
@@ -140,12 +143,12 @@ def _read(sources: Sequence[tuple[str | None, Path]], langs: frozenset[str]) -> 
                 yield name
 
 
-def _join(names: Iterable[Name], report: Report) -> dict[str, Entry]:
-    """Clean the names and join those that are the same but for case, accents and hyphens."""
-    entries: dict[str, Entry] = {}
+def _join(names: Iterable[Name], report: Report) -> Entries:
+    """Clean the names, and join those that differ only in case, accents and hyphens."""
+    entries: Entries = {}
     seen: set[Name] = set()
     for raw in names:
-        # Registries have a line for each package; one of them is enough.
+        # Registries repeat a name for each package.
         if (line := replace(raw, source_id="")) in seen:
             report.note("read", raw.text)
             report.note("duplicate", raw.text)
@@ -162,40 +165,40 @@ def _join(names: Iterable[Name], report: Report) -> dict[str, Entry]:
     return entries
 
 
-def _drop_latin(entries: dict[str, Entry], report: Report) -> None:
-    """Leave out "cetuximabum" where the same substance is also called "cetuximab"."""
-    plain: set[tuple[str, str, str]] = set()
-    latin: list[tuple[str, Entry]] = []
+def _drop_latin(entries: Entries, report: Report) -> None:
+    """Drop "cetuximabum" if the same substance is also called "cetuximab"."""
+    plain: set[tuple[Group, str]] = set()
+    latin: Entries = {}
     for joined, entry in entries.items():
         if joined.endswith("um") and not entry.is_substance and not entry.curated:
-            latin.append((joined, entry))
+            latin[joined] = entry
         else:
-            plain.update((*group, key(joined)) for group in entry.groups)
-    for joined, entry in latin:
+            plain.update((group, key(joined)) for group in entry.groups)
+    for joined, entry in latin.items():
         named = any(substance == fold(entry.spelling) for _, substance in entry.groups)
-        if not named and any((*group, key(joined)) in plain for group in entry.groups):
+        if not named and any((group, key(joined)) in plain for group in entry.groups):
             report.note("latin", entry.spelling)
             del entries[joined]
 
 
-def _find_codes(entries: dict[str, Entry], report: Report) -> None:
-    """Give names without a code those of the same substance: by its name, then by its registry.
+def _find_codes(entries: Entries, report: Report) -> None:
+    """Give names without a code those of the same substance: by name, then by registry.
 
-    A part of a combination that has no code then is left out, for it is no registry's name.
+    A part of a combination that still has no code is dropped, because no registry lists it.
     """
-    coded: dict[str, set[str]] = {}
+    coded: dict[str, set[str]] = defaultdict(set)
     for entry in entries.values():
         if entry.is_substance:
-            coded.setdefault(key(entry.spelling), set()).update(entry.all_codes)
+            coded[key(entry.spelling)].update(entry.all_codes)
     for entry in entries.values():
         if not entry.all_codes and "brand" not in entry.kinds:
             for text in (entry.spelling, strip_salt(entry.spelling)):
                 entry.found = entry.found or coded.get(key(text), set())
-    groups: dict[tuple[str, str], set[str]] = {}
+    groups: dict[Group, set[str]] = defaultdict(set)
     for entry in entries.values():
         if entry.kind != "brand":
             for group in entry.groups:
-                groups.setdefault(group, set()).update(entry.all_codes)
+                groups[group].update(entry.all_codes)
     for joined, entry in list(entries.items()):
         if not entry.all_codes:
             entry.found = set().union(*(groups.get(group, set()) for group in entry.groups))
@@ -206,54 +209,50 @@ def _find_codes(entries: dict[str, Entry], report: Report) -> None:
             del entries[joined]
 
 
-def _drop_common(entries: dict[str, Entry], texts: Iterable[str], report: Report) -> None:
-    """Leave out names that texts use for something else, see `usage`."""
+def _drop_common(entries: Entries, texts: Iterable[str], report: Report) -> None:
+    """Drop names that texts use for something else; see `usage`."""
     usage, total = count_usage(texts, entries)
-    per_word = {joined: used.small / max(total, 1) for joined, used in usage.items()}
+    frequency = {joined: used.lower / max(total, 1) for joined, used in usage.items()}
     substances = {key(entry.spelling) for entry in entries.values() if entry.is_substance}
-    known = sorted(
-        frequency
-        for joined, frequency in per_word.items()
-        if frequency and key(joined) in substances
-    )
+    known = sorted(f for joined, f in frequency.items() if f and key(joined) in substances)
     for joined, used in usage.items():
         entry = entries[joined]
         if entry.curated or key(joined) in substances or used.count < EVIDENCE:
             continue
-        step = _what_else(entry, used, per_word[joined], known)
-        if step:
+        if step := _other_meaning(entry, used, frequency[joined], known):
             report.note(step, entry.spelling)
             del entries[joined]
 
 
-def _what_else(entry: Entry, used: Usage, frequency: float, known: Sequence[float]) -> str | None:
-    """What texts use a name for, that is neither curated nor the name of a coded substance.
+def _other_meaning(
+    entry: Entry, used: Usage, frequency: float, known: Sequence[float]
+) -> str | None:
+    """What else a name means in texts: "common", "abbreviation", or None.
 
-    known (Sequence[float]): The frequencies of the names of coded substances, sorted.
-    RETURNS (Optional[str]): "common", "abbreviation", or None.
+    known (Sequence[float]): The sorted frequencies of the names of substances with a code.
     """
-    letters = sum(char.isalpha() for char in entry.spelling)
-    if letters <= SHORT and used.capitals >= ALWAYS * used.count:
+    letters = sum(map(str.isalpha, entry.spelling))
+    if letters <= SHORT and used.upper >= ALWAYS * used.count:
         return "abbreviation"
-    if used.small < EVIDENCE:
+    if used.lower < EVIDENCE:
         return None
-    # A brand is written with a capital; a word that never is, is another word.
-    if entry.kind in ("brand", "abbreviation") and used.small >= ALWAYS * used.inside:
+    # Brands are capitalised: a word that never is, is another word.
+    if entry.kind in ("brand", "abbreviation") and used.lower >= ALWAYS * used.inside:
         return "common"
-    # A synonym may be as frequent as almost any substance; a name without code, as half of them.
+    # A synonym is common if it is more frequent than nearly all substances, a name without a code
+    # if it is more frequent than half of them.
     share = 0.99 if entry.all_codes else 0.5
-    if known and frequency > known[int(share * (len(known) - 1))]:
-        return "common"
-    return None
+    too_frequent = known and frequency > known[int(share * (len(known) - 1))]
+    return "common" if too_frequent else None
 
 
-def _drop_stop_words(entries: dict[str, Entry], report: Report) -> None:
-    """Leave out the words that spaCy counts among the most frequent of the three languages."""
+def _drop_stop_words(entries: Entries, report: Report) -> None:
+    """Drop spaCy's stop words of the three languages."""
     from spacy.lang.en.stop_words import STOP_WORDS as ENGLISH
     from spacy.lang.es.stop_words import STOP_WORDS as SPANISH
     from spacy.lang.it.stop_words import STOP_WORDS as ITALIAN
 
-    for word in ENGLISH | SPANISH | ITALIAN:
+    for word in sorted(ENGLISH | SPANISH | ITALIAN):
         joined = " ".join(pieces(word))
         if joined in entries and not entries[joined].curated:
             report.note("common", entries.pop(joined).spelling)

@@ -1,6 +1,6 @@
-"""From the names of registries to the names of notes: no dose, form, package, company or salt.
+"""From the names of registries to the names in notes: without dose, form, package, company, salt.
 
-Every function here looks at one name; what depends on all names is in `build`.
+The functions here look at one name; `build` does what depends on all names.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MIN_LETTERS = 4
 MAX_WORDS = 6
 MAX_LENGTH = 60
 
-_NO_NAME = re.compile(r"[®™©\"“”]")
+_MARKS = re.compile(r"[®™©\"“”]")
 _SYSTEMATIC = re.compile(r"[\[\]{}=]|\)[-\w']|[-\w]\(|\d['′]?,\d|\d-\w{1,2}-|\w-\d+-\w|^\d+-|:")
 _BRACKET = re.compile(r"\s*\([^()]*\)?")
 _QUALIFIED = re.compile(r",(?!\d)")
@@ -30,11 +30,16 @@ _ACID_AT_END = re.compile(r"(?P<rest>\S+)\s+(?P<acid>[aá]cido)", re.IGNORECASE)
 _LIST = re.compile(r",\s*(?=.*\s(?:and|y|e)\s)", re.IGNORECASE)
 _LINK_AT_EDGE = re.compile(r"^(?:de|di|of)(?:\s|$)|(?:^|\s)(?:de|di|of)$", re.IGNORECASE)
 _WORD = re.compile(r"[^\s/]+")
+# Plural endings and their singular, in the languages in which registries name groups.
+_PLURALS = {
+    "es": ((re.compile("(?<=[rlnd])es$"), ""), (re.compile("(?<=[aeio])s$"), "")),
+    "en": ((re.compile("ies$"), "y"), (re.compile("(?<=[^isu])s$"), "")),
+}
 
 
 @lru_cache(maxsize=1)
 def words() -> dict[str, frozenset[str]]:
-    """The words that names are cleaned of, folded, by their use in ``words.tsv``."""
+    """The words to remove from names, folded, by their use in ``words.tsv``."""
     found: dict[str, set[str]] = {}
     for line in WORDS.read_text(encoding="utf-8").splitlines()[1:]:
         use, _, listed = line.partition("\t")
@@ -46,38 +51,34 @@ def words() -> dict[str, frozenset[str]]:
 
 @lru_cache(maxsize=1)
 def _dose() -> re.Pattern[str]:
-    units = sorted(map(re.escape, words()["unit"]), key=len, reverse=True)
+    units = "|".join(sorted(map(re.escape, words()["unit"]), key=len, reverse=True))
     number = r"\d[\d.,]*(?:\s*(?:-|/|x|\+)\s*\d[\d.,]*)*"
-    return re.compile(rf"(?<![\w-]){number}\s*(?:(?:{'|'.join(units)})(?!\w)|%)", re.IGNORECASE)
+    return re.compile(rf"(?<![\w-]){number}\s*(?:(?:{units})(?!\w)|%)", re.IGNORECASE)
 
 
 def clean(name: Name, report: Report) -> Iterator[Name]:
-    """Turn a registry's name into the names that notes may have for it.
+    """Turn a name of a registry into the names that notes may use.
 
-    name (Name): The name. A curated one is kept as it is.
-    report (Report): Where every step that changes it or leaves it out is counted.
-    RETURNS (Iterator[Name]): None, one, or several: a combination and its parts, a name with its
-        salt and without.
+    name (Name): The name. Curated names are not changed.
+    report (Report): Counts each change.
+    YIELDS (Name): The name, if anything is left; its parts, if it is a combination; the name
+        without its salt; the singular.
     """
     report.note("read", name.text)
-    text = _tidy(name.text)
+    text = unicodedata.normalize("NFC", name.text)
+    text = " ".join(_MARKS.sub("", text).split()).rstrip(" .;,")
     if name.curated:
         yield replace(name, text=text)
-        return
-    text = _strip(name, text, report)
-    if text:
+    elif text := _strip(name, text, report):
         name = replace(name, text=text)
         yield name
-        for other in (_parts, _without_salt, _singular):
-            yield from other(name, report)
-
-
-def _tidy(text: str) -> str:
-    return " ".join(_NO_NAME.sub("", unicodedata.normalize("NFC", text)).split()).rstrip(" .;,")
+        yield from _parts(name, report)
+        yield from _without_salt(name, report)
+        yield from _singular(name, report)
 
 
 def _strip(name: Name, text: str, report: Report) -> str:
-    """Take off what is no name, or all of it."""
+    """Remove what is not part of the name; the result may be empty."""
     for step, change in (
         ("pack", _without_pack),
         ("bracket", _without_bracket),
@@ -101,14 +102,13 @@ def _without_pack(text: str) -> str:
 
 
 def _without_bracket(text: str) -> str:
-    """Without "(human)"; brackets inside a word are a chemist's, see `_without_systematic`."""
+    """Remove "(human)"; brackets inside a word belong to a systematic name."""
     return text if _SYSTEMATIC.search(text) else _BRACKET.sub("", text).strip()
 
 
 def _without_dose(text: str) -> str:
-    """Up to the first dose; or, where the dose comes first, what follows it."""
-    found = _dose().search(text)
-    if found:
+    """Keep what is before the first dose, or after it if the name starts with the dose."""
+    if found := _dose().search(text):
         text = text[: found.start()] if found.start() else text[found.end() :]
         text = _cut(text.strip(" ,;.-+/"), words()["link"])
     while (number := _NUMBER_AT_END.search(text)) and _letters(text) > MIN_LETTERS:
@@ -117,7 +117,7 @@ def _without_dose(text: str) -> str:
 
 
 def _without_form(text: str) -> str:
-    """Up to the first form, and without routes and the like before it."""
+    """Keep what is before the first form, without routes and the like at the end."""
     listed = words()
     for word in list(_WORD.finditer(text))[1:]:
         if _bare(word[0]) in listed["form"]:
@@ -127,16 +127,12 @@ def _without_form(text: str) -> str:
 
 
 def without_strength(text: str) -> str:
-    """Take dose and form off a name.
-
-    text (str): A name such as "bisoprolol 2,5 mg comprimidos".
-    RETURNS (str): The name alone.
-    """
+    """Remove dose and form from a name such as "bisoprolol 2,5 mg comprimidos"."""
     return _without_form(_without_dose(text))
 
 
 def _cut(text: str, listed: Set[str]) -> str:
-    """Without the words at the end that are listed; the first word stays."""
+    """Remove listed words from the end, but never the first word."""
     found = list(_WORD.finditer(text))
     while len(found) > 1 and _bare(found[-1][0]) in listed:
         found.pop()
@@ -148,7 +144,7 @@ def _bare(word: str) -> str:
 
 
 def _without_company(text: str, name: Name) -> str:
-    """Without the words at the end that the company has too; or the substance that it starts with.
+    """Keep the substance that a brand starts with, or remove words of the company from the end.
 
     "ACARBOSIO DOC GENERICI" of "DOC GENERICI S.R.L." gives "ACARBOSIO".
     """
@@ -158,7 +154,7 @@ def _without_company(text: str, name: Name) -> str:
     if substance and fold(text).startswith(f"{substance} "):
         return text[: len(substance)]
     company = map(_bare, name.company.replace(".", " ").split())
-    return _cut(text, {word for word in company if word[1:]})
+    return _cut(text, {word for word in company if len(word) > 1})
 
 
 def _acid_first(text: str) -> str:
@@ -173,16 +169,16 @@ def _without_systematic(text: str) -> str:
 
 
 def _without_qualified(text: str) -> str:
-    """Without "Dornase alfa, recombinant": what stands before the comma has a line of its own.
+    """Drop "Dornase alfa, recombinant", because the part before the comma is listed as well.
 
-    Commas that list the parts of a combination become bars.
+    Commas between the parts of a combination become slashes.
     """
     text = _LIST.sub("/", text)
     return "" if _QUALIFIED.search(text) else text
 
 
 def _parts(name: Name, report: Report) -> Iterator[Name]:
-    """The parts of a combination of substances: no name of the registry, so without its ids."""
+    """The parts of a combination, without ids, because they are not names of the registry."""
     parts = split_combination(name.text) if name.kind == "ingredient" else []
     if len(parts) < 2 or any(_letters(part) < MIN_LETTERS for part in parts):
         return
@@ -194,67 +190,53 @@ def _parts(name: Name, report: Report) -> Iterator[Name]:
 
 
 def _without_salt(name: Name, report: Report) -> Iterator[Name]:
-    """The name without its salt, if something else is left: "lithium carbonate" stays whole."""
-    if name.kind != "ingredient" or len(split_combination(name.text)) > 1:
-        return
-    stripped = strip_salt(name.text)
-    if stripped != name.text:
-        report.note("salt", name.text, stripped)
-        yield replace(name, text=stripped)
+    if name.kind == "ingredient" and len(split_combination(name.text)) == 1:
+        yield from _changed(name, strip_salt(name.text), name.text, "salt", report)
+
+
+def _singular(name: Name, report: Report) -> Iterator[Name]:
+    if name.kind == "group":
+        lower = name.text.lower()
+        text = " ".join(_singular_word(word, name.lang) for word in lower.split())
+        yield from _changed(name, text, lower, "number", report)
+
+
+def _changed(name: Name, text: str, before: str, step: str, report: Report) -> Iterator[Name]:
+    if text != before:
+        report.note(step, name.text, text)
+        yield replace(name, text=text)
+
+
+def _singular_word(word: str, lang: str) -> str:
+    for plural, ending in _PLURALS.get(lang, ()):
+        if len(word) > MIN_LETTERS and plural.search(word):
+            return plural.sub(ending, word)
+    return word
 
 
 def strip_salt(text: str) -> str:
-    """Take the salt off the name of a substance.
+    """Remove the salt from the name of a substance.
 
     text (str): A name such as "bisoprololo fumarato" or "clorhidrato de diltiazem".
-    RETURNS (str): The name without it; the same name where nothing but ions is in it.
+    RETURNS (str): The name without salt. A name such as "lithium carbonate", which has only ions,
+        is not changed.
     """
     listed = words()
-    found = [word for word in text.split() if _stems(word)]
-    stems = [_stems(word) for word in found]
-    if any(listed["ion"] & set(each) for each in stems):
-        return text
-    kept = [w for w, each in zip(found, stems, strict=True) if not set(each) <= listed["salt"]]
+    kept = []
+    for word in text.split():
+        stems = {stem(piece) for piece in pieces(word) if piece.isalnum()}
+        if stems & listed["ion"]:
+            return text
+        if not stems <= listed["salt"]:
+            kept.append(word)
     bare = " ".join(kept)
     while link := _LINK_AT_EDGE.search(bare):
         bare = bare[: link.start()] + bare[link.end() :]
     return text if _is_vague(pieces(bare)) else bare
 
 
-def _stems(word: str) -> list[str]:
-    return [stem(piece) for piece in pieces(word) if piece.isalnum()]
-
-
-# Endings of plurals and of their singulars, in the languages that registries name groups in.
-_NUMBERS = {
-    "es": ((re.compile("(?<=[rlnd])es$"), ""), (re.compile("(?<=[aeio])s$"), "")),
-    "en": ((re.compile("ies$"), "y"), (re.compile("(?<=[^isu])s$"), "")),
-}
-
-
-def _singular(name: Name, report: Report) -> Iterator[Name]:
-    """The singular of a group that is named in the plural."""
-    if name.kind != "group":
-        return
-    text = " ".join(_singular_word(word, name.lang) for word in name.text.lower().split())
-    if text != name.text.lower():
-        report.note("number", name.text, text)
-        yield replace(name, text=text)
-
-
-def _singular_word(word: str, lang: str) -> str:
-    for plural, ending in _NUMBERS.get(lang, ()):
-        if len(word) > MIN_LETTERS and plural.search(word):
-            return plural.sub(ending, word)
-    return word
-
-
 def reason_to_drop(name: Name) -> str | None:
-    """The step that leaves a cleaned name out by its look alone, or None.
-
-    name (Name): A cleaned name.
-    RETURNS (Optional[str]): "unit", "short", "generic" or None.
-    """
+    """The step that drops a cleaned name for its form: "unit", "short", "generic" or None."""
     if name.curated:
         return None
     found = [piece for piece in pieces(name.text) if piece.isalnum()]
@@ -266,11 +248,11 @@ def reason_to_drop(name: Name) -> str | None:
 
 
 def _is_vague(found: Sequence[str]) -> bool:
-    """Whether none of a name's pieces tells one drug from another."""
+    """Whether no piece of a name distinguishes one drug from another."""
     listed = words()
     uses = ("generic", "vague", "weak", "link", "form")
     return all(any(piece in listed[use] for use in uses) for piece in found)
 
 
 def _letters(text: str) -> int:
-    return sum(char.isalpha() for char in text)
+    return sum(map(str.isalpha, text))

@@ -1,4 +1,4 @@
-"""What stands for a measured value and not for a drug: "sodium 140 mEq/l", "serum iron"."""
+"""Rules for names that are measured values and not drugs: "sodium 140 mEq/l", "serum iron"."""
 
 from __future__ import annotations
 
@@ -20,47 +20,44 @@ KINDS = (ANALYTE, CONTEXT, UNIT, DRUG, TREATMENT, DOSE, BETWEEN)
 _LABORATORY = {ANALYTE, CONTEXT, UNIT}
 _TREATMENT = {TREATMENT, DOSE, DRUG}
 _SENTENCE_END = {".", "!", "?", "…", "\n"}
-# How many pieces of text are looked at before a name and after it.
+# The number of pieces before and after a name that belong to its context.
 _WINDOW = 10
-# Signs that may stand between a name and its value, and within a value such as "3,5 - 5".
+# Characters between a name and its value, and within a value such as "3,5 - 5".
 _SIGNS = set(":=(<>≤≥≈~±,-[/x×^*")
-# A share is as likely a measured value as the strength of a solution.
-_UNTOLD = {"%"}
+# A percentage may be a measured value or the strength of a solution.
+_AMBIGUOUS = {"%"}
 
 
 class Laboratory:
-    """Rules that tell measured values from drugs, for one language or several.
+    """Rules that distinguish measured values from drugs, for one or several languages.
 
-    ``analytes`` are names of what laboratories measure that may be drugs as well. Of a drug whose
-    level is measured, such as digoxin, the rules say that it is a drug all the same.
+    Analytes are substances that laboratories measure and that may be drugs as well. Drugs whose
+    level is measured, such as digoxin, are not analytes.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        """Read the rules.
+        """Read tables with the columns name and kind.
 
-        paths (Sequence[Path]): Tables with the columns name and kind, see docs/gazetteer.md.
-        RAISES (CardionerError): A table cannot be read.
+        RAISES (CardionerError): A table is invalid.
         """
         rules = [rule for path in paths for rule in _read(path)]
-        # The kind of a rule stands where names of the gazetteer have their label.
+        # The label of a pattern is the kind of a rule.
         self._rules = Lexicon(Pattern(name, label=kind) for name, kind in rules)
         self._analytes = {" ".join(pieces(name)) for name, kind in rules if kind == ANALYTE}
 
     def is_analyte(self, folded: Sequence[str]) -> bool:
-        """Whether a name, given by its pieces, is that of an analyte."""
+        """Whether a name, given by its pieces, is an analyte."""
         return " ".join(folded) in self._analytes
 
     def is_context(self, folded: Sequence[str], first: int, last: int) -> bool:
-        """Whether a name stands in a laboratory context.
+        """Whether a name is in a laboratory context.
 
-        A value with a laboratory's unit says so, or a value without a unit; a dose says the
-        opposite. Without either, the nearest word around the name tells, such as "serum" and
-        "levels", or "treatment" and "infusion"; and where there is none, another analyte does.
+        A following value decides: it is a measurement unless it is a dose. Without a value, the
+        nearest cue decides, such as "serum" and "levels", or "treatment" and "infusion". Without a
+        cue, another analyte is a laboratory context.
 
         folded (Sequence[str]): The pieces of the text, see `normalise.pieces`.
-        first (int): The first piece of the name.
-        last (int): The piece after its last.
-        RETURNS (bool): Whether it does.
+        first, last (int): The first piece of the name, and the piece after its last.
         """
         before = _own_sentence(folded[max(0, first - _WINDOW) : first][::-1])[::-1]
         after = _own_sentence(folded[last : last + _WINDOW])
@@ -69,12 +66,12 @@ class Laboratory:
             return measured
         cues = [(len(before) - end, kind) for _, end, kind in self._cues(before)]
         cues += [(start, kind) for start, _, kind in self._cues(after)]
-        # Another analyte tells less: "treatment with magnesium and potassium".
+        # Another analyte is the weakest cue: "treatment with magnesium and potassium".
         cues.sort(key=lambda cue: (cue[1] == ANALYTE, cue[0]))
         return bool(cues) and cues[0][1] in _LABORATORY
 
     def _value(self, after: Sequence[str]) -> bool | None:
-        """Whether a value that is measured follows; False for a dose, None for neither."""
+        """Whether the text continues with a measured value (True), a dose (False), or neither."""
         start = 0
         while start < len(after) and not after[start].isdigit():
             if after[start] not in _SIGNS and self._kind_at(after, start) != BETWEEN:
@@ -83,18 +80,18 @@ class Laboratory:
         end = start
         while end < len(after) and (after[end].isdigit() or after[end] in _SIGNS):
             end += 1
-        if end == start or after[end:] and after[end] in _UNTOLD:
+        if end == start or after[end:] and after[end] in _AMBIGUOUS:
             return None
         return self._kind_at(after, end) not in _TREATMENT
 
     def _kind_at(self, folded: Sequence[str], start: int) -> str:
-        """The kind of the longest rule that starts at a piece, "" where none does."""
+        """The kind of the longest rule that starts at a piece, or ""."""
         for first, _, rules in self._rules.find(folded[start:]):
             return rules[0].label if first == 0 else ""
         return ""
 
     def _cues(self, folded: Sequence[str]) -> Iterator[tuple[int, int, str]]:
-        """First piece, piece after the last, and kind of what tells values from drugs."""
+        """The first piece, the piece after the last, and the kind of each cue."""
         end_of_last = 0
         for start, end, rules in self._rules.find(folded):
             if start >= end_of_last:
@@ -104,27 +101,20 @@ class Laboratory:
 
 
 def _own_sentence(folded: Sequence[str]) -> Sequence[str]:
-    """The pieces as far as the sentence goes."""
-    for index, piece in enumerate(folded):
-        if piece in _SENTENCE_END:
-            return folded[:index]
-    return folded
+    """The pieces before the end of the sentence."""
+    ends = (index for index, piece in enumerate(folded) if piece in _SENTENCE_END)
+    return folded[: next(ends, len(folded))]
 
 
 @lru_cache(maxsize=8)
 def laboratory(lang: str) -> Laboratory:
-    """Our rules for a language; for one that has none, such as "xx", those of all languages.
-
-    lang (str): The language's code.
-    RETURNS (Laboratory): The rules.
-    """
+    """The rules of a language, or of all languages for one without rules, such as "xx"."""
     folder = Path(str(files("spacy_cardioner"))) / "resources"
     own = folder / lang / RULES_FILE
     return Laboratory([own] if own.is_file() else sorted(folder.glob(f"*/{RULES_FILE}")))
 
 
 def _read(path: Path) -> Iterator[tuple[str, str]]:
-    """The names of a table with their kinds."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -133,6 +123,6 @@ def _read(path: Path) -> Iterator[tuple[str, str]]:
         name, tab, kind = line.partition("\t")
         if kind not in KINDS or not pieces(name):
             raise CardionerError(
-                f"{path}:{number}: needs a name and, after a tab, one of {', '.join(KINDS)}"
+                f"{path}:{number}: needs a name, a tab, and one of {', '.join(KINDS)}"
             )
         yield name, kind

@@ -1,4 +1,4 @@
-"""Names looked up: wherever a text has them, or one by one."""
+"""Look-up of names: all names in a text, or the codes of one mention."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ EXACT, NORMALISED, PART = "exact", "normalised", "part"
 
 
 class Answer(NamedTuple):
-    """What a name was found to be.
+    """The result of looking up a mention.
 
-    match (str): "exact" for a name as the list has it; "normalised" for another case, spelling,
-        language or salt; "part" where only a part of the name is known.
+    match (str): "exact" for a name as listed; "normalised" for another case, spelling, language or
+        salt; "part" if only a part of the mention is known.
     candidates (list[str]): Its ids, the likeliest first.
     """
 
@@ -30,11 +30,11 @@ class Answer(NamedTuple):
 
 
 class Lexicon:
-    """Names with their ids, found without regard to case, accents, hyphens and line breaks."""
+    """Names with their ids, found whatever their case, accents, hyphens and line breaks."""
 
     def __init__(self, patterns: Iterable[Pattern] = ()) -> None:
         self._patterns: dict[str, tuple[Pattern, ...]] = {}
-        # How many pieces the longest name has that starts with a piece.
+        # The number of pieces of the longest name that starts with a piece.
         self._longest: dict[str, int] = {}
         self._answers: dict[str, Answer | None] = {}
         self.add(patterns)
@@ -44,17 +44,14 @@ class Lexicon:
 
     def __iter__(self) -> Iterator[Pattern]:
         for found in self._patterns.values():
-            # Added in this order, they stand in this order again.
+            # `add` puts later names first.
             yield from reversed(found)
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and " ".join(pieces(name)) in self._patterns
 
     def add(self, patterns: Iterable[Pattern]) -> None:
-        """Add names. One that is there already keeps its ids, after the new ones.
-
-        patterns (Iterable[Pattern]): The names.
-        """
+        """Add names. The ids of a name that exists already follow the new ones."""
         for pattern in patterns:
             found = pieces(pattern.text)
             if not found:
@@ -68,12 +65,11 @@ class Lexicon:
         self._answers.clear()
 
     def find(self, folded: Sequence[str]) -> Iterator[tuple[int, int, Sequence[Pattern]]]:
-        """Find names in a text.
+        """Find all names in a text.
 
         folded (Sequence[str]): The pieces of the text, see `pieces`.
-        RETURNS (Iterator[tuple[int, int, Sequence[Pattern]]]): First piece, piece after the last,
-            and the names' patterns, in the order of the text; of several that start at a piece,
-            the longest first.
+        YIELDS (tuple[int, int, Sequence[Pattern]]): The first piece, the piece after the last, and
+            the patterns, in the order of the text; longer before shorter names.
         """
         longest, patterns = self._longest, self._patterns
         for start, first in enumerate(folded):
@@ -84,10 +80,9 @@ class Lexicon:
                     yield start, start + length, found
 
     def look_up(self, name: str) -> Answer | None:
-        """Find out which name of the list a mention is.
+        """Look up a mention, which may have a dose, a salt or several substances.
 
-        name (str): A mention, which may have a dose, a salt or several substances.
-        RETURNS (Optional[Answer]): None where nothing in it is known.
+        RETURNS (Answer | None): None if nothing in it is known.
         """
         if name not in self._answers:
             if len(self._answers) > _MAX_CACHE:
@@ -115,7 +110,7 @@ class Lexicon:
         return _answer(NORMALISED, known)
 
     def _look_up_inside(self, name: str) -> list[Answer]:
-        """The known names among a mention's words: brands and substances before groups."""
+        """The known names in a mention: brands and substances before groups."""
         found: list[tuple[tuple[bool, bool, int], Answer]] = []
         end_of_last = 0
         for start, end, patterns in self.find(pieces(name)):
@@ -130,7 +125,7 @@ class Lexicon:
 
     @cached_property
     def _by_key(self) -> dict[str, list[Pattern]]:
-        """The names by their language-free spelling; abbreviations have none."""
+        """The names by their language-independent key, without abbreviations."""
         table: dict[str, list[Pattern]] = {}
         for pattern in self:
             if pattern.kind != "abbreviation":
@@ -141,12 +136,7 @@ class Lexicon:
 
 
 def in_case(pattern: Pattern, text: str) -> bool:
-    """Whether a text spells a name with the capitals that it needs.
-
-    pattern (Pattern): The name.
-    text (str): What a text has in its place.
-    RETURNS (bool): False for an abbreviation in small letters.
-    """
+    """Whether a mention has the required case: that of an abbreviation, or upper case."""
     if pattern.kind != "abbreviation" or text.isupper():
         return True
     return _joined(pattern.text) == _joined(text)
@@ -161,12 +151,12 @@ def _joined(text: str) -> str:
 
 
 def _order(name: str) -> str:
-    """The key of a name; of a combination, that of its parts in any order."""
+    """The key of a name; of a combination, the sorted keys of its parts."""
     return " / ".join(sorted(filter(None, map(key, split_combination(name)))))
 
 
 def _answer(match: str, patterns: Iterable[Pattern]) -> Answer | None:
-    """The ids of the patterns: those that each name is used for most, then the others."""
+    """The ids of the patterns: the likeliest of each pattern, then the others."""
     patterns = list(patterns)
     first = [pattern.id for pattern in patterns if pattern.id]
     others = [code for pattern in patterns for code in pattern.also]

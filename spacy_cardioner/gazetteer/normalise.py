@@ -1,4 +1,4 @@
-"""Names compared: without case, accents and hyphens, or without their language's spelling."""
+"""Normal forms of names: without case, accents and hyphens, or independent of the language."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _PIECE = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
 _WORD = re.compile(r"[^\W_]")
 _INSIDE = {"-", ".", "'"}
 
-# What parts the substances of a combination. The words need something on both sides.
+# Delimiters of the substances of a combination. Words need text on both sides.
 _COMBINED = re.compile(
     r"\s*[/+&;]\s*|\s+(?:y|e|ed|and|und|con|with|plus|più|mas|más|associat[oa] (?:a|ad|con))\s+",
     re.IGNORECASE,
 )
 _VITAMIN = re.compile(r"vitamin[ae]?$", re.IGNORECASE)
-# Words of a name that a language may leave out. "e" is no such word: there is vitamin E.
+# Words that a name may omit. "e" is not one of them, because of vitamin E.
 _LINKS = {"de", "del", "di", "da", "dei", "delle", "la", "of", "and", "y", "con", "with"}
 
-# Spellings of the same sound in the three languages, in the order in which they are undone.
+# Spellings of the same sound in the three languages, replaced in this order.
 _SPELLINGS = [
     (re.compile(pattern), spelling)
     for pattern, spelling in (
@@ -52,11 +52,9 @@ _VOWELS = re.compile("(?<=[a-z]{3})[aeiou]+$")
 
 
 def fold(text: str, lower: bool = True) -> str:
-    """Drop what tells spellings of a name apart but not names: accents, marks, case.
+    """Remove accents and trademarks, unify hyphens and Greek letters, and lower the case.
 
-    text (str): A name or a part of it.
-    lower (bool): Also drop the case.
-    RETURNS (str): Small letters from a to z where there are any; hyphens of one kind.
+    lower (bool): Whether to lower the case.
     """
     if not text.isascii():
         text = _HYPHENS.sub("-", text.translate(_SIGNS))
@@ -69,13 +67,10 @@ def fold(text: str, lower: bool = True) -> str:
 
 
 def pieces(text: str) -> tuple[str, ...]:
-    """The runs of letters and of digits of a name, with the signs that part its words.
+    """Split a name or token into runs of letters, runs of digits, and other characters, folded.
 
-    Hyphens, points and apostrophes inside a word are no pieces, so that "beta-bloqueantes" is the
-    same as "beta bloqueantes", but signs of their own, as in "a - b", are.
-
-    text (str): A name, or a token of a text.
-    RETURNS (tuple[str, ...]): The pieces, folded.
+    Hyphens, points and apostrophes inside a word are omitted, so that "beta-bloqueantes" equals
+    "beta bloqueantes"; those between spaces, as in "a - b", are kept.
     """
     found: list[str] = []
     for word in fold(text).split():
@@ -88,12 +83,9 @@ def pieces(text: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1 << 16)
 def stem(word: str) -> str:
-    """One spelling for a word's variants in Spanish, English, Italian and Latin.
+    """One spelling, for comparison, of a folded word in Spanish, English, Italian and Latin.
 
-    "heparin", "heparina" and "eparina" give the same; so do "atropine", "atropina", "atropinum".
-
-    word (str): A folded word.
-    RETURNS (str): The common spelling, for comparing alone.
+    "heparin", "heparina" and "eparina" have the same stem; so have "atropine" and "atropinum".
     """
     if _ROMAN_NUMBER.fullmatch(word):
         return word
@@ -105,20 +97,15 @@ def stem(word: str) -> str:
 
 
 def key(text: str) -> str:
-    """One spelling for a name whatever its language and the order of its words.
-
-    text (str): A name.
-    RETURNS (str): The stems of its words, sorted; "" where it has no word.
-    """
+    """The sorted stems of a name: equal for all languages and orders of the words."""
     words = [piece for piece in pieces(text) if piece.isalnum() and piece not in _LINKS]
     return " ".join(sorted(map(stem, words)))
 
 
 def split_combination(text: str) -> list[str]:
-    """The parts of a combination of substances.
+    """Split a combination such as "sacubitrilo/valsartán" into its substances.
 
-    text (str): A name such as "sacubitrilo/valsartán" or "amoxicillina e acido clavulanico".
-    RETURNS (list[str]): Its parts; the name alone where it is no combination.
+    RETURNS (list[str]): The parts; only the name itself if it is not a combination.
     """
     parts: list[str] = []
     start = 0

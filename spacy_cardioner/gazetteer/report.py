@@ -1,43 +1,43 @@
-"""What cleaning did to the names: counts for each step, with examples."""
+"""What each step of the build did: counts with examples."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# Every step in the order in which a name meets it, and what it says of itself.
+# All steps, in the order in which a name passes through them.
 STEPS = {
     "read": "names read",
-    "systematic": "chemists' names left out",
-    "qualified": "names with a qualification after a comma left out",
-    "pack": "package after an asterisk taken off",
-    "bracket": "text in brackets taken off",
-    "dose": "doses and strengths taken off",
-    "form": "forms and routes taken off",
-    "company": "companies taken off",
+    "systematic": "systematic chemical names dropped",
+    "qualified": "names with a qualifier after a comma dropped",
+    "pack": "packages after an asterisk removed",
+    "bracket": "text in brackets removed",
+    "dose": "doses and strengths removed",
+    "form": "forms and routes removed",
+    "company": "companies removed",
     "order": "words put into their usual order",
     "combination": "combinations also split into their parts",
-    "salt": "names also kept without their salt",
-    "number": "groups also kept in the singular",
-    "latin": "Latin spellings of a name left out",
-    "short": "too short names left out",
-    "unit": "units left out",
-    "generic": "words for any drug left out",
-    "duplicate": "repeated names joined",
-    "part": "parts of combinations that nobody gives a code left out",
-    "code": "codes found by the substance",
-    "source id": "names without a code, with the registry's own id",
-    "common": "common words left out",
-    "abbreviation": "abbreviations of other things left out",
+    "salt": "names also added without their salt",
+    "number": "groups also added in the singular",
+    "latin": "Latin spellings dropped",
+    "short": "names that are too short dropped",
+    "unit": "units dropped",
+    "generic": "words for any drug dropped",
+    "duplicate": "repeated names merged",
+    "part": "parts of combinations without a code dropped",
+    "code": "codes found through the substance",
+    "source id": "names without a code, which get the id of a registry",
+    "common": "common words dropped",
+    "abbreviation": "abbreviations of other terms dropped",
     "ambiguous": "names with several codes",
-    "kept": "names kept, each spelling of accents and hyphens for one",
+    "kept": "names kept, counting each spelling of accents and hyphens",
 }
 
 
 class Report:
-    """Counts and examples of the steps of `STEPS`.
+    """Counts and examples of the steps in `STEPS`.
 
-    The examples are the first of each step, then fewer and fewer, so that they come from the whole
-    of it without any being drawn by chance.
+    The examples are the 1st, 2nd, 4th, 8th name and so on of a step, so that they come from all
+    registries and are always the same.
     """
 
     def __init__(self) -> None:
@@ -45,19 +45,16 @@ class Report:
         self.examples: dict[str, list[str]] = {step: [] for step in STEPS}
 
     def note(self, step: str, before: str, after: str = "") -> None:
-        """Count a name that a step changed or left out.
+        """Count a name that a step changed or dropped.
 
-        step (str): The step.
-        before (str): The name before it.
-        after (str): What became of it, "" where that is nothing.
+        before, after (str): The name before and after the step, "" if it was dropped.
         """
         self.counts[step] += 1
-        count = self.counts[step]
-        if count & (count - 1) == 0:
+        if self.counts[step].bit_count() == 1:
             self.examples[step].append(f"{before} → {after}" if after else before)
 
     def table(self) -> str:
-        """Every step in a line of its own, with its latest examples."""
+        """The counts, one step per line, each followed by its latest examples."""
         lines = []
         for step, what in STEPS.items():
             lines.append(f"{self.counts[step]:>9,}  {what}")

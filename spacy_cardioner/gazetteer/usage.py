@@ -1,15 +1,15 @@
-"""How texts use names: common words are frequent, in small letters, inside sentences.
+"""How texts use names.
 
-A brand name stands in capitals or starts with one; an abbreviation stands in capitals. So a word
-that texts often write in small letters inside a sentence is a word of the language, and what they
-often write in capitals and nowhere else is an abbreviation, whatever else carries its name.
+Brand names are capitalised and abbreviations are in upper case. So a word that texts often write
+in lower case inside a sentence is a word of the language, and one that they write only in upper
+case is an abbreviation, even if a drug has the same name.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from spacy_cardioner.gazetteer.normalise import fold, pieces
@@ -20,34 +20,32 @@ _SENTENCE_ENDS = set('.!?:;\n•·-–*"“«(')
 
 @dataclass
 class Usage:
-    """How often texts have a name.
+    """Counts of the occurrences of a name.
 
-    count (int): Occurrences.
-    inside (int): Those inside a sentence, that is neither at its start nor at a line's.
-    small (int): Those inside a sentence and all in small letters.
-    capitals (int): Those all in capitals.
+    count (int): All.
+    inside (int): Those inside a sentence: not at the start of a sentence or line.
+    lower (int): Those inside a sentence in lower case.
+    upper (int): Those in upper case.
     """
 
     count: int = 0
     inside: int = 0
-    small: int = 0
-    capitals: int = 0
+    lower: int = 0
+    upper: int = 0
 
-    def note(self, text: str, inside: bool) -> None:
+    def add(self, text: str, inside: bool) -> None:
         """Count an occurrence."""
         self.count += 1
         self.inside += inside
-        self.small += inside and text.islower()
-        self.capitals += text.isupper()
+        self.lower += inside and text.islower()
+        self.upper += text.isupper()
 
 
 def count_usage(texts: Iterable[str], names: Iterable[str]) -> tuple[dict[str, Usage], int]:
-    """Count how texts use names.
+    """Count how texts use names. Of several names that start with a word, the longest counts.
 
-    texts (Iterable[str]): The texts.
-    names (Iterable[str]): The names to count.
-    RETURNS (tuple[dict[str, Usage], int]): The usage of those that occur, by the name's pieces
-        joined by spaces; and the number of words of all texts.
+    RETURNS (tuple[dict[str, Usage], int]): The usage of the names that occur, by the pieces of the
+        name joined by spaces; and the number of words in all texts.
     """
     wanted = {" ".join(pieces(name)) for name in names}
     longest: dict[str, int] = {}
@@ -57,7 +55,7 @@ def count_usage(texts: Iterable[str], names: Iterable[str]) -> tuple[dict[str, U
     usage: dict[str, Usage] = {}
     total = 0
     for text in texts:
-        found = _words(text)
+        found = list(_words(text))
         total += len(found)
         folded = [fold(word) for word, _ in found]
         for start, first in enumerate(folded):
@@ -65,19 +63,17 @@ def count_usage(texts: Iterable[str], names: Iterable[str]) -> tuple[dict[str, U
                 joined = " ".join(folded[start : start + length])
                 if joined in wanted:
                     words = " ".join(word for word, _ in found[start : start + length])
-                    usage.setdefault(joined, Usage()).note(words, found[start][1])
+                    usage.setdefault(joined, Usage()).add(words, found[start][1])
                     break
     return usage, total
 
 
-def _words(text: str) -> list[tuple[str, bool]]:
-    """The words of a text as `pieces` cuts them, and whether each is inside a sentence."""
-    found = []
+def _words(text: str) -> Iterator[tuple[str, bool]]:
+    """The words of a text, split as `pieces` does, and whether each is inside a sentence."""
     inside = False
     for piece in _PIECE.findall(unicodedata.normalize("NFC", text)):
         if piece.isalnum():
-            found.append((piece, inside))
+            yield piece, inside
             inside = True
         elif piece in _SENTENCE_ENDS:
             inside = inside and piece == "-"
-    return found

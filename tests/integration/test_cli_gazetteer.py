@@ -51,8 +51,8 @@ def test_build_writes_patterns_report_and_manifest(
     assert manifest["counts"]["kept"] == len(patterns)
     assert set(manifest["dates"]) == {"by_language.tsv", "aifa_class_a.csv", "text.txt"}
     report = json.loads((tmp_path / "new" / "es.report.json").read_text())
-    assert report["common"] == {"what": "common words left out", "count": 1, "examples": ["pasto"]}
-    assert "1  common words left out\n" in capsys.readouterr().out
+    assert report["common"] == {"what": "common words dropped", "count": 1, "examples": ["pasto"]}
+    assert "1  common words dropped\n" in capsys.readouterr().out
 
 
 def test_a_fault_leaves_what_is_there(

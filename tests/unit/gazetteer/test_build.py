@@ -145,7 +145,7 @@ def test_usage_counts_case_and_place() -> None:
     )
 
     assert words == 13
-    assert vars(usage["vita"]) == {"count": 6, "inside": 3, "small": 3, "capitals": 1}
+    assert vars(usage["vita"]) == {"count": 6, "inside": 3, "lower": 3, "upper": 1}
     assert usage["acido folico"].count == 2
     assert "none" not in usage
 

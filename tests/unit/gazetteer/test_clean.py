@@ -174,7 +174,7 @@ def test_every_step_is_counted_with_examples() -> None:
     assert report.examples["pack"] == [
         f"INVENTOL{number}L*5 cpr → INVENTOL{number}L" for number in (0, 1, 3)
     ]
-    assert "        5  package after an asterisk taken off" in report.table()
+    assert "        5  packages after an asterisk removed" in report.table()
 
 
 @pytest.mark.parametrize(
