@@ -9,9 +9,9 @@ from pathlib import Path
 
 import srsly
 
-from spacy_cardioner import layout
-from spacy_cardioner.evaluation.evaluate import evaluate
+from spacy_cardioner.evaluation.evaluate import evaluate_run
 from spacy_cardioner.evaluation.held_out import Folds
+from spacy_cardioner.layout import gold, languages_of
 from spacy_cardioner.training.recipe import Recipe
 from spacy_cardioner.training.trainer import Run, cross_validate
 
@@ -44,45 +44,30 @@ class Experiments:
 
         RAISES (CardionerError): There is no such piece, or a training failed.
         """
-        runs = [self._run_of(name, seed) for seed in self.recipe.seeds for name in self.names]
-        for run in runs:
+        for run in [self._run_of(name, seed) for seed in self.recipe.seeds for name in self.names]:
             if not (run.output / SCORES).exists():
                 cross_validate(run, folds)
-                srsly.write_json(run.output / SCORES, self._score(run))
+                results = evaluate_run(self.gold, run.output, self.lang)
+                scores = {f"{t.label} {t.lang}": e.report.strict.micro.f1 for t, e in results}
+                srsly.write_json(run.output / SCORES, scores)
 
     def table(self) -> Iterator[list[str]]:
         """Rows of the strict micro F1: the mean over the seeds, with the lowest and the highest.
 
         YIELDS (list[str]): The header, then a row for each experiment.
         """
-        tasks = [f"{label} {lang}" for lang, label, _ in self._tasks()]
+        langs = languages_of(self.lang)
+        tasks = [f"{label} {lang}" for lang in langs for label in gold(self.gold, lang)]
         yield ["experiment", *tasks]
         for name in self.names:
             paths = [self._run_of(name, seed).output / SCORES for seed in self.recipe.seeds]
             found = [srsly.read_json(path) for path in paths if path.exists()]
             yield [name, *(_cell([scores[task] for scores in found]) for task in tasks)]
 
-    def _tasks(self) -> list[tuple[str, str, Path]]:
-        """Language, label and gold folder of everything that is scored."""
-        return [
-            (lang, label, folder)
-            for lang in layout.languages_of(self.lang)
-            for label, folder in layout.gold(self.gold, lang).items()
-        ]
-
     def _run_of(self, name: str, seed: int) -> Run:
         recipe = replace(self.recipe.experiment(name), seeds=[seed])
         folder = self.output / name / f"{self.lang}-{seed}"
         return Run(recipe, self.lang, self.corpus, folder, self.paths, jobs=self.jobs)
-
-    def _score(self, run: Run) -> dict[str, float]:
-        names = (run.output / "documents.txt").read_text(encoding="utf-8").split("\n")[:-1]
-        return {
-            f"{label} {lang}": evaluate(
-                folder, run.output / f"{lang}.tsv", documents=names, labels=[label]
-            ).report.strict.micro.f1
-            for lang, label, folder in self._tasks()
-        }
 
 
 def _cell(f1: Sequence[float]) -> str:
