@@ -1,7 +1,7 @@
-"""Masked-language-model training of an encoder on raw texts, with transformers' own Trainer.
+"""Masked language modelling on raw texts, with the Trainer of transformers.
 
-An encoder that is there already is adapted to the texts (Gururangan et al. 2020); given a size
-instead, a new one is made for them, with a tokenizer of its own (RoBERTa, Liu et al. 2019).
+Either an existing encoder is adapted to the texts (Gururangan et al. 2020), or a new one is trained
+from scratch, with its own tokenizer (RoBERTa, Liu et al. 2019).
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import srsly
 
-from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.files import manifest
+from spacy_cardioner.errors import CardionerError, needs
+from spacy_cardioner.files import claim, manifest
 from spacy_cardioner.loading import check_transformers
 
 if TYPE_CHECKING:
     from transformers import Trainer
 
-# The width of an attention head, the same in nearly all encoders.
+# The width of an attention head in nearly all encoders.
 HEAD_WIDTH = 64
-# Most wordpieces that a new encoder can read at once.
+# The maximal number of wordpieces in the input of a new encoder.
 MAX_LENGTH = 512
-# One block in so many is kept out of the training, to measure the loss on.
+# One block in this many is held out, to measure the loss.
 HELD_OUT = 20
 
 Blocks = list[dict[str, list[int]]]
@@ -35,17 +35,17 @@ Blocks = list[dict[str, list[int]]]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How an encoder is trained.
+    """The settings of the training.
 
     epochs (int): Passes over the texts.
-    learning_rate (float): At the start; from there it falls to zero in a line.
-    warmup (float): Part of the training in which the rate rises to it first.
-    weight_decay (float): Of AdamW.
-    batch (int): Blocks a step.
-    length (int): Wordpieces a block, the special ones included.
-    mask (float): Share of wordpieces that are hidden.
-    seed (int): Of everything that is drawn.
-    save_steps (int): Steps between two checkpoints, from which a stopped training goes on.
+    learning_rate (float): The highest learning rate, which then decreases linearly to zero.
+    warmup (float): Share of the training in which the rate increases from zero.
+    weight_decay (float): Weight decay of AdamW.
+    batch (int): Blocks per step.
+    length (int): Wordpieces per block, including the special ones.
+    mask (float): Share of wordpieces that are masked.
+    seed (int): The random seed.
+    save_steps (int): Steps between two checkpoints, from which an interrupted training resumes.
     """
 
     epochs: int = 3
@@ -60,7 +60,7 @@ class Recipe:
 
 
 class Size(NamedTuple):
-    """Of a new encoder: its layers, their width, and the wordpieces its tokenizer has."""
+    """The size of a new encoder: layers, their width, and wordpieces in the vocabulary."""
 
     layers: int
     width: int
@@ -68,18 +68,18 @@ class Size(NamedTuple):
 
 
 ADAPT = Recipe()
-# A new encoder has to learn more, and nothing to forget (values of RoBERTa and of ELECTRA-small).
+# Values of RoBERTa and ELECTRA-small.
 NEW = Recipe(learning_rate=5e-4, warmup=0.06)
 
 
 def parse_size(text: str, vocab: int) -> Size:
-    """Read a size such as "6x384": layers and width.
+    """Parse a size such as "6x384": layers and width.
 
-    RAISES (CardionerError): It is not of that form, or the width cannot be shared among heads.
+    RAISES (CardionerError): The size is invalid, or its width cannot be divided into heads.
     """
     layers, sign, width = text.partition("x")
     if not (sign and layers.isdecimal() and width.isdecimal() and int(layers) and int(width)):
-        raise CardionerError(f"'{text}' is no size; write LAYERSxWIDTH, for example 6x384")
+        raise CardionerError(f"'{text}' is not a size; give LAYERSxWIDTH, for example 6x384")
     if int(width) % HEAD_WIDTH:
         raise CardionerError(f"the width {width} is not a multiple of {HEAD_WIDTH}")
     return Size(int(layers), int(width), vocab)
@@ -92,75 +92,59 @@ def pretrain(
     output: Path,
     recipe: Recipe = ADAPT,
 ) -> dict[str, Any]:
-    """Train an encoder to guess hidden words, and save it with its tokenizer.
+    """Train an encoder with masked language modelling, and save it with its tokenizer.
 
-    The folder works as ``components.transformer.model.name`` and as `encoder` here. A training
-    that was stopped goes on from its last checkpoint when it is called again with the same
-    arguments. On a GPU it computes in mixed precision.
+    The folder can be used as ``components.transformer.model.name`` and as `encoder` here. An
+    interrupted training resumes from its last checkpoint when it is called with the same arguments.
+    On a GPU it uses mixed precision.
 
-    files (Sequence[Path]): Where the texts come from, for the manifest.
+    files (Sequence[Path]): The files of the texts, for the manifest.
     texts (Iterable[str]): The texts.
-    encoder (str | Size): Name or folder of the encoder to adapt; or the size of a new one.
+    encoder (str | Size): Name or folder of the encoder to adapt, or the size of a new one.
     output (Path): The folder to write to.
-    recipe (Recipe): How to train.
-    RETURNS (dict): What ``result.json`` in the folder says: blocks, steps, and the loss on blocks
-        that were kept out of the training, before and after it.
-    RAISES (CardionerError): There is no such encoder, it has no hidden words or there is no text;
-        `output` holds another training.
+    recipe (Recipe): The settings.
+    RETURNS (dict): The content of ``result.json`` in the folder: blocks, steps, and the loss on
+        held-out blocks before and after the training.
+    RAISES (CardionerError): The encoder cannot be used, there is no text, or `output` holds another
+        training.
     """
-    _check_packages()
+    check_transformers()
+    with needs("accelerate", "trf"):
+        import accelerate  # noqa: F401
+    claim(output, _manifest(files, encoder, recipe))
     result = output / "result.json"
-    _claim(output, files, encoder, recipe)
     if result.exists():
         return dict(srsly.read_json(result))
-    with contextlib.redirect_stdout(sys.stderr):  # Trainer prints its losses between progress bars
+    with contextlib.redirect_stdout(sys.stderr):  # Trainer prints losses
         done = _train(texts, encoder, output, recipe)
     srsly.write_json(result, done)
     return done
 
 
-def _check_packages() -> None:
-    check_transformers()
-    try:
-        import accelerate  # noqa: F401
-    except ImportError as error:
-        raise CardionerError(
-            "transformers' Trainer needs the package accelerate; run: "
-            "pip install 'spacy_cardioner[trf]'"
-        ) from error
-
-
-def _claim(output: Path, files: Sequence[Path], encoder: str | Size, recipe: Recipe) -> None:
-    """Make sure that the folder holds this training or nothing."""
-    inputs, settings = list(files), asdict(recipe)
+def _manifest(files: Sequence[Path], encoder: str | Size, recipe: Recipe) -> dict[str, Any]:
     if isinstance(encoder, Size):
-        settings.update(encoder._asdict())
-    elif Path(encoder).is_dir():
-        inputs.append(Path(encoder))
-    else:
-        settings["encoder"] = encoder
-    claimed = manifest(inputs, settings)
-    path = output / "manifest.json"
-    if path.exists() and srsly.read_json(path) != claimed:
-        raise CardionerError(
-            f"{output}: holds a training with other texts, settings or versions (see its "
-            "manifest.json); give another output folder or delete this one"
-        )
-    output.mkdir(parents=True, exist_ok=True)
-    srsly.write_json(path, claimed)
+        return manifest(files, {**asdict(recipe), **encoder._asdict()})
+    if Path(encoder).is_dir():
+        return manifest([*files, Path(encoder)], asdict(recipe))
+    return manifest(files, {**asdict(recipe), "encoder": encoder})
 
 
 def _train(
     texts: Iterable[str], encoder: str | Size, output: Path, recipe: Recipe
 ) -> dict[str, Any]:
+    from transformers import set_seed
     from transformers.trainer_utils import get_last_checkpoint
+
+    def evaluate() -> float | None:
+        set_seed(recipe.seed)  # masks the same words each time
+        return round(trainer.evaluate()["eval_loss"], 4) if trainer.eval_dataset else None
 
     checkpoints = output / "checkpoints"
     trainer = make_trainer(texts, encoder, output, recipe)
     last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
-    loss = {"before": _loss(trainer)}
+    loss = {"before": evaluate()}
     trained = trainer.train(resume_from_checkpoint=last)
-    loss["after"] = _loss(trainer)
+    loss["after"] = evaluate()
     trainer.save_model(str(output))
     (output / "training_args.bin").unlink(missing_ok=True)
     shutil.rmtree(checkpoints, ignore_errors=True)
@@ -168,23 +152,10 @@ def _train(
     return {"blocks": blocks, "steps": trained.global_step, "held_out_loss": loss}
 
 
-def _loss(trainer: Trainer) -> float | None:
-    """Cross-entropy of the hidden words in the blocks that are kept out of the training."""
-    from transformers import set_seed
-
-    if not trainer.eval_dataset:
-        return None
-    set_seed(trainer.args.seed)  # hides the same words each time
-    return round(float(trainer.evaluate()["eval_loss"]), 4)
-
-
 def make_trainer(
     texts: Iterable[str], encoder: str | Size, output: Path, recipe: Recipe
 ) -> Trainer:
-    """Make the encoder, cut the texts into blocks and set up the training, without starting it.
-
-    The arguments are those of `pretrain`.
-    """
+    """Create the encoder and the blocks, and set up the training; see `pretrain`."""
     import torch
     from transformers import DataCollatorForLanguageModeling, Trainer, TrainingArguments, set_seed
 
@@ -201,7 +172,6 @@ def make_trainer(
         output_dir=str(output / "checkpoints"),
         num_train_epochs=recipe.epochs,
         learning_rate=recipe.learning_rate,
-        lr_scheduler_type="linear",
         warmup_ratio=recipe.warmup,
         weight_decay=recipe.weight_decay,
         per_device_train_batch_size=recipe.batch,
@@ -228,7 +198,7 @@ def make_trainer(
 
 
 def cut_blocks(texts: Iterable[str], tokenizer: Any, length: int) -> Blocks:
-    """Join all texts and cut them into blocks of the same length, the last one apart.
+    """Join all texts and split them into blocks of equal length; the last one may be shorter.
 
     RAISES (CardionerError): The texts are empty.
     """
@@ -238,7 +208,7 @@ def cut_blocks(texts: Iterable[str], tokenizer: Any, length: int) -> Blocks:
         if ids:
             joined += [*ids, tokenizer.sep_token_id]
     if not joined:
-        raise CardionerError("there are no words in the texts to train an encoder on")
+        raise CardionerError("the texts have no words to train an encoder on")
     inner = length - tokenizer.num_special_tokens_to_add()
     return [
         {"input_ids": tokenizer.build_inputs_with_special_tokens(joined[start : start + inner])}
@@ -254,28 +224,25 @@ def _load(name: str) -> tuple[Any, Any]:
         tokenizer = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError, ImportError) as error:
         reason = str(error).strip().partition("\n")[0]
-        raise CardionerError(f"{name}: this encoder cannot be loaded ({reason})") from error
+        raise CardionerError(f"{name}: the encoder cannot be loaded ({reason})") from error
     if tokenizer.mask_token is None or tokenizer.sep_token is None:
-        raise CardionerError(f"{name}: this encoder was not trained to guess hidden words")
+        raise CardionerError(f"{name}: the encoder has no mask token, so it cannot be adapted")
     return tokenizer, model
 
 
 def _new(size: Size, texts: Sequence[str], output: Path) -> tuple[Any, Any]:
-    """Make an encoder with random weights, and train a tokenizer unless there is one already."""
+    """Create an encoder with random weights, and train its tokenizer unless `output` has one."""
     from tokenizers import ByteLevelBPETokenizer
     from transformers import RobertaConfig, RobertaForMaskedLM, RobertaTokenizerFast
 
-    if not (output / "tokenizer_config.json").exists():
+    if not (output / "merges.txt").exists():
         special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
         bpe = ByteLevelBPETokenizer()
         bpe.train_from_iterator(
             texts, vocab_size=size.vocab, special_tokens=special, show_progress=False
         )
         bpe.save_model(str(output))
-        RobertaTokenizerFast.from_pretrained(
-            str(output), model_max_length=MAX_LENGTH
-        ).save_pretrained(str(output))
-    tokenizer = RobertaTokenizerFast.from_pretrained(str(output))
+    tokenizer = RobertaTokenizerFast.from_pretrained(str(output), model_max_length=MAX_LENGTH)
     config = RobertaConfig(
         vocab_size=len(tokenizer),
         hidden_size=size.width,

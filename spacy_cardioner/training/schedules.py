@@ -1,7 +1,6 @@
-"""Learning rates over a training whose length is given in epochs."""
+"""Learning rate schedules for trainings whose length is given in epochs."""
 
-# No `from __future__ import annotations`: configs are checked against the types of the registered
-# function, which must not be strings.
+# No `from __future__ import annotations`: spaCy validates configs with the types of the function.
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,30 +18,30 @@ WARMUP_LINEAR = "spacy_cardioner.warmup_linear_epochs.v1"
 def warmup_linear_epochs(
     initial_rate: float, warmup: float, epochs: int, train: Path | None, batch_words: int
 ) -> Iterator[float]:
-    """Registered function: thinc's ``warmup_linear.v1`` that ends with the last epoch.
+    """Registered function: thinc's ``warmup_linear.v1``, which ends with the last epoch.
 
     initial_rate (float): The highest learning rate.
-    warmup (float): Part of the training in which the rate rises from zero; in the rest it falls
-        back to zero.
+    warmup (float): Share of the training in which the rate increases from zero, before it decreases
+        to zero.
     epochs (int): Length of the training, ``training.max_epochs``.
-    train (Path): The training corpus, a DocBin or a folder of them: ``paths.train``.
-    batch_words (int): Size that the batcher ``spacy.batch_by_words.v1`` was given.
+    train (Path | None): The training corpus, a DocBin or a folder of them: ``paths.train``.
+    batch_words (int): The size for the batcher ``spacy.batch_by_words.v1``.
     YIELDS (float): The rate of each step.
-    RAISES (CardionerError): There is no corpus, or the length is not given in epochs.
+    RAISES (CardionerError): There is no corpus, or `epochs` is less than 1.
     """
     if train is None:
         raise CardionerError(f"{WARMUP_LINEAR}: no training corpus; give it as paths.train")
     if epochs < 1:
         raise CardionerError(
-            f"{WARMUP_LINEAR}: the learning rate falls to zero with the last epoch; give the "
-            "length of the training as training.max_epochs, at least 1"
+            f"{WARMUP_LINEAR}: the schedule needs the length of the training; set "
+            "training.max_epochs to at least 1"
         )
     lengths = [
         len(tokens)
         for path in walk_corpus(train, FILE_TYPE)
         for tokens in DocBin().from_disk(path).tokens
     ]
-    # Batches hold what fits by chance: a shuffled epoch tells how many there will be.
+    # The number of batches depends on the order of the documents: estimate it from one epoch.
     random.Random(0).shuffle(lengths)
     batches = minibatch_by_words(lengths, size=batch_words, get_length=int)
     steps = epochs * sum(1 for _ in batches)

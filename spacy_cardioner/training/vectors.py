@@ -1,7 +1,7 @@
 """floret vectors from raw texts: https://github.com/explosion/floret.
 
-A floret table has no rows for words: each word is the mean of a few rows for its character n-grams,
-found by hashing. It stays small, and words that were never seen have vectors too.
+A floret table has no rows for words: the vector of a word is the mean of rows for its character
+n-grams, found by hashing. So the table is small, and unseen words have vectors too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from spacy.language import Language
 from spacy.training.initialize import convert_vectors
 
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, needs
 
 
 def train_vectors(
@@ -23,46 +23,36 @@ def train_vectors(
     dim: int = 96,
     buckets: int = 50_000,
     epochs: int = 10,
-    skipgram: bool = True,
-    min_n: int = 3,
-    max_n: int = 6,
     threads: int = 1,
 ) -> None:
-    """Train vectors on texts and give them to a pipeline's vocabulary, keyed by small letters.
+    """Train vectors on texts, and set them as the vectors of a pipeline, by lower-case form.
 
     With one thread, the same texts give the same vectors.
 
     nlp (Language): A pipeline with the tokenizer that the vectors will be used with.
     texts (Iterable[str]): Raw texts.
-    dim (int): Numbers in a vector.
+    dim (int): Width of a vector.
     buckets (int): Rows of the table.
     epochs (int): Passes over the texts.
-    skipgram (bool): Predict the context from the word, not the word from its context (CBOW).
-    min_n (int): Shortest character n-gram; words are included whatever their length.
-    max_n (int): Longest character n-gram.
-    threads (int): Processor threads.
-    RAISES (CardionerError): floret is not installed; the texts are empty.
+    threads (int): Number of threads.
+    RAISES (CardionerError): floret is not installed, or the texts have no words.
     """
-    try:
+    with needs("floret", "train"):
         import floret
-    except ImportError as error:
-        raise CardionerError(
-            "vectors are trained with floret; run: pip install 'spacy_cardioner[train]'"
-        ) from error
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tokens.txt"
         if not _write_tokens(nlp, texts, path):
-            raise CardionerError("there are no words in the texts to train vectors on")
+            raise CardionerError("the texts have no words to train vectors on")
         model = floret.train_unsupervised(
             str(path),
-            model="skipgram" if skipgram else "cbow",
+            model="skipgram",
             mode="floret",
             hashCount=2,
             bucket=buckets,
             dim=dim,
             epoch=epochs,
-            minn=min_n,
-            maxn=max_n,
+            minn=3,
+            maxn=6,
             minCount=5,
             thread=threads,
             verbose=0,
@@ -73,7 +63,7 @@ def train_vectors(
 
 
 def _write_tokens(nlp: Language, texts: Iterable[str], path: Path) -> int:
-    """Write a line for each line of the texts, in small letters; return the number of tokens."""
+    """Write the tokens in lower case, one line per line of text; return their number."""
     n_tokens = 0
     with path.open("w", encoding="utf-8") as stream:
         for doc in map(nlp.make_doc, texts):

@@ -66,7 +66,7 @@ def test_vectors_are_used_by_a_config(texts: Path, tmp_path: Path) -> None:
     assert not numpy.allclose(same[0].vector, same[2].vector)
     assert spacy.load(out).lang == "es"
     settings = srsly.read_json(out / "manifest.json")["settings"]
-    assert (settings["lang"], settings["skipgram"], settings["buckets"]) == ("es", True, 300)
+    assert (settings["lang"], settings["epochs"], settings["buckets"]) == ("es", 1, 300)
 
 
 def test_no_words_no_vectors(tmp_path: Path) -> None:
@@ -178,3 +178,32 @@ def test_encoder_or_size(texts: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["mlm", "--texts", str(texts), "-o", str(tmp_path)])
     assert done.exit_code == 2
     assert "--encoder or --size" in done.output
+
+
+def test_vectors_from_folders(texts: Path, tmp_path: Path) -> None:
+    nlp = blank("es")
+    (tmp_path / "corpus" / "it").mkdir(parents=True)
+    for name in ("dev", "it/train"):
+        doc = nlp.make_doc(f"bisoprolol {name} " * 9)
+        write_docbin(tmp_path / "corpus" / f"{name}.spacy", [doc])
+    for lang in ("es", "en", "it"):
+        (tmp_path / f"{lang}.jsonl.gz").write_bytes(texts.read_bytes())
+
+    def inputs(lang: str, rawtext: object) -> list[str]:
+        out = tmp_path / "out"
+        options = ["--lang", lang, "--rawtext", rawtext, "--buckets", 100, "--epochs", 1]
+        cardioner("vectors", "--texts", tmp_path / "corpus", *options, "-o", out, "--dim", 4)
+        return [each["name"] for each in srsly.read_json(out / "manifest.json")["inputs"]]
+
+    corpus = ["dev.spacy", "train.spacy"]
+    assert inputs("es", "") == corpus
+    assert inputs("es", tmp_path) == [*corpus, "es.jsonl.gz"]
+    assert inputs("xx", tmp_path) == [*corpus, "es.jsonl.gz", "en.jsonl.gz", "it.jsonl.gz"]
+    (tmp_path / "en.jsonl.gz").unlink()
+    with pytest.raises(CardionerError, match=r"en\.jsonl\.gz.*No such file"):
+        inputs("xx", tmp_path)
+
+
+def test_folder_without_docbins(tmp_path: Path) -> None:
+    with pytest.raises(CardionerError, match=r"no \.spacy files"):
+        cardioner("vectors", "--texts", tmp_path, "--lang", "es", "-o", tmp_path / "out")
