@@ -44,7 +44,7 @@ def narrow(
     lang: Annotated[str, typer.Option(help="Language code of the new pipeline.")],
     label: Annotated[list[str], typer.Option(help="A label to keep. Repeat for more.")],
 ) -> None:
-    """Narrow a multilingual pipeline to one language and some labels.
+    """Narrow a pipeline to one language and some labels.
 
     What the `cardioner_ner` finds for these labels does not change.
     """
@@ -61,7 +61,7 @@ def assemble(
     corpus: Corpus,
     output: Output,
 ) -> None:
-    """Join a trained pipeline with the components that need no training.
+    """Join a trained pipeline with the untrained components.
 
     This is `spacy assemble`, with the encoder of the trained pipeline: a CNN or a transformer.
     """
@@ -85,7 +85,7 @@ def rerank(
         ),
     ] = None,
 ) -> None:
-    """Add a component that chooses the boundaries of entities anew.
+    """Add a component that reranks the boundaries of entities.
 
     It learns from the entities that the pipelines of all folds find in their held-out documents,
     and from how often entities begin and end between two words. It pays for labels with long
@@ -108,10 +108,11 @@ def shrink(
         int, typer.Option(min=1, max=20, help="Precision of the word vectors.")
     ] = 3,
 ) -> None:
-    """Round the weights of a pipeline: its wheel shrinks to about a third.
+    """Round the weights of a pipeline, to shrink its wheel.
 
-    The numbers of a layer are rounded to multiples of one step: their standard deviation, halved
-    as often as the precision says. Memory and speed do not change. Evaluate it afterwards.
+    The wheel shrinks to about a third. The numbers of a layer are rounded to multiples of one step:
+    their standard deviation, halved as often as the precision says. Memory and speed do not change.
+    Evaluate the pipeline afterwards.
     """
     from spacy_cardioner.assembly.rounding import round_weights
     from spacy_cardioner.loading import load_pipeline, save_pipeline
@@ -128,7 +129,10 @@ def card(
     metrics: Metrics = None,
     name: Name = "cardioner",
 ) -> None:
-    """Write the meta data of a package, with its scores, for `spacy package --meta-path`."""
+    """Write the meta data of a package, with its scores.
+
+    It is for `spacy package --meta-path`.
+    """
     from spacy_cardioner.assembly.card import make_card
 
     output.parent.mkdir(parents=True, exist_ok=True)

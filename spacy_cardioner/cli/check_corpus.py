@@ -14,7 +14,7 @@ from spacy_cardioner.errors import CardionerError
 def check_corpus(
     corpus: Annotated[str, typer.Argument(help="Folder of the corpus.")],
 ) -> None:
-    """Check that a corpus has the folders that this project expects, and count its notes."""
+    """Check the folders of a corpus, and count its notes."""
     # An unset variable gives an empty argument, and Path("") is the current folder.
     if not corpus:
         raise CardionerError(f"no corpus folder was given. {layout.DOWNLOAD}")

@@ -53,10 +53,10 @@ def convert(
     strict: Strict = False,
     show_text: ShowText = False,
 ) -> None:
-    """Convert BRAT folders to a DocBin for spaCy. Notes are kept whole.
+    """Convert BRAT folders to a DocBin for spaCy.
 
-    Notes with the same name are joined: give the folders of all labels of one language. What was
-    merged, trimmed, moved or lost is reported.
+    Notes are kept whole. Notes with the same name are joined: give the folders of all labels of one
+    language. What was merged, trimmed, moved or lost is reported.
 
     With --corpus, writes temist/LANG.spacy (general cases) and cardioccc/LANG.spacy (cardiology
     notes). For xx, there is a file for each language, tokenized for a multilingual pipeline.
@@ -97,7 +97,7 @@ def audit(
     strict: Strict = False,
     show_text: ShowText = False,
 ) -> None:
-    """Show what `convert` would do: counts, and all changes by file and offset."""
+    """Show what `convert` would change, by file and offset."""
     _, report = _read(folders, lang, lenient, strict, _options(label, only, discontinuous))
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)

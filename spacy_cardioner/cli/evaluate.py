@@ -65,7 +65,7 @@ def evaluate(
         ),
     ] = False,
 ) -> None:
-    """Score predictions: strict, overlapping, and like the official scorer.
+    """Score predictions against gold annotations.
 
     Strict: same document, offsets, label and text. Overlapping: same label and at least one common
     character; each gold entity is matched with at most one prediction. Official: strict, ignoring

@@ -91,7 +91,7 @@ def crossval(
     jobs: Jobs = 1,
     gpu_id: Gpu = -1,
 ) -> None:
-    """Train a recipe without each fold, and annotate the held-out documents.
+    """Train without each fold, and annotate held-out documents.
 
     OUTPUT/es.tsv has the entities found in all held-out documents of es.spacy, and
     OUTPUT/documents.txt the names of these. Score them with `cardioner evaluate`. In the folder of
@@ -121,7 +121,7 @@ def experiments(
     seed: Seeds = [],  # noqa: B006
     jobs: Jobs = 1,
 ) -> None:
-    """Cross-validate variants of a recipe and print their strict F1.
+    """Cross-validate variants of a recipe, in one table.
 
     Finished experiments are not repeated: the same command resumes, and prints the table.
     """
