@@ -86,7 +86,7 @@ class Table:
         RAISES (RegistryError): The file is not this table, uses another delimiter, has a row that
             is too short, or two rows with the same id.
         """
-        ids = Ids(path)
+        ids: dict[str, int] = {}
         places = self._places(self.header) or {}
         width = self._width(self.header, places)
         for line, cells in self._cells(path):
@@ -102,7 +102,8 @@ class Table:
                 )
             row.cells.update((f, cells[i].strip()) for f, i in places.items() if i < len(cells))
             if self.unique:
-                ids.add("/".join(row.cells[field] for field in self.unique), line)
+                name = "/".join(row.cells[field] for field in self.unique)
+                check_unique(ids, name, line, path)
             yield row
 
     def _cells(self, path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -158,17 +159,14 @@ class Table:
 class TableRegistry(NamedTuple):
     """A registry that publishes tables.
 
+    title (str): What messages call its files.
     tables (Sequence[Table]): The formats of its files.
     names (Callable[[Path, Table], Iterator[Name]]): Reads the names of a file of this format.
     """
 
+    title: str
     tables: Sequence[Table]
     names: Callable[[Path, Table], Iterator[Name]]
-
-    @property
-    def title(self) -> str:
-        """What messages call its files."""
-        return self.tables[0].title
 
     def recognises(self, head: Sequence[str]) -> bool:
         """Whether these are the first lines of one of its files."""
@@ -181,29 +179,25 @@ class TableRegistry(NamedTuple):
         return self.names(path, next(found, self.tables[0]))
 
 
-class Ids:
-    """The ids of a file, which must be unique.
+def check_unique(
+    seen: dict[str, int], name: str, place: int, path: Path, unit: str = "line"
+) -> None:
+    """Add an id to those seen in a file.
 
-    unit (str): What the file is counted in: "line", or "entry" in XML.
+    seen (dict[str, int]): The ids with their place. Modified.
+    name (str): The id.
+    place (int): The number of its line or entry.
+    path (Path): The file.
+    unit (str): "line", or "entry" in XML.
+    RAISES (RegistryError): The file has the id twice.
     """
-
-    def __init__(self, path: Path, unit: str = "line") -> None:
-        self.path = path
-        self.unit = unit
-        self._places: dict[str, int] = {}
-
-    def add(self, name: str, place: int) -> None:
-        """Add an id.
-
-        RAISES (RegistryError): The file has it twice.
-        """
-        first = self._places.setdefault(name, place)
-        if first != place:
-            where = f"{self.path}:{place}" if self.unit == "line" else f"{self.path}"
-            raise RegistryError(
-                f"{where}: the id {name} occurs twice, in {self.unit} {first} and {self.unit} "
-                f"{place}; two files may have been joined: download the file again, or delete one"
-            )
+    first = seen.setdefault(name, place)
+    if first != place:
+        where = f"{path}:{place}" if unit == "line" else f"{path}"
+        raise RegistryError(
+            f"{where}: the id {name} occurs twice, in {unit} {first} and {unit} {place}; two files "
+            "may have been joined: download the file again, or delete one"
+        )
 
 
 def read_head(path: Path) -> list[str]:

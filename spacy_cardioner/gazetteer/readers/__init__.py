@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 from spacy_cardioner.gazetteer.names import Name
 from spacy_cardioner.gazetteer.readers import aifa, atc, cima, drugbank, fda, own, rxnorm
-from spacy_cardioner.gazetteer.tables import RegistryError, read_head
+from spacy_cardioner.gazetteer.tables import RegistryError, TableRegistry, read_head
 
-
-class Registry(Protocol):
-    """The reader of the files of a registry."""
-
-    @property
-    def title(self) -> str:
-        """What messages call its files."""
-
-    def recognises(self, head: Sequence[str]) -> bool:
-        """Whether these are the first lines of one of its files."""
-
-    def read(self, path: Path) -> Iterator[Name]:
-        """Read the names of a file one by one."""
-
-
-REGISTRIES: dict[str, Registry] = {
+REGISTRIES: dict[str, TableRegistry | cima.Cima] = {
     "aifa": aifa.AIFA,
     "atc": atc.ATC_INDEX,
     "cima": cima.Cima(),

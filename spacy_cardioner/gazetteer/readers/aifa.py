@@ -62,4 +62,4 @@ def _names(path: Path, table: Table) -> Iterator[Name]:
         )
 
 
-AIFA = TableRegistry([CLASSES, EQUIVALENTS, BARE], _names)
+AIFA = TableRegistry(CLASSES.title, [CLASSES, EQUIVALENTS, BARE], _names)

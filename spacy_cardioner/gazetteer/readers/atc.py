@@ -58,4 +58,4 @@ def index_names(code: str, text: str, source: str, lang: str) -> Iterator[Name]:
     )
 
 
-ATC_INDEX = TableRegistry([INDEX], _names)
+ATC_INDEX = TableRegistry(INDEX.title, [INDEX], _names)

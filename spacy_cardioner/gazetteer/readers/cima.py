@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 
 from spacy_cardioner.gazetteer.names import Name, is_atc, product_names
 from spacy_cardioner.gazetteer.readers.atc import index_names
-from spacy_cardioner.gazetteer.tables import Ids, RegistryError, opened
+from spacy_cardioner.gazetteer.tables import RegistryError, check_unique, opened
 
 ROOT = "aemps_prescripcion"
 SUBSTANCES = "DICCIONARIO_PRINCIPIOS_ACTIVOS.xml"
@@ -38,10 +38,10 @@ class Cima:
         for code, text in _dictionary(folder / CODES, "codigoatc", "descatc").items():
             if is_atc(code):
                 yield from index_names(code, text.removeprefix(f"{code} - "), "cima", "es")
-        ids = Ids(path, "entry")
+        ids: dict[str, int] = {}
         products = (entry for entry in _elements(path, ROOT) if _tag(entry) == "prescription")
         for number, entry in enumerate(products, 1):
-            ids.add(_text(entry, "cod_nacion"), number)
+            check_unique(ids, _text(entry, "cod_nacion"), number, path, "entry")
             codes = [code for code in _texts(entry, "cod_atc") if is_atc(code)]
             parts = [substances.get(n, "") for n in _texts(entry, "cod_principio_activo")]
             yield from product_names(

@@ -26,4 +26,4 @@ def _names(path: Path, table: Table) -> Iterator[Name]:
             yield Name(text, "ingredient", "drugbank", row.cells["id"], lang="en", substance=name)
 
 
-DRUGBANK = TableRegistry([VOCABULARY], _names)
+DRUGBANK = TableRegistry(VOCABULARY.title, [VOCABULARY], _names)

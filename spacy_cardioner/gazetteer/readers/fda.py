@@ -38,4 +38,4 @@ def _names(path: Path, table: Table) -> Iterator[Name]:
         )
 
 
-FDA = TableRegistry([PRODUCTS], _names)
+FDA = TableRegistry(PRODUCTS.title, [PRODUCTS], _names)

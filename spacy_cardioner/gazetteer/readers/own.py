@@ -68,4 +68,4 @@ def _row_names(row: Row, text: str, lang: str) -> Iterator[Name]:
     )
 
 
-OWN = TableRegistry([NAMES, LANGUAGES], _names)
+OWN = TableRegistry(NAMES.title, [NAMES, LANGUAGES], _names)

@@ -85,4 +85,4 @@ def _name(cells: dict[str, str], code: str = "") -> Name:
     return Name(text, kind, "rxnorm", number, lang="en", code=code)
 
 
-RXNORM = TableRegistry([LIST, RRF], _names)
+RXNORM = TableRegistry(LIST.title, [LIST, RRF], _names)
