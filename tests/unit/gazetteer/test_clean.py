@@ -13,7 +13,7 @@ from spacy_cardioner.gazetteer.report import Report
 
 
 def cleaned(text: str, kind: Kind = "brand", **more: str) -> list[str]:
-    """What a registry's name becomes, in small letters."""
+    """What a name of a registry becomes, in lower case."""
     name = Name(text=text, kind=kind, source="test", source_id="1", **more)  # type: ignore[arg-type]
     return [found.text.lower() for found in clean(name, Report())]
 
