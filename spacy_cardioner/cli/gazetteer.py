@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.layout import LANGUAGES
 
 if TYPE_CHECKING:
     from spacy_cardioner.gazetteer.patterns import Pattern
@@ -43,7 +44,9 @@ def build(
     ] = [],  # noqa: B006
     lang: Annotated[
         list[str],
-        typer.Option(help="Keep names in this language or in none. Repeat for more."),
+        typer.Option(
+            help="Keep names in this language or in none; xx is es, en and it. Repeat for more."
+        ),
     ] = [],  # noqa: B006
     label: Annotated[str, typer.Option(help="Label of the entities.")] = "FARMACO",
 ) -> None:
@@ -59,7 +62,8 @@ def build(
 
     read = [_source(source) for source in sources]
     report = Report()
-    patterns = build_patterns(read, texts=text, langs=lang, label=label, report=report)
+    langs = [code for each in lang for code in (LANGUAGES if each == "xx" else [each])]
+    patterns = build_patterns(read, texts=text, langs=langs, label=label, report=report)
     if not patterns:
         raise CardionerError("no names are left; check --lang and the files")
     dumped = dump_patterns(patterns)

@@ -55,6 +55,17 @@ def test_build_writes_patterns_report_and_manifest(
     assert "1  common words dropped\n" in capsys.readouterr().out
 
 
+def test_xx_is_all_languages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = DATA / "by_language.tsv"
+    made = {}
+    for lang in ("xx", "es", "en", "it"):
+        assert cardioner(monkeypatch, "build", table, "--lang", lang, "-o", tmp_path / lang) == 0
+        made[lang] = set((tmp_path / lang).read_text(encoding="utf-8").splitlines())
+
+    assert made["xx"] == made["es"] | made["en"] | made["it"]
+    assert made["xx"] > made["es"]
+
+
 def test_a_fault_leaves_what_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
