@@ -44,10 +44,9 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 
 from spacy.language import Language
 from spacy.util import load_config, load_model_from_config
-from spacy_cardioner.batch.local import started
 from thinc.api import use_ops
 
-from spacy_cardioner.batch.engine import Annotator, batches
+from spacy_cardioner.batch.engine import Annotator, batches, started
 from spacy_cardioner.batch.readers import SourceNote, open_source
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.writers.lines import JsonLines

@@ -1,5 +1,5 @@
 """Runs a pipeline over many notes, from and to many formats.
 
-`readers` give notes one at a time, `engine` annotates them, `local` and `spark` distribute the work,
-`writers` write the results, and `run` connects them.
+`readers` yield notes, `engine` annotates them (in `workers` or on `spark` if wanted), `writers`
+write the results, and `run` connects them.
 """

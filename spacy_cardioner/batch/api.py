@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from spacy_cardioner.batch.local import started
 from spacy_cardioner.batch.readers.base import SourceNote, checked
 from spacy_cardioner.batch.readers.columns import Columns, choose
 from spacy_cardioner.batch.settings import TIMEOUT, Settings
+from spacy_cardioner.batch.writers.parquet import COLUMNS, Parquet, mention_row
 from spacy_cardioner.errors import CardionerError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pyspark.sql import DataFrame
     from spacy.language import Language
 
     from spacy_cardioner.batch.engine import Annotated
 
 Record = str | tuple[Any, str] | Mapping[str, Any] | SourceNote
+
+# The nullable types of pandas: numpy's own have no missing values.
+PANDAS = {"string": "string", "int32": "Int32", "float": "Float32", "bool": "boolean"}
 
 
 def annotate(
@@ -33,20 +37,19 @@ def annotate(
 ) -> Any:
     """Find the entities of notes.
 
-    notes (Iterable | pandas.DataFrame | pyspark.sql.DataFrame): Texts; or pairs of id and text; or
-        records with a column for each; or a table of these.
-    model (str | Language): An installed pipeline's name, the folder of a saved one, or, if there
-        are neither workers nor Spark, a pipeline.
-    text, note_id (str | None): The columns with the texts and the ids; None to guess them.
-    batch_size (int): How many notes the pipeline gets at a time.
-    workers (int): How many processes to share the notes out among; 0 to start none. A script that
-        starts some needs ``if __name__ == "__main__":``.
-    gpu (int | None): The number of a GPU to run on.
-    timeout (float): After how many seconds without a sign a worker is replaced.
-    RETURNS (Iterator[Annotated] | DataFrame): For an iterable an iterator: each note in its order
-        with its mentions, and in `note.fault` why there are none if it could not be annotated. For
-        a DataFrame one of the same kind, with a row for each mention; for a note that could not be
-        annotated a row that has nothing but "note_id" and "error".
+    notes (Iterable | pandas.DataFrame | pyspark.sql.DataFrame): Texts, pairs of id and text,
+        records with a column for each, or a table of these.
+    model (str | Language): Name of an installed pipeline, or folder of a saved one. Without workers
+        and Spark, also a pipeline.
+    text, note_id (str | None): Columns of the texts and the ids. Default: guessed by name.
+    batch_size (int): Most notes held in memory at a time, for each worker.
+    workers (int): Number of processes; 0 runs in this process. A script with workers needs
+        ``if __name__ == "__main__":``.
+    gpu (int | None): Number of the GPU to run on.
+    timeout (float): Seconds without a sign of life after which a worker is replaced.
+    RETURNS (Iterator[Annotated] | DataFrame): For an iterable, each note with its mentions, in the
+        given order; `note.fault` says why a note failed. For a DataFrame, one of the same kind
+        with a row for each mention, and for each failed note a row with only "note_id" and "error".
     RAISES (CardionerError): The pipeline cannot be loaded, or the columns cannot be chosen.
     """
     kind = type(notes).__module__.partition(".")[0]
@@ -54,18 +57,30 @@ def annotate(
         raise CardionerError("other processes load the pipeline: give its name or its folder")
     settings = Settings(model, batch_size=batch_size, workers=workers, gpu=gpu, timeout=timeout)
     if kind == "pyspark":
-        from spacy_cardioner.batch.spark import annotate_frame
-
-        return annotate_frame(notes, settings, text=text, note_id=note_id)
+        return _spark_frame(notes, settings, text, note_id)
     if kind == "pandas":
-        from spacy_cardioner.batch.frames import frame
-
         columns = choose("the DataFrame", list(map(str, notes.columns)), text, note_id)
-        return frame(_annotated(_of_frame(notes, columns), settings))
+        return _frame(_annotated(_of_frame(notes, columns), settings))
     return _annotated(_of_records(notes, text, note_id), settings)
 
 
+def _spark_frame(
+    notes: DataFrame, settings: Settings, text: str | None, note_id: str | None
+) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    from spacy_cardioner.batch.spark import per_note
+
+    columns = choose("the DataFrame", notes.columns, text, note_id, needs_id=True)
+    found = per_note(notes, columns, settings, {"mentions": Parquet()})
+    rows = found.selectExpr("note_id as id", "inline_outer(mentions)", "error")
+    rows = rows.where("start is not null or error is not null")
+    return rows.withColumn("note_id", F.coalesce("note_id", "id")).drop("id")
+
+
 def _annotated(notes: Iterable[SourceNote], settings: Settings) -> Iterator[Annotated]:
+    from spacy_cardioner.batch.engine import started
+
     with started(settings) as (run, _):
         yield from run(notes)
 
@@ -73,9 +88,8 @@ def _annotated(notes: Iterable[SourceNote], settings: Settings) -> Iterator[Anno
 def _of_frame(table: pd.DataFrame, columns: Columns) -> Iterator[SourceNote]:
     ids = table.index if columns.id is None else table[columns.id]
     for note_id, text in zip(ids, table[columns.text], strict=True):
-        # pandas has a number for what is missing among strings.
-        missing = text is None or text != text
-        yield checked(str(note_id), None if missing else text)
+        # A missing string is a NaN in pandas.
+        yield checked(str(note_id), None if text is None or text != text else text)
 
 
 def _of_records(
@@ -93,3 +107,17 @@ def _of_records(
             yield checked(str(record[0]), record[1])
         else:
             yield checked(str(number), record)
+
+
+def _frame(notes: Iterable[Annotated]) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = [row for found in notes for row in _rows(found)]
+    types = {name: PANDAS[kind] for name, kind in COLUMNS.items()} | {"error": "string"}
+    return pd.DataFrame(rows, columns=list(types), dtype=object).astype(types)
+
+
+def _rows(found: Annotated) -> list[tuple[Any, ...]]:
+    if found.note.fault:
+        return [(found.note.id, *[None] * (len(COLUMNS) - 1), found.note.fault)]
+    return [(*mention_row(found.note.id, mention), None) for mention in found.mentions]

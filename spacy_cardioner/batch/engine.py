@@ -1,12 +1,14 @@
-"""Runs a pipeline over notes: one way for every note, whatever it came from or goes to."""
+"""Runs a pipeline over notes, in batches."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
@@ -14,32 +16,32 @@ from spacy.training.batchers import minibatch_by_padded_size
 
 from spacy_cardioner.batch.mentions import Mention, doc_entities, known_attributes
 from spacy_cardioner.batch.readers.base import SourceNote
+from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.loading import identity, load_pipeline, use_gpu
 from spacy_cardioner.spans import NOTE_ID
 
-BATCH_SIZE = 64
-# The characters of the notes that are held at a time, and of the texts, each counted as long as the
-# longest, that go through the pipeline together.
+# Most characters in a batch of notes, and in a batch of the pipeline after padding.
 BATCH_CHARACTERS = 2_000_000
 PADDED_CHARACTERS = 400_000
 
-# Where a text that is too long is cut, best first: after a line that ends a sentence (others may be
+# Where a long text is split, best first: after a line that ends a sentence (other lines may be
 # wrapped), a line, a sentence, a word.
-BORDERS = tuple(
-    re.compile(border)
-    for border in (r"[.:!?…][^\S\r\n]*(?:\r\n?|\n)", r"\r\n?|\n", r"[.!?…]\s+", r"\s+")
+BOUNDARIES = tuple(
+    re.compile(boundary)
+    for boundary in (r"[.:!?…][^\S\r\n]*(?:\r\n?|\n)", r"\r\n?|\n", r"[.!?…]\s+", r"\s+")
 )
-# spaCy keeps every word that it has met: about 100 MB for so many.
+# spaCy never forgets a word: this many take about 100 MB.
 MAX_NEW_WORDS = 200_000
 SPACY_CODE = re.compile(r"\[[EW]\d+\]")
 
 
 class Annotated(NamedTuple):
-    """A note with what was found in it: nothing, where the note has a fault.
+    """A note with its mentions. A note with a fault has none.
 
     note (SourceNote): The note.
     mentions (list[Mention]): Sorted by start, end and label.
-    doc (bytes | None): A DocBin with the note's document, where it was asked for.
+    doc (bytes | None): The document as a DocBin, if `Settings.with_docs`.
     """
 
     note: SourceNote
@@ -47,16 +49,62 @@ class Annotated(NamedTuple):
     doc: bytes | None = None
 
 
+# Annotates notes lazily, in their order.
+Annotate = Callable[[Iterable[SourceNote]], Iterator[Annotated]]
+
+
 class _Piece(NamedTuple):
-    """A text given to the pipeline, and where it lies: in which note, from where on."""
+    """A text for the pipeline: which note it is from, and where it starts there."""
 
     note: int
     start: int
     text: str
 
 
-def batches(notes: Iterable[SourceNote], size: int = BATCH_SIZE) -> Iterator[list[SourceNote]]:
-    """Put notes together, at most `size` and without holding more than a few long ones."""
+@contextmanager
+def started(settings: Settings) -> Iterator[tuple[Annotate, dict[str, Any]]]:
+    """Load the pipeline, in this process or in worker processes.
+
+    YIELDS (tuple[Annotate, dict[str, Any]]): The function that annotates notes, and the identity
+        of the pipeline.
+    RAISES (CardionerError): The pipeline cannot be loaded.
+    """
+    if settings.workers:
+        from spacy_cardioner.batch.workers import Pool
+
+        with Pool(settings) as pool:
+            yield pool, pool.identity
+        return
+    annotator = make_annotator(settings)
+
+    def annotate(notes: Iterable[SourceNote]) -> Iterator[Annotated]:
+        for batch in batches(notes, settings.batch_size):
+            yield from annotator(batch)
+
+    yield annotate, identity(annotator.nlp)
+
+
+def make_annotator(settings: Settings, tick: Callable[[], None] = lambda: None) -> Annotator:
+    """Load the pipeline. One given by name is reloaded when its vocabulary has grown too large.
+
+    RAISES (CardionerError): The pipeline cannot be loaded, or there is no such GPU.
+    """
+    reload = partial(load, settings) if isinstance(settings.model, str) else None
+    return Annotator(load(settings), with_docs=settings.with_docs, tick=tick, reload=reload)
+
+
+def load(settings: Settings) -> Language:
+    """Load the pipeline, on the GPU if the settings name one.
+
+    RAISES (CardionerError): The pipeline cannot be loaded, or there is no such GPU.
+    """
+    if settings.gpu is not None:
+        use_gpu(settings.gpu)
+    return load_pipeline(settings.model) if isinstance(settings.model, str) else settings.model
+
+
+def batches(notes: Iterable[SourceNote], size: int = 64) -> Iterator[list[SourceNote]]:
+    """Batch notes by number, and by their characters in case some are very long."""
     batch: list[SourceNote] = []
     characters = 0
     for note in notes:
@@ -70,17 +118,16 @@ def batches(notes: Iterable[SourceNote], size: int = BATCH_SIZE) -> Iterator[lis
 
 
 class Annotator:
-    """Finds the entities of batches of notes: what every engine calls.
+    """Annotates batches of notes.
 
-    A note longer than `nlp.max_length` goes through the pipeline in pieces that end where a
-    sentence, a line or a word ends. Texts of like length go through it together.
+    A note longer than `nlp.max_length` is split where a sentence, a line or a word ends. Texts of
+    similar length are processed together.
 
     nlp (Language): The pipeline.
-    with_docs (bool): Keep the documents too.
-    tick (Callable[[], None]): Called whenever something has been done.
-    reload (Callable[[], Language] | None): Loads the pipeline anew. It is called whenever many new
-        words have been met, which spaCy would keep for good, so that memory does not grow with the
-        number of notes.
+    with_docs (bool): Keep the documents.
+    tick (Callable[[], None]): Called after each batch of the pipeline, as a sign of life.
+    reload (Callable[[], Language] | None): Loads the pipeline again. Called when the vocabulary has
+        grown by `MAX_NEW_WORDS`, so that memory does not grow with the number of notes.
     """
 
     def __init__(
@@ -99,9 +146,10 @@ class Annotator:
         self.attributes = known_attributes(nlp)
 
     def __call__(self, notes: Sequence[SourceNote]) -> list[Annotated]:
-        """RETURNS (list[Annotated]): Each note in its order. One that the pipeline fails on
-        has that for a fault, and does not keep the others from being annotated.
-        RAISES (CardionerError): The pipeline's tokenizer does not keep the characters of a text.
+        """Annotate a batch. If the pipeline fails on a note, that note gets a fault.
+
+        RETURNS (list[Annotated]): The notes in the given order.
+        RAISES (CardionerError): The tokenizer changes the text.
         """
         if self.reload and len(self.nlp.vocab.strings) > self.max_words:
             self.nlp = self.reload()
@@ -112,10 +160,10 @@ class Annotator:
         except Exception as error:
             if len(notes) > 1:
                 return [annotated for note in notes for annotated in self([note])]
+            # Only spaCy's error code, as the message may hold text of the note.
             code = SPACY_CODE.search(str(error))
             what = " ".join([type(error).__name__, *([code[0]] if code else [])])
-            fault = f"the pipeline failed on it ({what})"
-            return [Annotated(note._replace(fault=fault), []) for note in notes]
+            return [Annotated(notes[0]._replace(fault=f"the pipeline failed on it ({what})"), [])]
 
     def _annotate(self, notes: Sequence[SourceNote]) -> list[Annotated]:
         found: list[list[Mention]] = [[] for _ in notes]
@@ -123,14 +171,14 @@ class Annotator:
         for piece, doc in self._pipe(notes):
             if doc.text != piece.text:
                 raise CardionerError(
-                    f"{notes[piece.note].id}: the pipeline's tokenizer changes the text, so that "
-                    "no offset would hold; use a pipeline with spaCy's own tokenizer"
+                    f"{notes[piece.note].id}: the tokenizer of the pipeline changes the text, so "
+                    "offsets would be wrong; use a pipeline with spaCy's own tokenizer"
                 )
             mentions = doc_entities(doc, self.attributes)
             found[piece.note] += (_moved(mention, piece.start) for mention in mentions)
             if self.with_docs:
                 docs.append((piece.note, piece.start, doc))
-        joined = self._join(notes, docs)
+        joined = _join(notes, docs)
         return [
             Annotated(note, sorted(mentions, key=itemgetter(0, 1, 2)), joined.get(index))
             for index, (note, mentions) in enumerate(zip(notes, found, strict=True))
@@ -154,38 +202,24 @@ class Annotator:
                 yield piece, doc
             self.tick()
 
-    def _join(
-        self, notes: Sequence[SourceNote], docs: list[tuple[int, int, Doc]]
-    ) -> dict[int, bytes]:
-        """The document of each note, its pieces together, as bytes that need no vocabulary."""
-        joined = {}
-        for index, pieces in groupby(sorted(docs, key=itemgetter(0, 1)), key=itemgetter(0)):
-            parts = [doc for _, _, doc in pieces]
-            doc = parts[0] if len(parts) == 1 else Doc.from_docs(parts, ensure_whitespace=False)
-            assert doc is not None  # it is for no documents only
-            doc.user_data[NOTE_ID] = notes[index].id
-            joined[index] = DocBin(docs=[doc], store_user_data=True).to_bytes()
-        return joined
-
 
 def cut(text: str, limit: int) -> Iterator[tuple[int, int]]:
-    """Cut a text into pieces of at most `limit` characters, each as long as its end allows: after a
-    line that ends a sentence, else a line, a sentence, a word. A text within the limit, an empty
-    one too, is one piece.
+    """Split a text into pieces of at most `limit` characters, at the best boundary.
 
-    YIELDS (tuple[int, int]): Start and end of each piece; together they are the whole text.
+    YIELDS (tuple[int, int]): Start and end of each piece. The pieces add up to the text; a text
+        within the limit, even an empty one, is one piece.
     """
     start = 0
     while len(text) - start > limit:
-        end = _border(text, start, start + limit)
+        end = _boundary(text, start, start + limit)
         yield start, end
         start = end
     yield start, len(text)
 
 
-def _border(text: str, start: int, end: int) -> int:
-    for border in BORDERS:
-        ends = [match.end() for match in border.finditer(text, start, end)]
+def _boundary(text: str, start: int, end: int) -> int:
+    for boundary in BOUNDARIES:
+        ends = [match.end() for match in boundary.finditer(text, start, end)]
         if ends:
             return ends[-1]
     return end
@@ -193,3 +227,15 @@ def _border(text: str, start: int, end: int) -> int:
 
 def _moved(mention: Mention, by: int) -> Mention:
     return mention._replace(start=mention.start + by, end=mention.end + by) if by else mention
+
+
+def _join(notes: Sequence[SourceNote], docs: list[tuple[int, int, Doc]]) -> dict[int, bytes]:
+    """Join the pieces of each note, and serialize the documents with their strings."""
+    joined = {}
+    for index, pieces in groupby(sorted(docs, key=itemgetter(0, 1)), key=itemgetter(0)):
+        parts = [doc for _, _, doc in pieces]
+        doc = parts[0] if len(parts) == 1 else Doc.from_docs(parts, ensure_whitespace=False)
+        assert doc is not None  # from_docs returns None only for an empty list
+        doc.user_data[NOTE_ID] = notes[index].id
+        joined[index] = DocBin(docs=[doc], store_user_data=True).to_bytes()
+    return joined

@@ -1,7 +1,7 @@
-"""The record of a run in parts, by which it is resumed: ``_manifest.json`` and ``_errors.jsonl``.
+"""The record of a run in parts: ``_manifest.json`` and ``_errors.jsonl``.
 
-Both lie in the folder of the first output. Their names start with an underscore, so that Spark,
-Arrow and others who read the folder as one table leave them out.
+Both are in the folder of the first output. Spark, Arrow and others that read the folder as one
+table skip names that start with an underscore.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,22 +18,12 @@ from spacy_cardioner.files import whole_file
 MANIFEST = "_manifest.json"
 ERRORS = "_errors.jsonl"
 
-# What has to be the same for the parts to belong together.
+# What may not change between the parts of a run.
 IDENTITY = ("software", "model", "inputs", "options")
 
 
-def software() -> dict[str, str]:
-    """The versions of what decides on what is found."""
-    return {name: version(name) for name in ("spacy_cardioner", "spacy")}
-
-
 class Part(NamedTuple):
-    """A part that is whole.
-
-    notes (int): How many notes are in it.
-    errors (int): How many could not be annotated.
-    mentions (int): How many entities were found.
-    """
+    """Counts of a finished part: annotated notes, failed notes, and mentions."""
 
     notes: int
     errors: int
@@ -42,10 +31,10 @@ class Part(NamedTuple):
 
 
 class Manifest:
-    """What a run is, and how far it has come.
+    """The description of a run, and its finished parts.
 
-    folder (Path): Where the record lies.
-    about (Mapping[str, Any]): What the run is: `IDENTITY`, and "started".
+    folder (Path): Where the record is saved.
+    about (Mapping[str, Any]): Values of `IDENTITY`, and "started".
     """
 
     def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
@@ -57,9 +46,9 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> Manifest | None:
-        """The record of the run that wrote to a folder, or None.
+        """Read the record of the run that wrote to a folder, if there is one.
 
-        RAISES (CardionerError): It is damaged.
+        RAISES (CardionerError): The record is damaged.
         """
         path = folder / MANIFEST
         if not path.exists():
@@ -76,25 +65,24 @@ class Manifest:
 
     @property
     def done(self) -> Part:
-        """All parts together."""
+        """The counts of all finished parts together."""
         return Part(*map(sum, zip(*self.parts, strict=True))) if self.parts else Part(0, 0, 0)
 
     def check(self, about: Mapping[str, Any]) -> None:
-        """Make sure that a run is the one that was begun.
+        """Check that the recorded run can be resumed with these settings.
 
-        RAISES (CardionerError): It differs, by its pipeline, its inputs or its options.
+        RAISES (CardionerError): The software, pipeline, inputs or options differ.
         """
-        # What was written has gone through JSON, which has no tuples.
-        about = json.loads(json.dumps(about))
+        about = json.loads(json.dumps(about))  # tuples to lists, as in the saved record
         changed = [name for name in IDENTITY if self.about[name] != about[name]]
         if changed:
             raise CardionerError(
-                f"{self.folder}: cannot be resumed, as the {' and the '.join(changed)} changed "
-                f"since it was begun (see {MANIFEST}); --overwrite starts again"
+                f"{self.folder}: cannot be resumed: the {' and the '.join(changed)} changed "
+                f"since the run started (see {MANIFEST}); --overwrite starts again"
             )
 
     def add(self, part: Part, errors: Iterable[Mapping[str, str]]) -> None:
-        """Record a part, whose files have their names already."""
+        """Record a part whose files are complete."""
         lines = [json.dumps(error, ensure_ascii=False).encode() + b"\n" for error in errors]
         if lines:
             with (self.folder / ERRORS).open("ab") as stream:
@@ -106,13 +94,13 @@ class Manifest:
         self.save()
 
     def restore(self) -> None:
-        """Take back the errors of a part that was not recorded."""
+        """Remove the errors of a part that was not recorded."""
         path = self.folder / ERRORS
         if path.exists():
             os.truncate(path, self.errors_bytes)
 
     def save(self) -> None:
-        """Write the record: at each moment there is the old one or the new one."""
+        """Replace the saved record."""
         data = {
             **self.about,
             "finished": self.finished,

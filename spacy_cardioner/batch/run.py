@@ -1,58 +1,46 @@
-"""A run over many notes: in one go, or in parts that survive whatever happens between them."""
+"""A run over many notes, at once or in parts that can be resumed."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tqdm import tqdm
 
-from spacy_cardioner import __version__
-from spacy_cardioner.batch.local import Annotate, started
-from spacy_cardioner.batch.manifest import Manifest, Part, software
-from spacy_cardioner.batch.readers import Source, SourceNote
+from spacy_cardioner.batch.engine import Annotate, Annotated, started
+from spacy_cardioner.batch.manifest import Manifest, Part
+from spacy_cardioner.batch.readers import Source
 from spacy_cardioner.batch.settings import Settings
-from spacy_cardioner.batch.writers import (
-    Output,
-    OutputFormat,
-    Writer,
-    make_writer,
-    opened,
-    opened_part,
-    refuse_overwriting,
-)
-from spacy_cardioner.batch.writers.base import Put
+from spacy_cardioner.batch.writers import Output, OutputFormat, Writer, make_writer
+from spacy_cardioner.batch.writers.base import Put, opened, opened_part, refuse_overwriting
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.files import PARTIAL
-
-if TYPE_CHECKING:
-    from spacy_cardioner.batch.engine import Annotated
+from spacy_cardioner.files import PARTIAL, versions
 
 PART = re.compile(r"part-([0-9]+)")
 
 
 @dataclass
 class Job:
-    """What is to be done.
+    """What to annotate, and what to write.
 
     source (Source): The notes.
-    settings (Settings): How the pipeline is to be run.
-    outputs (Sequence[Output]): What to write, and where to: files and folders, or folders of parts.
-    with_text, with_attributes (bool): What the formats give besides, see `make_writer`.
-    max_errors (int | None): How many notes may fail before the run is stopped; None for any number.
-    part_size (int | None): How many notes make a part; None for no parts.
-    resume (bool): Go on with a run that was stopped.
-    overwrite (bool): Begin again where there is an output already.
-    progress (bool): Say on standard error why notes failed, which a run in parts writes to a file,
-        and show a progress bar there, if it is a terminal and takes over two seconds.
+    settings (Settings): How to run the pipeline.
+    outputs (Sequence[Output]): Formats and their files or folders. In parts, all are folders.
+    with_text, with_attributes (bool): More columns, see `make_writer`.
+    max_errors (int | None): Stop when more notes than this fail.
+    part_size (int | None): Notes in a part. None writes each output at once.
+    resume (bool): Continue a stopped run in parts.
+    overwrite (bool): Replace existing outputs.
+    progress (bool): Show a progress bar on standard error, and why notes failed if no file lists
+        them.
     """
 
     source: Source
@@ -67,16 +55,14 @@ class Job:
     progress: bool = False
 
     @property
-    def folder(self) -> Path:
-        """Where the record of a run in parts lies."""
-        path = self.outputs[0].path
-        assert path is not None  # a run in parts has folders
-        return path
+    def folders(self) -> list[Path]:
+        """The outputs of a run in parts. The first has its record."""
+        return [output.path for output in self.outputs if output.path is not None]
 
 
 @dataclass
 class Summary:
-    """What became of the notes: how many were annotated, how many failed, what was found."""
+    """Counts of a run: annotated notes, failed notes, and mentions."""
 
     annotated: int = 0
     failed: int = 0
@@ -84,33 +70,34 @@ class Summary:
 
 
 def run(job: Job) -> Summary:
-    """Annotate all notes, and write what is found.
+    """Annotate all notes and write the results.
 
-    RAISES (CardionerError): The pipeline cannot be loaded, too many notes failed, an output cannot
-        be written, or the run cannot be resumed.
+    RAISES (CardionerError): The pipeline cannot be loaded, too many notes failed, an output exists
+        or cannot be written, or the run cannot be resumed.
     """
     for _, path in job.outputs:
         if path is not None:
             refuse_overwriting(job.source.paths(), path)
+    with_docs = any(kind is OutputFormat.docbin for kind, _ in job.outputs)
+    settings = job.settings._replace(with_docs=with_docs)
     if job.part_size is not None:
-        return _in_parts(job, job.part_size)
+        return _in_parts(job, settings, job.part_size)
     if not job.overwrite:
-        _refuse_finished(job)
-    return _at_once(job)
+        _refuse_existing(job)
+    return _at_once(job, settings)
 
 
-def _refuse_finished(job: Job) -> None:
-    """RAISES (CardionerError): An output is here already."""
+def _refuse_existing(job: Job) -> None:
     for kind, path in job.outputs:
         if path is None:
             continue
         if path.is_file() or (kind is OutputFormat.brat and path.is_dir() and any(path.iterdir())):
-            raise CardionerError(f"{path}: this is here already; --overwrite starts again")
+            raise CardionerError(f"{path}: exists already; --overwrite replaces it")
 
 
-def _at_once(job: Job) -> Summary:
+def _at_once(job: Job, settings: Settings) -> Summary:
     summary = Summary()
-    with started(job.settings) as (annotate, identity), ExitStack() as stack:
+    with started(settings) as (annotate, identity), ExitStack() as stack:
         writers = _writers(job, identity, datetime.now())
         puts = [
             stack.enter_context(opened(writer, output.path))
@@ -124,14 +111,14 @@ def _at_once(job: Job) -> Summary:
     return summary
 
 
-def _in_parts(job: Job, size: int) -> Summary:
+def _in_parts(job: Job, settings: Settings, size: int) -> Summary:
     manifest = _existing(job)
-    with started(job.settings) as (annotate, identity):
+    with started(settings) as (annotate, identity):
         about = {
-            "software": software(),
+            "software": versions(),
             "model": identity,
             "inputs": job.source.describe(),
-            "options": _options(job, size),
+            "options": _options(job),
             "started": datetime.now().isoformat(timespec="seconds"),
         }
         if manifest is None or job.overwrite:
@@ -141,13 +128,11 @@ def _in_parts(job: Job, size: int) -> Summary:
         summary = Summary(done.notes, done.errors, done.mentions)
         if manifest.finished is None:
             _clean(job, manifest)
-            when = datetime.fromisoformat(manifest.about["started"])
-            writers = _writers(job, identity, when)
+            writers = _writers(job, identity, datetime.fromisoformat(manifest.about["started"]))
             found = _annotated(job, annotate, done.notes + done.errors)
             for first in found:
-                _write_part(
-                    job, manifest, summary, writers, chain([first], islice(found, size - 1))
-                )
+                part = chain([first], islice(found, size - 1))
+                _write_part(job, manifest, summary, writers, part)
             manifest.finished = datetime.now().isoformat(timespec="seconds")
             manifest.save()
     return summary
@@ -160,18 +145,19 @@ def _write_part(
     writers: Sequence[Writer],
     notes: Iterable[Annotated],
 ) -> None:
-    """Write one part of each output. Only when all have their names is it recorded as done: what is
-    not recorded is written again.
-    """
+    """Write a part of each output, then record it. A part without a record is written again."""
     before = Part(summary.annotated, summary.failed, summary.mentions)
-    number = len(manifest.parts)
     errors = []
     with ExitStack() as stack:
         puts = [
             stack.enter_context(
-                opened_part(writer, part_path(output, writer, number), before.mentions + 1)
+                opened_part(
+                    writer,
+                    folder / f"part-{len(manifest.parts):05}{writer.ending}",
+                    before.mentions + 1,
+                )
             )
-            for writer, output in zip(writers, job.outputs, strict=True)
+            for writer, folder in zip(writers, job.folders, strict=True)
         ]
         for found in notes:
             fault = _write(found, writers, puts)
@@ -186,23 +172,25 @@ def _write_part(
     manifest.add(part, errors)
 
 
-def part_path(output: Output, writer: Writer, number: int) -> Path:
-    """The file or folder of a part."""
-    assert output.path is not None  # a run in parts has folders
-    return output.path / f"part-{number:05}{writer.ending}"
+def rendered(
+    found: Annotated, renderers: Iterable[Callable[[Annotated], Any]]
+) -> tuple[list[Any], str]:
+    """Render a note for all outputs. RETURNS (tuple[list[Any], str]): The results, or the fault."""
+    if found.note.fault:
+        return [], found.note.fault
+    try:
+        return [render(found) for render in renderers], ""
+    except CardionerError as error:
+        return [], str(error)
 
 
 def _write(found: Annotated, writers: Sequence[Writer], puts: Sequence[Put]) -> str:
-    """Write a note to all outputs, or to none. RETURNS (str): Why to none, or ""."""
-    if found.note.fault:
-        return found.note.fault
-    try:
-        rendered = [writer.render(found) for writer in writers]
-    except CardionerError as error:
-        return str(error)
-    for put, one in zip(puts, rendered, strict=True):
-        put(one)
-    return ""
+    """Write a note to all outputs or to none. RETURNS (str): Why to none, or ""."""
+    results, fault = rendered(found, [writer.render for writer in writers])
+    if not fault:
+        for put, result in zip(puts, results, strict=True):
+            put(result)
+    return fault
 
 
 def _count(job: Job, summary: Summary, found: Annotated, fault: str) -> None:
@@ -219,21 +207,19 @@ def _count(job: Job, summary: Summary, found: Annotated, fault: str) -> None:
 
 
 def _annotated(job: Job, annotate: Annotate, skipped: int) -> Iterator[Annotated]:
-    notes: Iterator[SourceNote] = job.source.after(skipped)
-    hidden = None if job.progress else True  # None: where standard error is no terminal
+    hidden = None if job.progress else True  # None hides the bar if there is no terminal
     total = len(job.source) or None
     with tqdm(total=total, initial=skipped, unit="note", delay=2, disable=hidden) as bar:
-        for found in annotate(notes):
+        for found in annotate(job.source.after(skipped)):
             yield found
             bar.update()
 
 
 def _writers(job: Job, identity: dict[str, Any], when: datetime) -> list[Writer]:
-    system = f"{identity['name']} {identity['version']} (spacy_cardioner {__version__})"
     return [
         make_writer(
             output,
-            system=system,
+            pipeline=identity,
             when=when,
             with_text=job.with_text,
             with_attributes=job.with_attributes,
@@ -243,67 +229,60 @@ def _writers(job: Job, identity: dict[str, Any], when: datetime) -> list[Writer]
 
 
 def _existing(job: Job) -> Manifest | None:
-    """The record of the run that wrote to these folders before, or None.
+    """Read the record of an earlier run in these folders.
 
-    RAISES (CardionerError): There is something that must not be overwritten.
+    RAISES (CardionerError): A folder has something that must not be overwritten.
     """
-    manifest = Manifest.read(job.folder)
+    first = job.folders[0]
+    manifest = Manifest.read(first)
     if manifest is not None and not (job.resume or job.overwrite):
-        state = "there is a finished run" if manifest.finished else "a run was stopped"
-        remedy = "" if manifest.finished else "--resume goes on with it, "
-        raise CardionerError(f"{job.folder}: {state} here; {remedy}--overwrite starts again")
+        if manifest.finished:
+            raise CardionerError(f"{first}: has a finished run; --overwrite replaces it")
+        raise CardionerError(
+            f"{first}: has a stopped run; --resume continues it, --overwrite starts again"
+        )
     known = [path for _, path in manifest.about["options"]["outputs"]] if manifest else []
-    for folder in _folders(job):
+    for folder in job.folders:
         if str(folder) not in known and folder.exists():
-            if not folder.is_dir() or any(not _unfinished(path) for path in folder.iterdir()):
+            if not folder.is_dir() or any(not _is_partial(path) for path in folder.iterdir()):
                 raise CardionerError(
-                    f"{folder}: there is something here that no run in parts has written; "
-                    "give the name of a new folder"
+                    f"{folder}: has files that no run in parts wrote; give another folder"
                 )
     return manifest
 
 
-def _folders(job: Job) -> list[Path]:
-    return [output.path for output in job.outputs if output.path is not None]
-
-
 def _begin(job: Job, about: dict[str, Any]) -> Manifest:
-    """Make the folders, and a record that knows of no part, in the place of an older one."""
-    for folder in _folders(job):
+    """Create the folders and a new record, which replaces an older one."""
+    for folder in job.folders:
         folder.mkdir(parents=True, exist_ok=True)
-    manifest = Manifest(job.folder, about)
+    manifest = Manifest(job.folders[0], about)
     manifest.save()
     return manifest
 
 
 def _clean(job: Job, manifest: Manifest) -> None:
-    """Remove what is not recorded: half parts, whole ones, and those of a run to be overwritten."""
+    """Remove all parts that are not recorded, complete or not."""
     manifest.restore()
-    for folder in _folders(job):
+    for folder in job.folders:
         for path in folder.iterdir():
             number = PART.match(path.name)
-            if _unfinished(path) or (number and int(number[1]) >= len(manifest.parts)):
+            if _is_partial(path) or (number and int(number[1]) >= len(manifest.parts)):
                 if path.is_dir():
                     shutil.rmtree(path)
                 else:
                     path.unlink()
 
 
-def _unfinished(path: Path) -> bool:
+def _is_partial(path: Path) -> bool:
     return path.name.startswith(PARTIAL)
 
 
-def _options(job: Job, size: int) -> dict[str, Any]:
-    """What decides on what is written, and into which part."""
+def _options(job: Job) -> dict[str, Any]:
+    """The options that decide what is written to which part."""
     return {
         "outputs": [[kind.value, str(path)] for kind, path in job.outputs],
-        "part_size": size,
+        "part_size": job.part_size,
         "with_text": job.with_text,
         "with_attributes": job.with_attributes,
         "columns": list(getattr(job.source, "columns", ())[:2]),
     }
-
-
-def wants_docs(outputs: Sequence[Output]) -> bool:
-    """Whether an output needs the pipeline's documents."""
-    return any(kind is OutputFormat.docbin for kind, _ in outputs)

@@ -1,192 +1,148 @@
-"""The engine of a cluster: the same pipeline, options and rows on a Spark session."""
+"""Annotating on Spark, with its own readers and writers: paths are local, of HDFS, S3 and so on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import date, datetime
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
+from typing import TYPE_CHECKING, Any
 
-from spacy_cardioner.batch.mentions import Mention
-from spacy_cardioner.batch.readers.base import BROKEN, SourceNote, checked, decompressed
-from spacy_cardioner.batch.readers.columns import Columns, choose
-from spacy_cardioner.batch.readers.text import decoded, note_name
-from spacy_cardioner.batch.settings import Settings, make_annotator
-from spacy_cardioner.batch.writers.lines import Tsv
-from spacy_cardioner.batch.writers.omop import NoteNlp, Omop
-from spacy_cardioner.batch.writers.parquet import COLUMNS
-from spacy_cardioner.errors import CardionerError, needs
+from spacy_cardioner.batch.engine import Annotated, batches, load, make_annotator
+from spacy_cardioner.batch.manifest import ERRORS
+from spacy_cardioner.batch.readers import InputFormat, kind_of
+from spacy_cardioner.batch.readers.columns import Columns
+from spacy_cardioner.batch.readers.tables import DELIMITERS
+from spacy_cardioner.batch.readers.text import note_of
+from spacy_cardioner.batch.run import Summary, rendered
+from spacy_cardioner.batch.settings import Settings
+from spacy_cardioner.batch.writers import Output, OutputFormat, make_writer
+from spacy_cardioner.batch.writers.base import Table
+from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.loading import identity
 
 if TYPE_CHECKING:
     import pandas as pd
-    from pyspark.sql import DataFrame
-    from pyspark.sql.types import StructType
+    from pyspark.sql import DataFrame, SparkSession
 
-    from spacy_cardioner.batch.engine import Annotated, Annotator
+# Names of Arrow types in Spark.
+SPARK = {"int32": "int", "int64": "bigint", "bool": "boolean"}
+SPARK |= {"date32": "date", "timestamp[s]": "timestamp"}
+# Spark's CSV writer strips values by default.
+CSV = {"header": True, "ignoreLeadingWhiteSpace": False, "ignoreTrailingWhiteSpace": False}
 
-
-class Wanted(NamedTuple):
-    """What each note's row has besides its mentions.
-
-    omop (Omop | None): What makes "note_nlp", an array of NOTE_NLP's rows.
-    tsv (Tsv | None): What makes "tsv", an array of the table's rows, each an array of its columns.
-    text (bool): Whether there is "text", the note's.
-    """
-
-    omop: Omop | None = None
-    tsv: Tsv | None = None
-    text: bool = False
+_annotator = lru_cache(maxsize=1)(make_annotator)  # one in each process of Spark
 
 
-def annotate_frame(
-    frame: DataFrame, settings: Settings, *, text: str | None = None, note_id: str | None = None
+def read_notes(
+    session: SparkSession, source: str, kind: InputFormat | None, *, recursive: bool = False
 ) -> DataFrame:
-    """Find the entities of the notes of a Spark DataFrame.
+    """Read a file, folder or pattern. Text files become columns "note_id" and "content"."""
+    kind = kind or kind_of(source)
+    reader = session.read.option("recursiveFileLookup", recursive)
+    if kind is InputFormat.parquet:
+        return session.read.parquet(source)  # with its partitions
+    if kind is InputFormat.jsonl:
+        return reader.json(source)
+    if kind is InputFormat.csv:
+        header = (reader.text(source, lineSep="\n").first() or [""])[0]
+        # Spark changes line ends in the texts unless it knows how lines end.
+        line = "\r\n" if header.endswith("\r") else "\n"
+        options = {"sep": max(DELIMITERS, key=header.count), "lineSep": line, "mode": "FAILFAST"}
+        return reader.csv(source, header=True, multiLine=True, escape='"', **options)
+    if kind is not InputFormat.text:
+        raise CardionerError(f"{source}: Spark reads files; --input-format says in which format")
+    pattern = re.search(r"[*?\[{]", source)
+    folder = _bare(os.path.dirname(source[: pattern.start()]) if pattern else source)
+    reader = reader.option("pathGlobFilter", "*" if pattern else "*.txt{,.gz,.bz2,.xz}")
+    note_id = rf"regexp_replace(path, r'^.*?\Q{folder}/\E', '') as note_id"
+    return reader.format("binaryFile").load(source).selectExpr(note_id, "content")
 
-    Each of Spark's Python processes loads the pipeline once, and keeps it for all its tasks: the
-    executors need spacy_cardioner and the pipeline installed.
 
-    RETURNS (DataFrame): A row for each mention, and one for each note at fault, as `api.annotate`
-        says. It is evaluated when it is used, each time anew.
-    RAISES (CardionerError): The columns cannot be chosen.
+def run_spark(
+    notes: DataFrame,
+    columns: Columns,
+    settings: Settings,
+    outputs: Sequence[tuple[OutputFormat, str]],
+    *,
+    with_text: bool = False,
+    with_attributes: bool = False,
+    max_errors: int | None = None,
+    overwrite: bool = False,
+) -> Summary:
+    """Annotate notes, and write each output as a folder. The first one lists notes that failed.
+
+    RAISES (CardionerError): The pipeline cannot be loaded here, too many notes failed, or an output
+        would replace the input.
     """
-    columns = chosen(frame, text, note_id)
-    return mention_rows(per_note(narrow(frame, columns), settings))
+    for _, path in outputs if overwrite else ():
+        if any(f"{_bare(path)}/" in f"{file}/" for file in notes.inputFiles()):
+            raise CardionerError(f"{path}: the notes are read from here; write somewhere else")
+    pipeline, when = identity(load(Settings(settings.model))), datetime.now()
+    make = partial(make_writer, pipeline=pipeline, when=when, with_attributes=with_attributes)
+    writers = [(kind, make(Output(kind, None))) for kind in (OutputFormat.parquet, *dict(outputs))]
+    tables = {kind.value: writer for kind, writer in writers if isinstance(writer, Table)}
+    done = per_note(notes, columns, settings, tables).persist()
+    good, bad = done.where("error is null"), done.where("error is not null")
+    if max_errors is not None and (failed := bad.count()) > max_errors:
+        raise CardionerError(f"{failed} notes failed, more than --max-errors {max_errors}")
+    for kind, path in outputs:
+        _write(good, kind, path, "overwrite" if overwrite else "errorifexists", with_text)
+    reasons = bad.selectExpr("note_id as id", "error as reason").coalesce(1)
+    reasons.write.json(f"{outputs[0][1]}/{ERRORS}")
+    counts = done.selectExpr("count(*)", "count(error)", "sum(size(parquet))").first()
+    return Summary(counts[0] - counts[1], counts[1], counts[2] or 0)
 
 
-def mention_rows(notes: DataFrame) -> DataFrame:
-    """A row for each mention and each error, of one for each note."""
+def _write(good: DataFrame, kind: OutputFormat, path: str, mode: str, with_text: bool) -> None:
     from pyspark.sql import functions as F
 
-    mention = F.explode_outer("entities").alias("entity")
-    fields = [F.col(f"entity.{name}").alias(name) for name, _ in COLUMNS[1:]]
-    found = notes.select("note_id", mention, "error").select("note_id", *fields, "error")
-    return found.where("start is not null or error is not null")
-
-
-def chosen(frame: DataFrame, text: str | None, note_id: str | None) -> Columns:
-    """The columns with the texts and the ids.
-
-    RAISES (CardionerError): They cannot be chosen, or hold something else.
-    """
-    columns = choose("the DataFrame", frame.columns, text, note_id)
-    if columns.id is None:
-        raise CardionerError("Spark has no order of rows: notes need a column of ids (--id-column)")
-    kind = frame.schema[columns.text].dataType.typeName()
-    if kind not in ("string", "binary"):
-        raise CardionerError(f"the column {columns.text} holds no texts, but {kind}")
-    return columns
-
-
-def narrow(frame: DataFrame, columns: Columns) -> DataFrame:
-    """What the pipeline needs of a frame: "note_id" and "text"."""
-    assert columns.id is not None  # checked when it was chosen
-    named = frame[columns.id].cast("string").alias("note_id")
-    return frame.select(named, frame[columns.text].alias("text"))
+    if kind is OutputFormat.jsonl:
+        entities = F.transform("parquet", lambda row: row.dropFields("note_id")).alias("entities")
+        rows = good.select(F.col("note_id").alias("id"), *["text"] * with_text, entities)
+        return rows.write.json(path, mode=mode)
+    rows = good.select(F.inline(kind.value))
+    if kind is OutputFormat.parquet:
+        rows.write.parquet(path, mode=mode)
+    elif kind is OutputFormat.tsv:
+        exact = {"sep": "\t", "quote": "", "escapeQuotes": False, "emptyValue": "", **CSV}
+        rows.write.csv(path, mode=mode, **exact)
+    else:
+        rows = rows.withColumn("note_nlp_id", F.monotonically_increasing_id() + 1)
+        rows.write.csv(path, mode=mode, quoteAll=True, escape='"', **CSV)
 
 
 def per_note(
-    notes: DataFrame, settings: Settings, wanted: Wanted | None = None, *, files: bool = False
+    notes: DataFrame, columns: Columns, settings: Settings, tables: Mapping[str, Table]
 ) -> DataFrame:
-    """One row for each note: "note_id", "entities" (an array of structures), and "error"; and what
-    is wanted besides.
-
-    notes (DataFrame): "note_id" and "text".
-    files (bool): The ids are paths, and the texts what the files hold, which may be compressed.
-    """
-    wanted = wanted or Wanted()
+    """Annotate notes. RETURNS (DataFrame): "note_id", "text", "error", and arrays of `tables`."""
+    schema = "note_id string, text string, error string"
+    for name, table in tables.items():
+        fields = (f"`{field}`: {SPARK.get(kind, kind)}" for field, kind in table.types.items())
+        schema += f", {name} array<struct<{', '.join(fields)}>>"
+    pairs = notes.selectExpr(f"cast(`{columns.id}` as string)", f"`{columns.text}`")
     settings = Settings(str(settings.model), settings.batch_size, gpu=settings.gpu)
-    return notes.mapInPandas(partial(_annotate, settings, wanted, files), schema(wanted))
-
-
-def schema(wanted: Wanted) -> StructType:
-    """The columns of `per_note`.
-
-    RAISES (CardionerError): pyspark is not installed.
-    """
-    with needs("pyspark", "spark"):
-        from pyspark.sql import types as T
-
-    kinds = {
-        "string": T.StringType(),
-        "int32": T.IntegerType(),
-        "float": T.FloatType(),
-        "bool": T.BooleanType(),
-    }
-    entity = T.StructType([T.StructField(name, kinds[kind]) for name, kind in COLUMNS[1:]])
-    fields = [
-        T.StructField("note_id", T.StringType()),
-        T.StructField("entities", T.ArrayType(entity)),
-        T.StructField("error", T.StringType()),
-    ]
-    if wanted.text:
-        fields.append(T.StructField("text", T.StringType()))
-    if wanted.tsv is not None:
-        fields.append(T.StructField("tsv", T.ArrayType(T.ArrayType(T.StringType()))))
-    if wanted.omop is not None:
-        own = {int: T.LongType(), date: T.DateType(), datetime: T.TimestampType()}
-        kinds_of = get_type_hints(NoteNlp).items()
-        row = [T.StructField(name, own.get(kind, T.StringType())) for name, kind in kinds_of]
-        fields.append(T.StructField("note_nlp", T.ArrayType(T.StructType(row))))
-    return T.StructType(fields)
-
-
-@lru_cache(maxsize=1)
-def _annotator(model: str, gpu: int | None) -> Annotator:
-    """The pipeline of this process, loaded when it is first needed."""
-    return make_annotator(Settings(model, gpu=gpu))
+    return pairs.mapInPandas(partial(_annotate, settings, tables), schema)
 
 
 def _annotate(
-    settings: Settings, wanted: Wanted, files: bool, frames: Iterator[pd.DataFrame]
+    settings: Settings, tables: Mapping[str, Table], frames: Iterator[pd.DataFrame]
 ) -> Iterator[pd.DataFrame]:
-    """What an executor does with its rows."""
     import pandas as pd
 
-    from spacy_cardioner.batch.engine import batches
-
-    annotator = _annotator(str(settings.model), settings.gpu)
-    names = schema(wanted).names
-    for batch in batches(_notes(frames, files), settings.batch_size):
-        yield pd.DataFrame([_row(found, wanted) for found in annotator(batch)], columns=names)
-
-
-def _row(found: Annotated, wanted: Wanted) -> dict[str, Any]:
-    """A note with all that is wanted; or with an error, if one of the outputs cannot hold it."""
-    row: dict[str, Any] = {"note_id": found.note.id, "entities": [], "error": found.note.fault}
-    row |= {"text": None, "tsv": None, "note_nlp": None}
-    if row["error"]:
-        return row
-    try:
-        if wanted.tsv is not None:
-            row["tsv"] = wanted.tsv.rows(found)
-        if wanted.omop is not None:
-            row["note_nlp"] = [one._asdict() for one in wanted.omop.render(found)]
-    except CardionerError as error:
-        return row | {"error": str(error)}
-    entities = [_entity(mention) for mention in found.mentions]
-    return row | {"entities": entities, "error": None, "text": found.note.text}
+    names = ["note_id", "text", "error", *tables]
+    notes = (note_of(*pair) for frame in frames for pair in frame.itertuples(index=False))
+    for batch in batches(notes, settings.batch_size):
+        rows = [_row(found, tables) for found in _annotator(settings)(batch)]
+        yield pd.DataFrame(rows, columns=names, dtype=object)
 
 
-def _notes(frames: Iterator[pd.DataFrame], files: bool) -> Iterator[SourceNote]:
-    for frame in frames:
-        for note_id, text in zip(frame["note_id"], frame["text"], strict=True):
-            if note_id is None:
-                yield SourceNote("", "", "no id")
-            elif files:
-                yield _of_file(note_id, bytes(text))
-            elif isinstance(text, (bytes, bytearray)):
-                yield decoded(note_id, "it", bytes(text))
-            else:
-                yield checked(note_id, text)
+def _row(found: Annotated, tables: Mapping[str, Table]) -> list[Any]:
+    rows, error = rendered(found, [table.records for table in tables.values()])
+    return [found.note.id, found.note.text, error or None, *(rows or [[]] * len(tables))]
 
 
-def _of_file(name: str, data: bytes) -> SourceNote:
-    try:
-        return decoded(note_name(name), f"the file {name}", decompressed(name, data))
-    except BROKEN:
-        return SourceNote(note_name(name), "", f"the file {name} cannot be read: damaged")
-
-
-def _entity(mention: Mention) -> dict[str, Any]:
-    return {**mention._asdict(), "kb_id": mention.kb_id or None}
+def _bare(path: str) -> str:
+    """A path without its scheme, absolute if it has none."""
+    return re.sub(r"^[\w.+-]+:/*", "/", path if ":" in path else os.path.abspath(path))

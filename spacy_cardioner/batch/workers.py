@@ -1,28 +1,28 @@
-"""Worker processes that share the notes out among them; one that dies or hangs is replaced."""
+"""Worker processes that share the notes. A worker that dies or hangs is replaced."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from spacy_cardioner.batch.engine import Annotated, batches, make_annotator
 from spacy_cardioner.batch.readers.base import SourceNote
-from spacy_cardioner.batch.settings import Settings, make_annotator
+from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.loading import identity
 
-if TYPE_CHECKING:
-    from spacy_cardioner.batch.engine import Annotated
-
-# How often a note is tried whose worker died: it may have been killed for another's hunger.
-CHANCES = 2
+# How often a note is tried if its worker dies: the system may have killed it for lack of memory
+# that other processes took.
+TRIES = 2
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 _TICK, _DONE, _FAULT = "tick", "done", "fault"
@@ -30,7 +30,7 @@ _TICK, _DONE, _FAULT = "tick", "done", "fault"
 
 @dataclass(eq=False)
 class _Task:
-    """A batch of notes, and what became of it."""
+    """A batch of notes and its result."""
 
     notes: list[SourceNote]
     found: list[Annotated] | None = None
@@ -38,19 +38,22 @@ class _Task:
 
 
 class Pool:
-    """Worker processes, each with the pipeline and one thread; notes keep their order.
+    """Worker processes, each with the pipeline and one thread. The order of notes is kept.
 
-    Processes are spawned: a fork of a program with threads may hang. Each has a connection of its
-    own, as a queue that all share stays locked when the one that holds it is killed.
+    Processes are spawned, because a fork of a process with threads may hang. Each has its own
+    connection, because a shared queue stays locked when the worker that holds the lock is killed.
 
-    settings (Settings): How the pipeline is to be run.
-    RAISES (CardionerError): The pipeline cannot be loaded, or a worker dies before it is.
+    settings (Settings): How to run the pipeline.
+    RAISES (CardionerError): The pipeline cannot be loaded, or a worker dies while loading it.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.identity: dict[str, Any] = {}
         self._workers: list[_Worker] = []
+        # Batches in the order of the notes, and those among them that no worker has.
+        self._order: deque[_Task] = deque()
+        self._waiting: deque[_Task] = deque()
 
     def __enter__(self) -> Pool:
         try:
@@ -67,58 +70,50 @@ class Pool:
             worker.end()
 
     def __call__(self, notes: Iterable[SourceNote]) -> Iterator[Annotated]:
-        """YIELDS (Annotated): Each note in its order. One that kills a worker, or hangs it for
-        longer than the settings say, has that for a fault.
+        """Annotate notes. A note that kills its worker or exceeds the timeout gets a fault.
+
+        YIELDS (Annotated): The notes in the given order.
         """
-        from spacy_cardioner.batch.engine import batches
-
         unread = batches(notes, self.settings.batch_size)
-        order: deque[_Task] = deque()
-        waiting: deque[_Task] = deque()
-        ahead = 4 * len(self._workers)  # how many batches are held, done ones too
+        self._order.clear()
+        self._waiting.clear()
         while True:
-            self._hand_out(unread, order, waiting, ahead)
-            while order and order[0].found is not None:
-                yield from order.popleft().found or ()
-                self._hand_out(unread, order, waiting, ahead)
-            if not order:
+            self._hand_out(unread)
+            while self._order and self._order[0].found is not None:
+                yield from self._order.popleft().found or ()
+                self._hand_out(unread)
+            if not self._order:
                 return
-            self._collect(order, waiting)
+            self._collect()
 
-    def _hand_out(
-        self,
-        unread: Iterator[list[SourceNote]],
-        order: deque[_Task],
-        waiting: deque[_Task],
-        ahead: int,
-    ) -> None:
-        """Give each idle worker a batch: one that has to be done again, else the next."""
-
-        def read() -> None:
-            if not waiting and len(order) < ahead and (batch := next(unread, None)):
-                task = _Task(batch)
-                order.append(task)
-                waiting.append(task)
-
+    def _hand_out(self, unread: Iterator[list[SourceNote]]) -> None:
+        """Give each idle worker a batch: one to be repeated, or the next."""
         for worker in self._workers:
             if worker.task is None:
-                read()
-                if waiting:
-                    worker.give(waiting.popleft())
-        read()  # while all are busy, so that no worker, nor its GPU, waits for a file
+                self._read(unread)
+                if self._waiting:
+                    worker.give(self._waiting.popleft())
+        self._read(unread)  # ahead, so that no worker has to wait for a file
 
-    def _collect(self, order: deque[_Task], waiting: deque[_Task]) -> None:
-        """Wait until some worker has something to say, has died, or has been silent too long."""
+    def _read(self, unread: Iterator[list[SourceNote]]) -> None:
+        ahead = 4 * len(self._workers)  # batches in memory, finished ones included
+        if not self._waiting and len(self._order) < ahead and (batch := next(unread, None)):
+            task = _Task(batch)
+            self._order.append(task)
+            self._waiting.append(task)
+
+    def _collect(self) -> None:
+        """Wait for a message of a worker, and replace workers that died or exceeded the timeout."""
         busy = [worker for worker in self._workers if worker.task is not None]
         wait([worker.connection for worker in busy], timeout=min(self.settings.timeout, 1))
         for worker in busy:
-            died = worker.heard()
+            died = worker.receive()
             reason = died or worker.stuck(self.settings.timeout)
             if reason:
                 task = worker.task
-                assert task is not None  # only busy workers are asked
+                assert task is not None  # it is busy
                 self._replace(worker)
-                _again(task, reason, CHANCES if died else 1, order, waiting)
+                self._repeat(task, reason, TRIES if died else 1)
 
     def _replace(self, worker: _Worker) -> None:
         worker.end()
@@ -126,29 +121,24 @@ class Pool:
         self._workers[self._workers.index(worker)] = fresh
         fresh.ready()
 
-
-def _again(
-    task: _Task, reason: str, chances: int, order: deque[_Task], waiting: deque[_Task]
-) -> None:
-    """Put back a batch that cost a worker, note by note, to find the one that did it."""
-    from spacy_cardioner.batch.engine import Annotated
-
-    task.tries += 1
-    if len(task.notes) > 1:
-        place = order.index(task)
-        del order[place]
-        for note in reversed(task.notes):
-            single = _Task([note])
-            order.insert(place, single)
-            waiting.appendleft(single)
-    elif task.tries < chances:
-        waiting.appendleft(task)
-    else:
-        task.found = [Annotated(note._replace(fault=reason), []) for note in task.notes]
+    def _repeat(self, task: _Task, reason: str, tries: int) -> None:
+        """Queue the batch of a lost worker again, note by note, to find the note at fault."""
+        task.tries += 1
+        if len(task.notes) > 1:
+            place = self._order.index(task)
+            del self._order[place]
+            for note in reversed(task.notes):
+                single = _Task([note])
+                self._order.insert(place, single)
+                self._waiting.appendleft(single)
+        elif task.tries < tries:
+            self._waiting.appendleft(task)
+        else:
+            task.found = [Annotated(note._replace(fault=reason), []) for note in task.notes]
 
 
 class _Worker:
-    """One process, and the task that it has."""
+    """A process and its current task."""
 
     def __init__(self, settings: Settings) -> None:
         self.task: _Task | None = None
@@ -161,65 +151,63 @@ class _Worker:
         theirs.close()
 
     def ready(self) -> dict[str, Any]:
-        """Wait until the pipeline is loaded, and give back its identity."""
+        """Wait until the pipeline is loaded. RETURNS (dict[str, Any]): Its identity."""
         try:
-            kind, said = self.connection.recv()
+            kind, message = self.connection.recv()
         except (EOFError, OSError) as error:
             self.process.join(5)
             raise CardionerError(
                 f"a worker process died while it loaded the pipeline ({self._death()})"
             ) from error
         if kind == _FAULT:
-            raise CardionerError(said)
-        identity: dict[str, Any] = said
-        return identity
+            raise CardionerError(message)
+        loaded: dict[str, Any] = message
+        return loaded
 
     def give(self, task: _Task) -> None:
-        """Hand it a batch of notes. A worker that has died meanwhile is found when it is asked."""
+        """Send a batch of notes."""
         self.task = task
         self.last = time.monotonic()
         try:
             self.connection.send(task.notes)
         except OSError:
-            pass
+            pass  # it has died, which `receive` will report
 
-    def heard(self) -> str:
-        """Take what it has to say. RETURNS (str): How it died, or ""."""
+    def receive(self) -> str:
+        """Receive all messages. RETURNS (str): How the process died, or ""."""
         try:
             while self.connection.poll():
-                kind, said = self.connection.recv()
+                kind, message = self.connection.recv()
                 self.last = time.monotonic()
                 if kind == _FAULT:
-                    raise CardionerError(said)
+                    raise CardionerError(message)
                 if kind == _DONE and self.task is not None:
-                    self.task.found, self.task = said, None
+                    self.task.found, self.task = message, None
         except (EOFError, OSError):
             self.process.join(5)
             return f"a worker process died on it ({self._death()})"
         return ""
 
     def stuck(self, timeout: float) -> str:
-        """Why it is to be replaced if it has been silent for too long, or ""."""
+        """RETURNS (str): That the worker has exceeded the timeout, or ""."""
         if self.task is None or time.monotonic() - self.last < timeout:
             return ""
         return f"not done after {timeout:g} seconds"
 
     def end(self) -> None:
-        """Stop the process, whatever it does."""
+        """Kill the process."""
         self.connection.close()
         self.process.kill()
         self.process.join()
 
     def _death(self) -> str:
         code = self.process.exitcode
-        if code is None or code >= 0:
-            return f"exit code {code}"
-        return signal.Signals(-code).name
+        return f"exit code {code}" if code is None or code >= 0 else signal.Signals(-code).name
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Processes started here compute with one thread: it is set before numpy is loaded."""
+    """Let processes started here use one thread. Numpy reads these variables on import."""
     before = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))
     try:
@@ -233,28 +221,17 @@ def _one_thread() -> Iterator[None]:
 
 
 def _work(connection: Connection, settings: Settings) -> None:
-    """What a worker does until its connection is closed."""
-    # Ctrl-C goes to all processes of a terminal; the one that started this ends it in good order.
+    """Annotate batches until the connection is closed."""
+    # Ctrl-C reaches all processes of a terminal; the parent ends its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        _serve(connection, settings)
+        annotator = make_annotator(settings, tick=lambda: connection.send((_TICK, None)))
+        if torch := sys.modules.get("torch"):
+            torch.set_num_threads(1)
+        connection.send((_DONE, identity(annotator.nlp)))
+        while True:
+            connection.send((_DONE, annotator(connection.recv())))
     except CardionerError as error:
         connection.send((_FAULT, str(error)))
     except (EOFError, OSError):
-        return  # nobody listens any more
-
-
-def _serve(connection: Connection, settings: Settings) -> None:
-    annotator = make_annotator(settings, tick=lambda: connection.send((_TICK, None)))
-    _limit_torch()
-    connection.send((_DONE, identity(annotator.nlp)))
-    while True:
-        connection.send((_DONE, annotator(connection.recv())))
-
-
-def _limit_torch() -> None:
-    """One thread for torch too, if the pipeline has loaded it."""
-    import sys
-
-    if torch := sys.modules.get("torch"):
-        torch.set_num_threads(1)
+        return  # the parent has closed the connection

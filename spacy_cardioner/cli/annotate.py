@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import Enum
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,19 +17,15 @@ from spacy_cardioner.batch.manifest import ERRORS
 from spacy_cardioner.batch.readers import InputFormat, open_source
 from spacy_cardioner.batch.settings import TIMEOUT, Settings
 from spacy_cardioner.batch.writers import Output, OutputFormat, guess_format
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, needs
 
 if TYPE_CHECKING:
-    from spacy_cardioner.batch.run import Summary
+    from pyspark.sql import SparkSession
 
-INPUT, OUTPUT, LONG, ENGINE = "Input", "Output", "Long runs", "Engine"
-
-# Some notes failed, and nobody said beforehand that they may.
+INPUT, LONG, ENGINE = "Input", "Long runs", "Engine"
 SOME_FAILED = 3
 STOPPED = 130
-
-
-SPARK_FORMATS = {OutputFormat.parquet, OutputFormat.jsonl, OutputFormat.omop, OutputFormat.tsv}
+SPARK_FORMATS = {OutputFormat.parquet, OutputFormat.jsonl, OutputFormat.tsv, OutputFormat.omop}
 
 
 class Engine(str, Enum):
@@ -49,9 +48,7 @@ def annotate(
     ],
     model: Annotated[
         str,
-        typer.Option(
-            "--model", "-m", help="An installed pipeline (es_cardioner) or the folder of one."
-        ),
+        typer.Option("--model", "-m", help="An installed pipeline (es_cardioner) or its folder."),
     ],
     outputs: Annotated[
         list[str] | None,
@@ -59,8 +56,7 @@ def annotate(
             "--output",
             "-o",
             metavar="OUT",
-            help="A file (for brat a folder), or - for standard output, the default. May be given "
-            "several times.",
+            help="A file (for brat, a folder), or - for standard output, the default. Repeatable.",
         ),
     ] = None,
     output_formats: Annotated[
@@ -68,159 +64,148 @@ def annotate(
         typer.Option(
             "--format",
             "-f",
-            help="What to write, once for each output. If not given, the name of the output says "
-            "it: .tsv, .parquet, .csv (omop), .spacy (docbin), .html; else it is jsonl.",
+            help="The format of each output. Default: by its name (.tsv, .parquet, .csv for omop, "
+            ".spacy for docbin, .html), else jsonl.",
         ),
     ] = None,
     with_text: Annotated[
-        bool, typer.Option("--with-text", help="Write the whole text of each note too (jsonl).")
+        bool,
+        typer.Option("--with-text", help="Write the texts too (jsonl)."),
     ] = False,
     with_attributes: Annotated[
         bool,
         typer.Option(
             "--with-attributes",
-            help="Add columns for score, code, section, negation and so on (tsv); the other "
-            "formats have them in any case.",
+            help="Add columns for score, code, section, negation and so on (tsv). Other formats "
+            "always have them.",
         ),
     ] = False,
     input_format: Annotated[
         InputFormat | None,
-        typer.Option(
-            help="What the input is, where its name does not say it.", rich_help_panel=INPUT
-        ),
+        typer.Option(help="Format of the input. Default: by its name.", rich_help_panel=INPUT),
     ] = None,
     text_column: Annotated[
         str | None,
-        typer.Option(help="The column with the texts, else guessed.", rich_help_panel=INPUT),
+        typer.Option(help="Column of the texts. Default: by its name.", rich_help_panel=INPUT),
     ] = None,
     id_column: Annotated[
         str | None,
-        typer.Option(help="The column with the ids, else guessed.", rich_help_panel=INPUT),
+        typer.Option(help="Column of the ids. Default: by its name.", rich_help_panel=INPUT),
     ] = None,
     table: Annotated[
-        str, typer.Option(help="The table of a database.", rich_help_panel=INPUT)
+        str, typer.Option(help="Table of the database.", rich_help_panel=INPUT)
     ] = "note",
     recursive: Annotated[
         bool,
-        typer.Option(
-            "--recursive", "-r", help="Read the folders in a folder too.", rich_help_panel=INPUT
-        ),
+        typer.Option("--recursive", "-r", help="Read subfolders too.", rich_help_panel=INPUT),
     ] = False,
     lenient: Annotated[
         bool,
-        typer.Option(
-            "--lenient",
-            help="Status 0 even if notes failed, which are left out and listed in any case.",
-            rich_help_panel=LONG,
-        ),
+        typer.Option("--lenient", help="Exit status 0 even if notes failed.", rich_help_panel=LONG),
     ] = False,
     max_errors: Annotated[
         int | None,
         typer.Option(
-            min=0,
-            help="How many notes may fail before the run is stopped: any number by default.",
-            rich_help_panel=LONG,
+            min=0, help="Stop when more notes than this fail. Default: never.", rich_help_panel=LONG
         ),
     ] = None,
     part_size: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Write each output as a folder of numbered parts with so many notes, which a run "
-            "that was stopped goes on from. Notes that fail are listed in _errors.jsonl.",
+            help="Write each output as a folder of parts with this many notes. A stopped run can "
+            f"be resumed, and {ERRORS} lists notes that failed.",
             rich_help_panel=LONG,
         ),
     ] = None,
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume",
-            help="Go on with a run in parts that was stopped, or begin one.",
-            rich_help_panel=LONG,
+            "--resume", help="Continue a stopped run in parts, if any.", rich_help_panel=LONG
         ),
     ] = False,
     overwrite: Annotated[
         bool,
-        typer.Option(
-            "--overwrite",
-            help="Begin again where outputs are here already, which is refused without it.",
-            rich_help_panel=LONG,
-        ),
+        typer.Option("--overwrite", help="Replace existing outputs.", rich_help_panel=LONG),
     ] = False,
     engine: Annotated[
-        Engine,
-        typer.Option(help="This machine, or a Spark session.", rich_help_panel=ENGINE),
+        Engine, typer.Option(help="This machine or Spark.", rich_help_panel=ENGINE)
     ] = Engine.local,
     workers: Annotated[
         int,
-        typer.Option(
-            min=0,
-            help="How many processes to share the notes out among; 0 to start none.",
-            rich_help_panel=ENGINE,
-        ),
+        typer.Option(min=0, help="Worker processes; 0 runs in this one.", rich_help_panel=ENGINE),
     ] = 0,
     batch_size: Annotated[
-        int,
-        typer.Option(
-            min=1, help="How many notes the pipeline gets at a time.", rich_help_panel=ENGINE
-        ),
+        int, typer.Option(min=1, help="Notes in a batch.", rich_help_panel=ENGINE)
     ] = 64,
     gpu: Annotated[
-        int | None,
-        typer.Option(min=0, help="The number of a GPU to run on.", rich_help_panel=ENGINE),
+        int | None, typer.Option(min=0, help="Number of the GPU.", rich_help_panel=ENGINE)
     ] = None,
     timeout: Annotated[
         float,
         typer.Option(
             min=1,
-            help="After how many seconds without a sign a worker is replaced.",
+            help="Seconds without a sign of life after which a worker is replaced.",
             rich_help_panel=ENGINE,
         ),
     ] = TIMEOUT,
 ) -> None:
-    """Find the diseases and drugs in notes, and write them in one format or several.
+    """Find the diseases and drugs in notes, and write them in one or more formats.
 
-    Offsets count the characters of the input exactly as they stand there.
-
-    A Parquet file, with the columns guessed:
+    Offsets count the characters of the input exactly as they are. A Parquet file:
 
         cardioner annotate notes.parquet -m es_cardioner -o found.parquet
 
-    Millions of notes, with four processes; the same line again goes on after a stop:
+    Millions of notes with four processes; run it again to continue after a stop:
 
         cardioner annotate notes/ -m es_cardioner -o found --format parquet
             --part-size 10000 --workers 4 --resume
 
-    Exit status: 0 done, 1 stopped by a fault, 2 wrong usage, 3 done but some notes failed.
+    Exit status: 0 done, 1 error, 2 wrong usage, 3 done but some notes failed.
     """
     names = outputs or ["-"]
-    kinds = _formats(names, output_formats or [])
-    _check_usage(names, kinds, engine, with_text, with_attributes, part_size, resume, overwrite)
-    if engine is Engine.spark:
-        from spacy_cardioner.batch.spark_run import SparkJob, run_spark
+    kinds = output_formats or [guess_format(Path(name)) for name in names]
+    on_spark = engine is Engine.spark
+    in_folders = on_spark or part_size is not None
+    folders = [in_folders or kind is OutputFormat.brat for kind in kinds]
+    no_jsonl, no_tsv = OutputFormat.jsonl not in kinds, OutputFormat.tsv not in kinds
+    foreign = not SPARK_FORMATS.issuperset(kinds)
+    local = "needs --engine local"
+    _refuse(
+        ("--format", "needs one for each --output, or none", len(kinds) != len(names)),
+        ("--format", "Spark writes jsonl, omop, parquet, tsv", on_spark and foreign),
+        ("--output", "two outputs have the same name", len({*names}) < len(names)),
+        ("--output", "needs a folder", ("-", True) in zip(names, folders, strict=False)),
+        ("--with-text", "needs --format jsonl", with_text and no_jsonl),
+        ("--with-attributes", "needs --format tsv", with_attributes and no_tsv),
+        ("--part-size", local, on_spark and part_size is not None),
+        ("--resume", local, on_spark and resume),
+        ("--workers", local, on_spark and workers > 0),
+        ("--timeout", local, on_spark and timeout != TIMEOUT),
+        ("--resume", "needs --part-size", resume and part_size is None),
+        ("--overwrite", "excludes --resume", resume and overwrite),
+    )
+    settings = Settings(model, batch_size, workers, gpu, timeout=timeout)
+    options: dict[str, Any] = {
+        "with_text": with_text,
+        "with_attributes": with_attributes,
+        "max_errors": max_errors,
+        "overwrite": overwrite,
+    }
+    if on_spark:
+        from spacy_cardioner.batch.readers.columns import choose
+        from spacy_cardioner.batch.spark import read_notes, run_spark
 
-        _check_spark(kinds, workers, timeout)
-        on_spark = SparkJob(
-            source,
-            Settings(model, batch_size=batch_size, gpu=gpu),
-            list(zip(kinds, names, strict=True)),
-            kind=input_format,
-            text=text_column,
-            note_id=id_column,
-            recursive=recursive,
-            with_text=with_text,
-            with_attributes=with_attributes,
-            max_errors=max_errors,
-            part_size=part_size,
-            resume=resume,
-            overwrite=overwrite,
-            say=partial(typer.echo, err=True),
-        )
-        summary = _run(partial(run_spark, on_spark), names, resumable=True)
+        with _stops_told(names), _spark() as session:
+            notes = read_notes(session, source, input_format, recursive=recursive)
+            columns = choose(source, notes.columns, text_column, id_column, needs_id=True)
+            _print(*columns.guessed)
+            targets = list(zip(kinds, names, strict=True))
+            summary = run_spark(notes, columns, settings, targets, **options)
     else:
-        from spacy_cardioner.batch.run import Job, run, wants_docs
+        from spacy_cardioner.batch.run import Job, run
 
-        notes = open_source(
+        opened = open_source(
             source,
             kind=input_format,
             recursive=recursive,
@@ -228,107 +213,67 @@ def annotate(
             note_id=id_column,
             table=table,
         )
-        for choice in notes.choices:
-            typer.echo(choice, err=True)
-        targets = [
-            Output(kind, None if name == "-" else Path(name))
-            for kind, name in zip(kinds, names, strict=True)
-        ]
-        settings = Settings(
-            model,
-            batch_size=batch_size,
-            workers=workers,
-            gpu=gpu,
-            with_docs=wants_docs(targets),
-            timeout=timeout,
-        )
+        _print(*opened.choices)
+        paths = [None if name == "-" else Path(name) for name in names]
         job = Job(
-            notes,
+            opened,
             settings,
-            targets,
-            with_text=with_text,
-            with_attributes=with_attributes,
-            max_errors=max_errors,
+            list(map(Output, kinds, paths)),
             part_size=part_size,
             resume=resume,
-            overwrite=overwrite,
             progress=True,
+            **options,
         )
-        summary = _run(partial(run, job), names, resumable=part_size is not None)
-    listed = part_size is not None or engine is Engine.spark
-    _report(summary, f"{names[0].rstrip('/')}/{ERRORS}" if listed else "")
+        with _stops_told(names, resumable=part_size is not None):
+            summary = run(job)
+    if summary.failed and in_folders:
+        _print(f"the notes that failed are listed in {names[0].rstrip('/')}/{ERRORS}")
+    counts = f"notes annotated: {summary.annotated}, skipped: {summary.failed}"
+    _print(f"{counts}; entities found: {summary.mentions}")
     if summary.failed and not lenient:
         raise typer.Exit(SOME_FAILED)
 
 
-def _formats(names: Sequence[str], formats: Sequence[OutputFormat]) -> list[OutputFormat]:
-    """The format of each output."""
-    if formats and len(formats) != len(names):
-        raise typer.BadParameter("once for each --output, or never", param_hint="--format")
-    return list(formats) or [guess_format(Path(name)) for name in names]
+def _refuse(*checks: tuple[str, str, bool]) -> None:
+    """Raise a usage error for the first option that is wrong."""
+    for option, message, wrong in checks:
+        if wrong:
+            raise typer.BadParameter(message, param_hint=option)
 
 
-def _check_usage(
-    names: Sequence[str],
-    kinds: Sequence[OutputFormat],
-    engine: Engine,
-    with_text: bool,
-    with_attributes: bool,
-    part_size: int | None,
-    resume: bool,
-    overwrite: bool,
-) -> None:
-    """What is wrong with the options whatever the input is."""
-    spark = engine is Engine.spark
-    if len(set(names)) < len(names):
-        raise typer.BadParameter("two of the same name", param_hint="--output")
-    folders = [part_size is not None or spark or kind is OutputFormat.brat for kind in kinds]
-    if "-" in names and folders[list(names).index("-")]:
-        raise typer.BadParameter("this needs a folder to write to", param_hint="--output")
-    for option, given, needed in (
-        ("--with-text", with_text, OutputFormat.jsonl),
-        ("--with-attributes", with_attributes, OutputFormat.tsv),
-    ):
-        if given and needed not in kinds:
-            raise typer.BadParameter(f"goes with --format {needed.value} only", param_hint=option)
-    if resume and part_size is None and not spark:
-        raise typer.BadParameter("goes with --part-size only", param_hint="--resume")
-    if resume and overwrite:
-        raise typer.BadParameter("not together with --resume", param_hint="--overwrite")
-
-
-def _check_spark(kinds: Sequence[OutputFormat], workers: int, timeout: float) -> None:
-    """What Spark cannot do, or does by itself."""
-    if not set(kinds) <= SPARK_FORMATS:
-        able = ", ".join(sorted(SPARK_FORMATS))
-        raise typer.BadParameter(f"Spark writes {able}", param_hint="--format")
-    for option, given in (("--workers", workers != 0), ("--timeout", timeout != TIMEOUT)):
-        if given:
-            raise typer.BadParameter(
-                "is for this machine; Spark has settings of its own", param_hint=option
-            )
-
-
-def _run(work: Callable[[], Summary], names: Sequence[str], *, resumable: bool) -> Summary:
-    """Do it, and tell of a stop how to go on."""
-    again = "; what is done is kept, and --resume goes on" if resumable else ""
+@contextmanager
+def _spark() -> Iterator[SparkSession]:
+    """Start Spark, and reduce its errors to one line."""
+    with needs("pyspark", "spark"):
+        from py4j.protocol import Py4JError
+        from pyspark.errors import PySparkException
+        from pyspark.sql import SparkSession
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     try:
-        return work()
+        with SparkSession.builder.appName("cardioner annotate").getOrCreate() as session:
+            yield session
+    except (Py4JError, PySparkException) as error:
+        message = str(error).strip()
+        named = re.search(r"(?:CardionerError|ModuleNotFoundError|SparkException): (.+)", message)
+        raise CardionerError(f"Spark: {named[1] if named else message.splitlines()[0]}") from error
+
+
+@contextmanager
+def _stops_told(names: Sequence[str], *, resumable: bool = False) -> Iterator[None]:
+    """Say what happens to the work after Ctrl-C or a full disk."""
+    kept = "; finished parts are kept, and --resume continues" if resumable else ""
+    try:
+        yield
     except KeyboardInterrupt:
-        typer.echo(f"stopped{again}", err=True)
+        _print(f"stopped{kept}")
         raise typer.Exit(STOPPED) from None
     except BrokenPipeError:
         raise
     except OSError as error:
         place = error.filename or ", ".join(names)
-        raise CardionerError(f"{place}: {error.strerror or error}{again}") from error
+        raise CardionerError(f"{place}: {error.strerror or error}{kept}") from error
 
 
-def _report(summary: Summary, errors: str) -> None:
-    if errors and summary.failed:
-        typer.echo(f"the notes that failed are listed in {errors}", err=True)
-    typer.echo(
-        f"notes annotated: {summary.annotated}, skipped: {summary.failed}; "
-        f"entities found: {summary.mentions}",
-        err=True,
-    )
+def _print(*lines: str) -> None:
+    for line in lines:
+        typer.echo(line, err=True)

@@ -143,7 +143,7 @@ def test_an_output_that_is_there_is_not_replaced_unawares(
     before = out.stat().st_mtime_ns
     result = annotate("-m", model, notes, "-o", out)
     assert isinstance(result.exception, CardionerError)
-    assert f"{out}: this is here already; --overwrite" in str(result.exception)
+    assert f"{out}: exists already; --overwrite" in str(result.exception)
     assert out.stat().st_mtime_ns == before
     assert annotate("-m", model, notes, "-o", out, "--overwrite").exit_code == 0
     assert out.stat().st_mtime_ns > before
@@ -181,6 +181,8 @@ def test_sources_are_safe_from_brat(model: str, notes: Path, arguments: list[str
         ["--engine", "spark", "-o", "out.tsv", "--with-text"],
         ["--engine", "spark", "-o", "out", "--workers", "2"],
         ["--engine", "spark", "-o", "out", "--timeout", "9"],
+        ["--engine", "spark", "-o", "out", "--part-size", "9"],
+        ["--engine", "spark", "-o", "out", "--resume"],
     ],
 )
 def test_wrong_usage(model: str, notes: Path, arguments: list[str]) -> None:
@@ -288,7 +290,7 @@ def install(site: Path, name: str, version: str, module: str = "", metadata: str
 @pytest.mark.parametrize(
     "imports, messages",
     [
-        ("nowhere_to_be_found", ["a package that it needs is missing", "nowhere_to_be_found"]),
+        ("nowhere_to_be_found", ["a required package is missing", "nowhere_to_be_found"]),
         ("transformers.moved", ["spacy-transformers", "transformers<4.53.3", "pip install"]),
     ],
 )

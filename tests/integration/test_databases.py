@@ -164,7 +164,7 @@ def test_what_cannot_be_reached_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.db").touch()
     for wrong, message in (
         (f"sqlite:///{tmp_path}/a.db", "no such table: note"),
-        ("sqlight:///a.db", "none that SQLAlchemy knows"),
+        ("sqlight:///a.db", "not an address of a database"),
         ("://", "address"),
         ("postgresql+psycopg://x:secret@127.0.0.1:1/x", "127.0.0.1"),
     ):

@@ -172,7 +172,7 @@ def test_a_finished_run_is_left_alone(nlp: Language, notes: Path, tmp_path: Path
     out = tmp_path / "out"
     run(job(nlp, notes, out, resume=False))
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    with pytest.raises(CardionerError, match="finished run here; --overwrite"):
+    with pytest.raises(CardionerError, match="has a finished run; --overwrite"):
         run(job(nlp, notes, out, resume=False))
     assert run(job(nlp, notes, out)) == Summary(annotated=9, failed=2, mentions=18)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
@@ -187,7 +187,7 @@ def test_a_finished_file_or_folder_is_left_alone_too(
     again = Job(open_source(str(notes)), Settings(nlp), [new, old])
     run(Job(again.source, again.settings, [old]))
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    with pytest.raises(CardionerError, match="out: this is here already; --overwrite"):
+    with pytest.raises(CardionerError, match="out: exists already; --overwrite"):
         run(again)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
     again.overwrite = True
@@ -226,7 +226,7 @@ def test_what_no_run_has_written_is_never_touched(
     (out / "brat").mkdir(parents=True)
     (out / "brat" / "mine.txt").write_text("mine")
     for options in ({}, {"resume": False, "overwrite": True}):
-        with pytest.raises(CardionerError, match="brat: there is something here"):
+        with pytest.raises(CardionerError, match="brat: has files that no run in parts wrote"):
             run(job(nlp, notes, out, **options))
     assert files(out) == {"brat/mine.txt": b"mine"}
 
@@ -244,7 +244,7 @@ def test_too_many_errors_stop_a_run_that_can_be_resumed(
 ) -> None:
     out = tmp_path / "out"
     stopped(nlp, notes, out)
-    with pytest.raises(CardionerError, match="a run was stopped here; --resume"):
+    with pytest.raises(CardionerError, match="has a stopped run; --resume"):
         run(job(nlp, notes, out, resume=False))
     run(job(nlp, notes, out))
     assert files(out) == whole
@@ -436,7 +436,7 @@ def test_ctrl_c_stops_a_run_in_good_order(nlp: Language, tmp_path: Path) -> None
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert "stopped; what is done is kept, and --resume goes on" in said
+    assert "stopped; finished parts are kept, and --resume continues" in said
     assert "Traceback" not in said
     assert not list(out.rglob(".partial-*"))
     assert parts(record) > 0

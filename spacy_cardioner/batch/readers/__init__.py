@@ -1,7 +1,4 @@
-"""Where notes come from: text files, tables, Parquet, databases, standard input.
-
-`open_source` finds out what an input is, and gives its notes one at a time.
-"""
+"""Readers of notes: text files, tables, Parquet, databases, standard input."""
 
 from __future__ import annotations
 
@@ -11,22 +8,18 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 
-from spacy_cardioner.batch.readers.base import (
-    Source,
-    SourceNote,
-    without_compression,
-)
+from spacy_cardioner.batch.readers.base import Source, SourceNote, without_compression
 from spacy_cardioner.batch.readers.parquet import ParquetFiles
 from spacy_cardioner.batch.readers.sql import SqlTable
 from spacy_cardioner.batch.readers.tables import Delimited, JsonLines
 from spacy_cardioner.batch.readers.text import StandardInput, TextFiles, note_name
 from spacy_cardioner.errors import CardionerError
 
-__all__ = ["InputFormat", "Source", "SourceNote", "open_source"]
+__all__ = ["InputFormat", "Source", "SourceNote", "kind_of", "open_source"]
 
 
 class InputFormat(str, Enum):
-    """What an input can be."""
+    """Formats of an input."""
 
     text = "text"
     jsonl = "jsonl"
@@ -35,7 +28,7 @@ class InputFormat(str, Enum):
     sql = "sql"
 
 
-# What the endings of files say, in the order in which a folder is looked through.
+# File name endings, in the order in which they are looked for in a folder.
 ENDINGS = {
     InputFormat.text: (".txt",),
     InputFormat.parquet: (".parquet",),
@@ -53,15 +46,15 @@ def open_source(
     note_id: str | None = None,
     table: str = "note",
 ) -> Source:
-    """Open what a person named.
+    """Open an input.
 
     name (str): A file, a folder, a pattern (``notes/**/*.txt``), the address of a database, or
         ``-`` for standard input.
-    kind (InputFormat | None): What it is; None to tell by the name, and by what a folder holds.
-    recursive (bool): Read the folders within a folder too.
-    text, note_id (str | None): The columns of a table; None to guess them.
-    table (str): The table of a database.
-    RAISES (CardionerError): There is nothing to read there, or it cannot be read.
+    kind (InputFormat | None): Its format. Default: by its name, or by the files in the folder.
+    recursive (bool): Read subfolders too.
+    text, note_id (str | None): Columns of a table. Default: guessed by name.
+    table (str): Table of a database.
+    RAISES (CardionerError): There is nothing to read, or it cannot be read.
     """
     if name == "-":
         return StandardInput()
@@ -80,7 +73,7 @@ def open_source(
 
 
 def _find(name: str, recursive: bool) -> tuple[Path, list[str]]:
-    """The folder that was named, and the files in it by their paths there."""
+    """Find a folder, and the paths of the named files in it."""
     path = Path(name)
     if path.is_dir():
         return path, sorted(_files(name, "", recursive), key=note_name)
@@ -93,15 +86,12 @@ def _find(name: str, recursive: bool) -> tuple[Path, list[str]]:
     found = (file for file in glob.iglob(name, recursive=True) if os.path.isfile(file))
     files = sorted((os.path.relpath(file, folder) for file in found), key=note_name)
     if not files:
-        raise CardionerError(f"{name}: no file has such a name")
+        raise CardionerError(f"{name}: no file matches this pattern")
     return Path(folder), files
 
 
 def _files(folder: str, within: str, recursive: bool) -> Iterator[str]:
-    """The files of a folder. Hidden ones are what a file manager or a broken copy left behind.
-
-    Folders of partitions are looked into in any case.
-    """
+    """List the files of a folder and of its partitions, without hidden files."""
     for name in os.listdir(folder):
         path = os.path.join(folder, name)
         if name.startswith("."):
@@ -115,9 +105,9 @@ def _files(folder: str, within: str, recursive: bool) -> Iterator[str]:
 def _of_one_kind(
     name: str, files: Sequence[str], kind: InputFormat | None, *, chosen: bool
 ) -> tuple[InputFormat, list[str]]:
-    """What the files are, and those that are it.
+    """Choose the format, and the files that have it.
 
-    chosen (bool): They were named, by a pattern perhaps: what has no known ending is text.
+    chosen (bool): The user named the files or a pattern: those of unknown format are text.
     """
     if kind and chosen:
         return kind, list(files)
@@ -129,18 +119,17 @@ def _of_one_kind(
         return InputFormat.text, list(files)
     endings = [end for wanted in ([kind] if kind else ENDINGS) for end in ENDINGS[wanted]]
     raise CardionerError(
-        f"{name}: no {', '.join(endings)} file in this folder; "
-        "folders within it are read with --recursive"
+        f"{name}: no {', '.join(endings)} file in this folder; --recursive reads its subfolders"
     )
 
 
 def kind_of(name: str) -> InputFormat | None:
-    """What the ending of a name says."""
+    """The format of a file by its name, if the name tells it."""
     return next((kind for kind in ENDINGS if _is(kind, name)), None)
 
 
 def _is(kind: InputFormat, file: str) -> bool:
-    """By its ending. Tables' folders hold other files with an underscore: _SUCCESS, _errors."""
+    """Whether a file has a format. Names like _SUCCESS and _errors.jsonl are never tables."""
     name = without_compression(os.path.basename(file))
     table = kind is not InputFormat.text
     return name.lower().endswith(ENDINGS[kind]) and not (table and name.startswith("_"))

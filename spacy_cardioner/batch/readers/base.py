@@ -1,4 +1,4 @@
-"""What a note is, what gives notes, and what all that read files share."""
+"""What a note and a source are, and how files are opened and identified."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ import io
 import lzma
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from spacy_cardioner.batch.readers.columns import Columns
+from spacy_cardioner.files import checksum
+
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-# What reading a file raises that is damaged.
+# Errors of reading a damaged file.
 BROKEN = (OSError, EOFError, lzma.LZMAError, zlib.error)
-
-BLOCK = 1 << 20
-
 EMPTY = "empty"
+
+Row = Mapping[str, Any]
 
 
 class SourceNote(NamedTuple):
-    """A note as it was found.
+    """A note as it was read.
 
-    id (str): Its name: the file's without ``.txt``, or what stands in the table's id column.
-    text (str): Its characters; "" where they cannot be had.
-    fault (str): Why the note cannot be annotated, without any of its text; "" for a good note.
+    id (str): Its file name without ``.txt``, or its value in the id column.
+    text (str): Its text, "" if it has a fault.
+    fault (str): Why it cannot be annotated, without any of its text; "" for a good note.
     """
 
     id: str
@@ -37,18 +39,18 @@ class SourceNote(NamedTuple):
 
 
 class Source(ABC):
-    """Gives notes one at a time, always in the same order.
+    """Yields notes lazily, always in the same order.
 
-    A note that cannot be read is given too, with its fault, so that the n-th note is the n-th
-    whatever happens.
+    A note that cannot be read is yielded with its fault, so that the positions of notes never
+    change.
     """
 
-    # What was guessed about the input, for the person who did not say it.
+    # Messages to the user about columns that were guessed.
     choices: tuple[str, ...] = ()
 
     @abstractmethod
     def __iter__(self) -> Iterator[SourceNote]:
-        """Every note from the first on."""
+        """All notes."""
 
     def after(self, count: int) -> Iterator[SourceNote]:
         """The notes after the first `count`."""
@@ -56,22 +58,50 @@ class Source(ABC):
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """What it is, with size and checksum, to know it again when a run is resumed."""
+        """Identify the source, with sizes and checksums, to resume a run only on the same one."""
 
     def paths(self) -> Iterator[Path]:
-        """The files that are read, which must not be written."""
+        """The input files, which no output may replace."""
         return iter(())
 
     def __len__(self) -> int:
-        """How many notes there are; 0 where that is known only at the end."""
+        """The number of notes, 0 if unknown."""
         return 0
 
 
-def checked(note_id: str, text: object) -> SourceNote:
-    """A note of what was found under an id; with a fault unless it is text.
+class FileSource(Source):
+    """A source that reads files.
 
-    Half a surrogate pair is no character: no output could hold it. A NUL is a sign of a binary
-    file, or of text in UTF-16. Nothing but white space is what an export leaves of a lost text.
+    name (str): The name of the source as the user gave it.
+    files (Sequence[Path]): The files, in the order of reading.
+    """
+
+    def __init__(self, name: str, files: Sequence[Path]) -> None:
+        self.name = name
+        self.files = files
+
+    def describe(self) -> dict[str, Any]:
+        """Number, bytes and SHA-256 of the files: for several, of the list of their checksums."""
+        sums = [(checksum(path), path.name) for path in self.files]
+        listed = "".join(f"{value}  {name}\n" for value, name in sums)
+        digest = hashlib.sha256(listed.encode("utf-8", "surrogateescape")).hexdigest()
+        return {
+            "input": self.name,
+            "files": len(sums),
+            "bytes": sum(path.stat().st_size for path in self.files),
+            "sha256": sums[0][0] if len(sums) == 1 else digest,
+        }
+
+    def paths(self) -> Iterator[Path]:
+        """The input files."""
+        return iter(self.files)
+
+
+def checked(note_id: str, text: object) -> SourceNote:
+    """Make a note, with a fault unless the text can be annotated and written.
+
+    A lone surrogate cannot be encoded. NUL characters are a sign of a binary file or of UTF-16. An
+    export that lost a text leaves only white space.
     """
     if text is None:
         return SourceNote(note_id, "", "no text (null)")
@@ -86,15 +116,35 @@ def checked(note_id: str, text: object) -> SourceNote:
     return SourceNote(note_id, text) if text.strip() else SourceNote(note_id, "", EMPTY)
 
 
+def row_note(columns: Columns, place: str, row: Row | str) -> SourceNote:
+    """Make a note of a table row, or of the reason why the row cannot be read.
+
+    place (str): The id of the note if the table has no id column.
+    """
+    if isinstance(row, str):
+        return SourceNote(place, "", row)
+    note_id = place
+    if columns.id is not None:
+        value = row.get(columns.id)
+        if value is None or value == "":
+            return SourceNote(place, "", f"no id in the column {columns.id}")
+        named = checked(place, str(value))
+        if named.fault:
+            return SourceNote(place, "", f"its id: {named.fault}")
+        note_id = named.text
+    if columns.text not in row:
+        return SourceNote(note_id, "", f"no column {columns.text}")
+    return checked(note_id, row[columns.text])
+
+
 def open_bytes(path: Path) -> IO[bytes]:
-    """Open a file to read, compressed by gzip, bzip2 or xz if its name says so."""
-    opener: Callable[..., Any] = OPENERS.get(path.suffix, open)
-    stream: IO[bytes] = opener(path, "rb")
+    """Open a file that may be compressed with gzip, bzip2 or xz, as its name says."""
+    stream: IO[bytes] = OPENERS.get(path.suffix, open)(path, "rb")
     return stream
 
 
 def decompressed(name: str, data: bytes) -> bytes:
-    """The bytes of a file, of which the name says how they are compressed."""
+    """Decompress the bytes of a file, as its name says."""
     opener = OPENERS.get(Path(name).suffix)
     if opener is None:
         return data
@@ -104,28 +154,5 @@ def decompressed(name: str, data: bytes) -> bytes:
 
 
 def without_compression(name: str) -> str:
-    """A file name without the ending that says how it is compressed."""
+    """A file name without ``.gz``, ``.bz2`` or ``.xz``."""
     return next((name.removesuffix(end) for end in OPENERS if name.endswith(end)), name)
-
-
-def describe_files(name: str, files: Iterable[Path]) -> dict[str, Any]:
-    """How many files there are, their bytes, and a checksum.
-
-    Of one file it is the file's own SHA-256; of several, that of the list of theirs as
-    ``sha256sum`` prints it, by file name in the order of reading.
-    """
-    sums, size = [], 0
-    for path in files:
-        digest = hashlib.sha256()
-        with path.open("rb") as stream:
-            while block := stream.read(BLOCK):
-                digest.update(block)
-                size += len(block)
-        sums.append(f"{digest.hexdigest()}  {path.name}\n")
-    listed = hashlib.sha256("".join(sums).encode("utf-8", "surrogateescape")).hexdigest()
-    return {
-        "input": name,
-        "files": len(sums),
-        "bytes": size,
-        "sha256": sums[0].split()[0] if len(sums) == 1 else listed,
-    }

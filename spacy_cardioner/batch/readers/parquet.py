@@ -1,12 +1,12 @@
-"""Notes from Parquet: a file, or a folder of them with its partitions."""
+"""Notes from a Parquet file, or from a folder of them with its partitions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from spacy_cardioner.batch.readers.base import Source, SourceNote, checked, describe_files
+from spacy_cardioner.batch.readers.base import FileSource, SourceNote, row_note
 from spacy_cardioner.batch.readers.columns import choose
 from spacy_cardioner.errors import CardionerError, needs
 
@@ -14,19 +14,17 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.dataset
 
-ROWS = 256  # read at a time: long notes of many rows would fill the memory
+ROWS = 256  # in memory at a time, as notes may be long
 
 
-class ParquetFiles(Source):
+class ParquetFiles(FileSource):
     """Parquet files with a note in each row.
 
-    Columns of partitions (``year=2024/``) are columns too. A note without an id column is called by
-    its file and the number of its row, from 1 on.
+    Partitions (``year=2024/``) are columns too. Without an id column, the id of a note is the file
+    name and the number of the row, from 1.
 
-    name (str): What the person called it.
-    folder (Path | None): Below it, the folders' names are partitions.
-    files (Sequence[Path]): The files, in the order of reading.
-    text, note_id (str | None): The columns asked for.
+    folder (Path | None): Folder of the partitions.
+    text, note_id (str | None): The columns that the user gave.
     RAISES (CardionerError): pyarrow is not installed, a file is not Parquet, or the columns cannot
         be chosen.
     """
@@ -44,8 +42,7 @@ class ParquetFiles(Source):
             import pyarrow as pa
             import pyarrow.dataset
 
-        self.name = name
-        self.files = files
+        super().__init__(name, files)
         try:
             self.dataset = pyarrow.dataset.dataset(
                 [str(path) for path in files],
@@ -55,7 +52,8 @@ class ParquetFiles(Source):
             )
             self._length = int(self.dataset.count_rows())
         except (pa.ArrowInvalid, OSError) as error:
-            raise CardionerError(f"{name}: cannot be read as Parquet: {_brief(error)}") from error
+            brief = str(error).partition("\n")[0]
+            raise CardionerError(f"{name}: cannot be read as Parquet: {brief}") from error
         self.columns = choose(name, self.dataset.schema.names, text, note_id)
         self.choices = self.columns.guessed
 
@@ -86,36 +84,16 @@ class ParquetFiles(Source):
         )
         for batch in batches:
             for index in range(max(0, count - number), batch.num_rows):
-                yield self._note(f"{stem}-{number + index + 1}", batch, index)
+                row = {name: _value(batch, name, index) for name in wanted}
+                yield row_note(self.columns, f"{stem}-{number + index + 1}", row)
             number += batch.num_rows
-
-    def _note(self, place: str, batch: pa.RecordBatch, index: int) -> SourceNote:
-        note_id = place
-        if self.columns.id is not None:
-            named = _value(batch, self.columns.id, index)
-            if named is None or named == "":
-                return SourceNote(place, "", f"no id in the column {self.columns.id}")
-            note_id = str(named)
-        return checked(note_id, _value(batch, self.columns.text, index))
-
-    def describe(self) -> dict[str, Any]:
-        """What it is, to know it again."""
-        return describe_files(self.name, self.files)
-
-    def paths(self) -> Iterator[Path]:
-        """The files that are read."""
-        return iter(self.files)
 
 
 def _value(batch: pa.RecordBatch, column: str, index: int) -> object:
-    """What stands there. Bytes that are no UTF-8 become surrogates, which a check finds."""
+    """A value of a batch. Bytes that are not UTF-8 become surrogates, which `checked` finds."""
     scalar = batch.column(column)[index]
     try:
         value = scalar.as_py()
     except UnicodeDecodeError:
         value = scalar.as_buffer().to_pybytes()
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
-
-
-def _brief(error: Exception) -> str:
-    return str(error).partition("\n")[0]

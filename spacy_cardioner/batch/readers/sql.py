@@ -1,4 +1,4 @@
-"""Notes from a table of a database, such as the OMOP common data model's NOTE."""
+"""Notes from a table of a database, such as NOTE of the OMOP common data model."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ROWS = 256  # fetched at a time
 
 
 class SqlTable(Source):
-    """The rows of a table, a note each, sorted by their ids.
+    """A table with a note in each row, read in the order of the ids.
 
-    url (str): Where the database is, as SQLAlchemy has it:
+    url (str): Address of the database for SQLAlchemy:
         ``postgresql+psycopg://user@host/database``, ``duckdb:///notes.duckdb``.
-    table (str): The table, with its schema if need be: ``cdm.note``.
-    text, note_id (str | None): The columns asked for.
+    table (str): Name of the table, which may include the schema: ``cdm.note``.
+    text, note_id (str | None): The columns that the user gave.
     RAISES (CardionerError): SQLAlchemy or the driver is not installed, the table cannot be read, or
         the columns cannot be chosen.
     """
@@ -41,9 +41,7 @@ class SqlTable(Source):
             self.shown = address.render_as_string(hide_password=True)
             self.engine = sqlalchemy.create_engine(address, poolclass=NullPool)
         except exc.ArgumentError as error:
-            raise CardionerError(
-                "the address of the database is none that SQLAlchemy knows"
-            ) from error
+            raise CardionerError("not an address of a database for SQLAlchemy") from error
         except ImportError as error:
             raise CardionerError(
                 f"{self.shown}: its driver is missing: pip install {error.name}"
@@ -55,9 +53,8 @@ class SqlTable(Source):
         every = sqlalchemy.select(star).select_from(self._from).limit(0)
         with self._connected() as connection:
             names = list(connection.execute(every).keys())
-            self.columns = choose(f"{self.shown} {table}", names, text, note_id)
-            if self.columns.id is None:
-                raise CardionerError(f"{self.shown} {table}: needs a column of ids (--id-column)")
+            where = f"{self.shown} {table}"
+            self.columns = choose(where, names, text, note_id, needs_id=True)
             self.choices = self.columns.guessed
             count = sqlalchemy.select(sqlalchemy.func.count()).select_from(self._from)
             self._length = int(connection.execute(count).scalar_one())
@@ -82,14 +79,13 @@ class SqlTable(Source):
     def _select(self, skipped: int) -> Select[Any]:
         from sqlalchemy import column, select
 
-        assert self.columns.id is not None  # checked when it was chosen
-        by: Any = column(self.columns.id)
+        by: Any = column(self.columns.id or "")
         wanted = select(by, column(self.columns.text)).select_from(self._from).order_by(by)
         return wanted.offset(skipped) if skipped else wanted
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
-        """A connection whose faults are told in one line, without what was asked or found."""
+        """Connect. Errors are reduced to one line, as SQLAlchemy's contain the query and values."""
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
@@ -100,5 +96,5 @@ class SqlTable(Source):
             raise CardionerError(f"{self.shown} {self.table}: {brief}") from error
 
     def describe(self) -> dict[str, Any]:
-        """What it is, to know it again."""
+        """Identify the source."""
         return {"input": self.shown, "table": self.table, "rows": self._length}

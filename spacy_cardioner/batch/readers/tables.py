@@ -1,4 +1,4 @@
-"""Notes from JSONL, CSV and TSV files: a line or a row a note. Compressed ones too."""
+"""Notes from JSONL, CSV and TSV files, which may be compressed."""
 
 from __future__ import annotations
 
@@ -7,37 +7,32 @@ import io
 import json
 import sys
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from spacy_cardioner.batch.readers.base import (
     BROKEN,
-    Source,
+    FileSource,
+    Row,
     SourceNote,
-    checked,
-    describe_files,
     open_bytes,
+    row_note,
     without_compression,
 )
-from spacy_cardioner.batch.readers.columns import Columns, choose
+from spacy_cardioner.batch.readers.columns import choose
 from spacy_cardioner.errors import CardionerError
 
 DELIMITERS = "\t;,|"
 
-Row = Mapping[str, Any]
 
-
-class TableFiles(Source):
+class TableFiles(FileSource):
     """Files with a note in each record.
 
-    The columns are chosen by the first record. A note without an id column is called by its file
-    and the number of its record, from 1 on.
+    The first record decides on the columns. Without an id column, the id of a note is the file name
+    and the number of the record, from 1.
 
-    name (str): What the person called it.
-    files (Sequence[Path]): The files, in the order of reading.
-    text, note_id (str | None): The columns asked for.
+    text, note_id (str | None): The columns that the user gave.
     RAISES (CardionerError): The columns cannot be chosen, or the first file cannot be read.
     """
 
@@ -49,62 +44,34 @@ class TableFiles(Source):
         text: str | None = None,
         note_id: str | None = None,
     ) -> None:
-        self.name = name
-        self.files = files
-        self.columns = self._choose(text, note_id)
+        super().__init__(name, files)
+        try:
+            names = next(filter(None, map(self.names, files)), ())
+        except BROKEN as error:
+            raise CardionerError(f"{name}: cannot be read: {error}") from error
+        self.columns = choose(name, names, text, note_id)
         self.choices = self.columns.guessed
 
     @abstractmethod
     def rows(self, path: Path) -> Iterator[Row | str]:
-        """The records of a file; of one that cannot be read, the reason."""
+        """The records of a file, or why a record cannot be read."""
 
     @abstractmethod
     def names(self, path: Path) -> Sequence[str]:
-        """The columns of a file, none where it is empty."""
-
-    def _choose(self, text: str | None, note_id: str | None) -> Columns:
-        try:
-            names = next(filter(None, map(self.names, self.files)), ())
-        except BROKEN as error:
-            raise CardionerError(f"{self.name}: cannot be read: {error}") from error
-        return choose(self.name, names, text, note_id)
+        """The columns of a file, none if it is empty."""
 
     def __iter__(self) -> Iterator[SourceNote]:
         for path in self.files:
             stem = without_compression(path.name).rpartition(".")[0]
             try:
                 for number, row in enumerate(self.rows(path), start=1):
-                    yield self._note(f"{stem}-{number}", row)
+                    yield row_note(self.columns, f"{stem}-{number}", row)
             except BROKEN as error:
                 raise CardionerError(f"{path}: cannot be read: {error}") from error
 
-    def _note(self, place: str, row: Row | str) -> SourceNote:
-        if isinstance(row, str):
-            return SourceNote(place, "", row)
-        note_id = place
-        if self.columns.id is not None:
-            named = row.get(self.columns.id)
-            if named is None or named == "":
-                return SourceNote(place, "", f"no id in the column {self.columns.id}")
-            named = checked(place, str(named))
-            if named.fault:
-                return SourceNote(place, "", f"its id: {named.fault}")
-            note_id = named.text
-        if self.columns.text not in row:
-            return SourceNote(note_id, "", f"no column {self.columns.text}")
-        return checked(note_id, row[self.columns.text])
-
-    def describe(self) -> dict[str, Any]:
-        """What it is, to know it again."""
-        return describe_files(self.name, self.files)
-
-    def paths(self) -> Iterator[Path]:
-        """The files that are read."""
-        return iter(self.files)
-
 
 class JsonLines(TableFiles):
-    """One JSON object a line. Empty lines are no notes."""
+    """JSONL: a JSON object in each line that is not empty."""
 
     def rows(self, path: Path) -> Iterator[Row | str]:
         """The records of a file."""
@@ -121,18 +88,23 @@ class JsonLines(TableFiles):
 
 
 class Delimited(TableFiles):
-    """CSV or TSV with a header, quoted as spreadsheets and databases do.
+    """CSV or TSV with a header.
 
-    The first line's most frequent out of tab, semicolon, comma and bar parts the columns.
+    The delimiter is the most frequent of tab, semicolon, comma and bar in the header.
     """
 
     def rows(self, path: Path) -> Iterator[Row | str]:
         """The records of a file."""
         with _opened(path) as (names, records):
-            while (record := _next(records)) is not None:
-                if isinstance(record, str):
-                    yield record
-                elif len(record) == len(names):
+            while True:
+                try:
+                    record = next(records, None)
+                except csv.Error as error:
+                    yield f"not CSV: {error}"
+                    continue
+                if record is None:
+                    return
+                if len(record) == len(names):
                     yield dict(zip(names, record, strict=True))
                 elif record:
                     yield f"{len(record)} columns instead of {len(names)}"
@@ -145,11 +117,11 @@ class Delimited(TableFiles):
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[list[str], Iterator[list[str]]]]:
-    """The header of a file and its records. Bytes that are no UTF-8 become surrogates, which the
-    check of their own note finds.
+    """Open a file. YIELDS (tuple[list[str], Iterator[list[str]]]): Its header and its records.
+
+    Bytes that are not UTF-8 become surrogates, so that only their own note has a fault.
     """
-    # The limit holds for the whole process: others want theirs back.
-    limit = csv.field_size_limit(sys.maxsize)
+    limit = csv.field_size_limit(sys.maxsize)  # of the whole process
     try:
         with (
             open_bytes(path) as data,
@@ -161,13 +133,6 @@ def _opened(path: Path) -> Iterator[tuple[list[str], Iterator[list[str]]]]:
             yield names, csv.reader(stream, delimiter=delimiter)
     finally:
         csv.field_size_limit(limit)
-
-
-def _next(records: Iterator[list[str]]) -> list[str] | str | None:
-    try:
-        return next(records, None)
-    except csv.Error as error:
-        return f"not CSV: {error}"
 
 
 def _json_row(line: bytes) -> Row | str:

@@ -1,7 +1,7 @@
-"""Notes from text files, and from standard input: a file a note.
+"""Notes from text files and from standard input.
 
-Every character of the input is a character of the note: line ends stay as they are, and only a
-byte order mark is removed. Offsets therefore count the code points of the decoded input.
+Every character of the input is kept, line ends included; only a byte order mark is removed. Offsets
+count the code points of the decoded input.
 """
 
 from __future__ import annotations
@@ -14,28 +14,26 @@ from typing import Any
 from spacy_cardioner.batch.readers.base import (
     BROKEN,
     EMPTY,
+    FileSource,
     Source,
     SourceNote,
     checked,
-    describe_files,
-    open_bytes,
+    decompressed,
     without_compression,
 )
 
 
-class TextFiles(Source):
-    """Text files in UTF-8, one note each, as in a BRAT folder (whose ``.ann`` are not read).
+class TextFiles(FileSource):
+    """Text files in UTF-8, one note each. The id of a note is its path without ``.txt``.
 
-    name (str): What the person called it.
-    folder (Path): Where the files lie.
-    files (Sequence[str]): Their paths in the folder, in the order of the notes. A note's id is the
-        path without ``.txt``.
+    name (str): The name of the source as the user gave it.
+    folder (Path): Folder of the files.
+    files (Sequence[str]): Paths in the folder, in the order of reading.
     """
 
     def __init__(self, name: str, folder: Path, files: Sequence[str]) -> None:
-        self.name = name
-        self.folder = folder
-        self.files = files
+        super().__init__(name, [folder / file for file in files])
+        self.names = files
 
     def __len__(self) -> int:
         return len(self.files)
@@ -46,28 +44,7 @@ class TextFiles(Source):
     def after(self, count: int) -> Iterator[SourceNote]:
         """The notes after the first `count`."""
         for index in range(count, len(self.files)):
-            yield self._read(self.files[index])
-
-    def describe(self) -> dict[str, Any]:
-        """What it is, to know it again."""
-        return describe_files(self.name, self.paths())
-
-    def paths(self) -> Iterator[Path]:
-        """The files that are read."""
-        return (self.folder / file for file in self.files)
-
-    def _read(self, file: str) -> SourceNote:
-        shown = ascii(file)[1:-1]
-        try:
-            file.encode()
-            with open_bytes(self.folder / file) as stream:
-                data = stream.read()
-        except UnicodeEncodeError:
-            return SourceNote(shown, "", "the file's name is not UTF-8; rename it")
-        except BROKEN as error:
-            why = getattr(error, "strerror", None) or "damaged"
-            return SourceNote(note_name(file), "", f"the file {shown} cannot be read: {why}")
-        return decoded(note_name(file), f"the file {shown}", data)
+            yield _read(self.names[index], self.files[index])
 
 
 class StandardInput(Source):
@@ -80,7 +57,7 @@ class StandardInput(Source):
         yield decoded("stdin", "standard input", sys.stdin.buffer.read())
 
     def describe(self) -> dict[str, Any]:
-        """What it is, to know it again."""
+        """Identify the source."""
         return {"input": "-"}
 
 
@@ -89,8 +66,26 @@ def note_name(file: str) -> str:
     return without_compression(file).removesuffix(".txt")
 
 
+def note_of(note_id: str | None, value: object) -> SourceNote:
+    """Make a note of a value of a table: a text, or the bytes of the file `note_id`."""
+    if note_id is None:
+        return SourceNote("", "", "no id")
+    if isinstance(value, (bytes, bytearray)):
+        return note_of_file(note_id, bytes(value))
+    return checked(note_id, value)
+
+
+def note_of_file(file: str, data: bytes) -> SourceNote:
+    """Make a note of the bytes of a text file, which may be compressed."""
+    shown = f"the file {ascii(file)[1:-1]}"
+    try:
+        return decoded(note_name(file), shown, decompressed(file, data))
+    except BROKEN:
+        return SourceNote(note_name(file), "", f"{shown} cannot be read: damaged")
+
+
 def decoded(note_id: str, shown: str, data: bytes) -> SourceNote:
-    """A note of the bytes of a text file, which messages call `shown`."""
+    """Make a note of bytes, whose source is called `shown` in messages."""
     try:
         note = checked(note_id, data.decode().removeprefix("\ufeff"))
     except UnicodeDecodeError as error:
@@ -99,3 +94,16 @@ def decoded(note_id: str, shown: str, data: bytes) -> SourceNote:
     if note.fault in ("", EMPTY):
         return note
     return note._replace(fault=f"{shown} is {note.fault}")
+
+
+def _read(file: str, path: Path) -> SourceNote:
+    shown = ascii(file)[1:-1]
+    try:
+        file.encode()
+        data = path.read_bytes()
+    except UnicodeEncodeError:
+        return SourceNote(shown, "", "the file's name is not UTF-8; rename it")
+    except OSError as error:
+        why = error.strerror or "damaged"
+        return SourceNote(note_name(file), "", f"the file {shown} cannot be read: {why}")
+    return note_of_file(file, data)

@@ -1,40 +1,26 @@
-"""Where annotations go: BRAT, the task's TSV, JSONL, Parquet, OMOP's NOTE_NLP, DocBin, HTML."""
+"""Writers of annotations: BRAT, TSV, JSONL, Parquet, OMOP NOTE_NLP, DocBin, HTML."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from spacy_cardioner.batch.writers.base import (
-    Writer,
-    opened,
-    opened_part,
-    refuse_overwriting,
-)
+from spacy_cardioner import __version__
+from spacy_cardioner.batch.writers.base import Writer
 from spacy_cardioner.batch.writers.docs import Docs, Html
 from spacy_cardioner.batch.writers.lines import JsonLines, Tsv
 from spacy_cardioner.batch.writers.omop import Omop
 from spacy_cardioner.batch.writers.parquet import Parquet
 from spacy_cardioner.batch.writers.standoff import Brat
 
-__all__ = [
-    "Omop",
-    "Output",
-    "OutputFormat",
-    "Writer",
-    "guess_format",
-    "make_writer",
-    "opened",
-    "opened_part",
-    "refuse_overwriting",
-]
+__all__ = ["Output", "OutputFormat", "Writer", "guess_format", "make_writer"]
 
 
 class OutputFormat(str, Enum):
-    """What an output can be."""
+    """Formats of an output."""
 
     jsonl = "jsonl"
     tsv = "tsv"
@@ -55,34 +41,31 @@ ENDINGS = {
 
 
 class Output(NamedTuple):
-    """What to write, and where to.
-
-    path (Path | None): The file or folder; None for standard output.
-    """
+    """A format, and the file or folder to write. None is standard output."""
 
     kind: OutputFormat
     path: Path | None
 
 
 def guess_format(path: Path | None) -> OutputFormat:
-    """The format that a name's ending says; JSONL where it says nothing."""
+    """The format of a file by its name: JSONL if the name does not tell it."""
     return ENDINGS.get(path.suffix.lower() if path else "", OutputFormat.jsonl)
 
 
 def make_writer(
     output: Output,
     *,
-    system: str,
+    pipeline: Mapping[str, Any],
     when: datetime,
     with_text: bool = False,
     with_attributes: bool = False,
 ) -> Writer:
-    """The writer of a format.
+    """Make the writer of an output.
 
-    system (str): The pipeline and its version, which OMOP's rows name.
-    when (datetime): When the run was started, for the same.
-    with_text (bool): Give the notes' texts too, in JSONL.
-    with_attributes (bool): Give all that is known of a mention, in TSV.
+    pipeline (Mapping[str, Any]): Identity of the pipeline, for OMOP.
+    when (datetime): When the run started, for OMOP.
+    with_text (bool): Write the texts of the notes, in JSONL.
+    with_attributes (bool): Write all attributes of a mention, in TSV.
     RAISES (CardionerError): A package that the format needs is not installed.
     """
     kind, path = output
@@ -91,12 +74,12 @@ def make_writer(
     if kind is OutputFormat.tsv:
         return Tsv(with_attributes=with_attributes)
     if kind is OutputFormat.omop:
-        parquet = path is not None and path.suffix.lower() == ".parquet"
-        return Omop(system=system, when=when, ending=".parquet" if parquet else ".csv")
-    simple: dict[OutputFormat, Callable[[], Writer]] = {
-        OutputFormat.brat: Brat,
-        OutputFormat.parquet: Parquet,
-        OutputFormat.docbin: Docs,
-        OutputFormat.html: Html,
-    }
-    return simple[kind]()
+        ending = ".parquet" if path and path.suffix.lower() == ".parquet" else ".csv"
+        name, version = pipeline["name"], pipeline["version"]
+        system = f"{name} {version} (spacy_cardioner {__version__})"
+        return Omop(system=system, when=when, ending=ending)
+    if kind is OutputFormat.brat:
+        return Brat()
+    if kind is OutputFormat.parquet:
+        return Parquet()
+    return Docs() if kind is OutputFormat.docbin else Html()

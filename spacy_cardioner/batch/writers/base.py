@@ -1,10 +1,10 @@
-"""What a format is, and files that take their names when they are whole."""
+"""What a writer is, and outputs that are complete or absent."""
 
 from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
@@ -19,40 +19,61 @@ Put = Callable[[Any], object]
 
 
 class Writer(ABC):
-    """One format.
+    """Writes one format.
 
-    A note is written in two steps. Rendering says whether the format can hold it and touches no
-    file: a note that one of several outputs cannot hold is in none of them.
+    A note is rendered first and then written, so that a note that one of several formats cannot
+    hold is in none of them.
     """
 
-    # What the files end in; "" for a format that makes a folder.
+    # File name ending, "" for a format that is a folder.
     ending: ClassVar[str] = ""
-    # Whether the pipeline's documents are needed.
-    needs_docs: ClassVar[bool] = False
 
     @abstractmethod
     def render(self, found: Annotated) -> Any:
-        """A note as it will be written.
+        """Render a note.
 
         RAISES (CardionerError): The format cannot hold it.
         """
 
     @abstractmethod
     def into(self, place: Any, first: int = 1) -> AbstractContextManager[Put]:
-        """Write to an open binary file, or into a folder that exists.
+        """Write to an open binary file or to an existing folder.
 
-        place (IO[bytes] | Path): Where to.
-        first (int): The number of the first mention, counted over all parts of the output.
-        YIELDS (Callable): What takes rendered notes, one after the other.
+        place (IO[bytes] | Path): The file or folder.
+        first (int): Number of the first mention, counted over all parts of the output.
+        YIELDS (Callable): The function that writes a rendered note.
         """
+
+
+class Table(Writer):
+    """A format with a row for each mention.
+
+    types (Mapping[str, str]): The columns, and the names of their Arrow types.
+    """
+
+    types: Mapping[str, str]
+
+    @abstractmethod
+    def rows(self, found: Annotated) -> list[tuple[Any, ...]]:
+        """The rows of a note.
+
+        RAISES (CardionerError): The format cannot hold them.
+        """
+
+    def records(self, found: Annotated) -> list[dict[str, Any]]:
+        """The rows of a note as values by column."""
+        return [dict(zip(self.types, row, strict=True)) for row in self.rows(found)]
+
+    def render(self, found: Annotated) -> Any:
+        """Render a note."""
+        return self.rows(found)
 
 
 @contextmanager
 def opened(writer: Writer, path: Path | None) -> Iterator[Put]:
-    """An output that is one file, whole when this ends; or a folder, where each note is whole as
-    soon as it is written.
+    """Write an output. A file appears when it is complete; in a folder, each note does.
 
-    path (Path | None): The file or folder; None for standard output.
+    path (Path | None): The file or folder. None is standard output.
     """
     if path is not None and not writer.ending:
         path.mkdir(parents=True, exist_ok=True)
@@ -65,7 +86,7 @@ def opened(writer: Writer, path: Path | None) -> Iterator[Put]:
 
 @contextmanager
 def opened_part(writer: Writer, path: Path, first: int) -> Iterator[Put]:
-    """A part of an output, file or folder, which replaces the one of that name when it is whole."""
+    """Write a part of an output. File or folder, it appears when it is complete."""
     if writer.ending:
         with whole_file(path) as stream, writer.into(stream, first) as put:
             yield put
@@ -75,9 +96,9 @@ def opened_part(writer: Writer, path: Path, first: int) -> Iterator[Put]:
 
 
 def refuse_overwriting(sources: Iterable[Path], output: Path) -> None:
-    """Keep what is read safe from what is written.
+    """Check that an output does not replace an input.
 
-    RAISES (CardionerError): `output` is one of the source files, or a folder that holds one.
+    RAISES (CardionerError): `output` is a source file or the folder of one.
     """
     for source in sources if output.exists() else ():
         if output.samefile(source) or output.samefile(source.parent):
@@ -86,13 +107,10 @@ def refuse_overwriting(sources: Iterable[Path], output: Path) -> None:
 
 @contextmanager
 def _stream(path: Path | None) -> Iterator[IO[bytes]]:
-    """What bytes are written to: a file that is whole or not there, standard output, or what cannot
-    be renamed, as it is.
-    """
     if path is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
-    elif path.exists() and not path.is_file():
+    elif path.exists() and not path.is_file():  # such as /dev/null, which cannot be replaced
         with path.open("wb") as stream:
             yield stream
     else:

@@ -1,15 +1,16 @@
-"""The pipeline's documents as a DocBin, and pages to look at."""
+"""Documents as a DocBin, and as a web page."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from spacy_cardioner.batch.mentions import CONTEXT
 from spacy_cardioner.batch.writers.base import Put, Writer
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.spans import non_overlapping
 
 if TYPE_CHECKING:
     from spacy_cardioner.batch.engine import Annotated
@@ -38,24 +39,22 @@ MARK = (
 
 
 class Docs(Writer):
-    """spaCy's documents with all that the pipeline set, each with its ``user_data["note_id"]``.
+    """spaCy documents with ``user_data["note_id"]``.
 
-    A DocBin is written as a whole, so that all its documents are in memory first: use parts for
-    many notes.
+    All documents of a DocBin are in memory before it is written: use parts for many notes.
     """
 
     ending = ".spacy"
-    needs_docs = True
 
     def render(self, found: Annotated) -> bytes:
-        """A note as it will be written."""
+        """Render a note."""
         if found.doc is None:
             raise CardionerError(f"{found.note.id}: the engine keeps no documents")
         return found.doc
 
     @contextmanager
     def into(self, place: IO[bytes], first: int = 1) -> Iterator[Put]:
-        """Write to an open file, or into a folder."""
+        """Write to an open file."""
         from spacy.tokens import DocBin
 
         joined = DocBin(store_user_data=True)
@@ -64,8 +63,10 @@ class Docs(Writer):
 
 
 class Html(Writer):
-    """One page with all notes, drawn by displaCy: what is negated or the family's has a colour of
-    its own, and its label says so. Of mentions that overlap the longest is drawn.
+    """A page with all notes, drawn by displaCy.
+
+    The first attribute of context gives the colour, and the label lists them all. Of overlapping
+    mentions, the longest is drawn.
     """
 
     ending = ".html"
@@ -76,15 +77,16 @@ class Html(Writer):
         self.renderer = EntityRenderer({"template": MARK})
 
     def render(self, found: Annotated) -> bytes:
-        """A note as it will be written."""
-        drawn = [self._draw(mention) for mention in _apart(found.mentions)]
+        """Render a note."""
+        drawn = [self._draw(mention) for mention in non_overlapping(found.mentions)]
         body = self.renderer.render_ents(found.note.text, drawn, None)
         page = f"<h2>{html.escape(found.note.id)}</h2>\n{body}\n"
-        return page.replace("\r", "&#13;").encode()  # bare, it would be read as a line feed
+        # HTML parsers turn a bare carriage return into a line feed.
+        return page.replace("\r", "&#13;").encode()
 
     @contextmanager
     def into(self, place: IO[bytes], first: int = 1) -> Iterator[Put]:
-        """Write to an open file, or into a folder."""
+        """Write to an open file."""
         place.write(HEAD)
         yield place.write
         place.write(FOOT)
@@ -105,15 +107,3 @@ class Html(Writer):
             "kb_id": html.escape(mention.kb_id),
             "kb_url": "#",
         }
-
-
-def _apart(mentions: Iterable[Mention]) -> list[Mention]:
-    """Mentions that do not overlap, longer ones first, in the order of the text."""
-    chosen: list[Mention] = []
-    taken: set[int] = set()
-    for mention in sorted(mentions, key=lambda one: (one.start - one.end, one.start)):
-        place = range(mention.start, mention.end)
-        if taken.isdisjoint(place):
-            chosen.append(mention)
-            taken.update(place)
-    return sorted(chosen, key=lambda one: one.start)

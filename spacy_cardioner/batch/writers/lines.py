@@ -1,4 +1,4 @@
-"""JSONL, and the task's TSV."""
+"""JSONL, and the TSV of the shared tasks."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from spacy_cardioner import brat
 from spacy_cardioner.batch.mentions import ATTRIBUTES
-from spacy_cardioner.batch.writers.base import Put, Writer
+from spacy_cardioner.batch.writers.base import Put, Table, Writer
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.spans import Entity
 
 if TYPE_CHECKING:
     from spacy_cardioner.batch.engine import Annotated
@@ -20,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class JsonLines(Writer):
-    """One JSON object a line for each note. What is not known of a mention is left out.
+    """A JSON object for each note. Unknown attributes of a mention are left out.
 
-    with_text (bool): Give the note's text too, under "text".
+    with_text (bool): Add the text of the note as "text".
     """
 
     ending = ".jsonl"
@@ -31,7 +30,7 @@ class JsonLines(Writer):
         self.with_text = with_text
 
     def render(self, found: Annotated) -> bytes:
-        """A note as it will be written."""
+        """Render a note."""
         row: dict[str, Any] = {"id": found.note.id}
         if self.with_text:
             row["text"] = found.note.text
@@ -40,44 +39,40 @@ class JsonLines(Writer):
 
     @contextmanager
     def into(self, place: IO[bytes], first: int = 1) -> Iterator[Put]:
-        """Write to an open file, or into a folder."""
+        """Write to an open file."""
         yield place.write
 
 
-class Tsv(Writer):
-    """The task's table, without quoting: a row for each mention, and none for a note without any.
+class Tsv(Table):
+    """A row for each mention, without quoting.
 
-    Line ends and tabs inside a mention become a space, as the table has no other way to hold them;
-    the offsets are the note's.
+    Line ends and tabs in a mention become a space; the offsets are those of the note.
 
-    with_attributes (bool): Add columns for all else that is known of a mention, empty where it is
-        not.
+    with_attributes (bool): Add a column for each attribute, empty where it is unknown.
     """
 
     ending = ".tsv"
 
     def __init__(self, *, with_attributes: bool = False) -> None:
         self.with_attributes = with_attributes
-        self.header = (*brat.TSV_HEADER, *(ATTRIBUTES if with_attributes else ()))
+        header = (*brat.TSV_HEADER, *(ATTRIBUTES if with_attributes else ()))
+        self.types = dict.fromkeys(header, "string")
 
     def render(self, found: Annotated) -> bytes:
-        """A note as it will be written."""
+        """Render a note."""
         return b"".join(map(_line, self.rows(found)))
 
-    def rows(self, found: Annotated) -> list[tuple[str, ...]]:
-        """The rows of a note, in the order of `header`.
-
-        RAISES (CardionerError): The table cannot hold them.
-        """
+    def rows(self, found: Annotated) -> list[tuple[Any, ...]]:
+        """The rows of a note as strings."""
         note = found.note
         if re.search(r"[\t\r\n]", note.id):
-            raise CardionerError(f"{note.id!a}: a name with a tab or a line end; rename it")
-        entities = [Entity(*mention[:4]) for mention in found.mentions]
+            raise CardionerError(f"{note.id!a}: the id has a tab or a line end; rename the note")
+        entities = [mention.entity for mention in found.mentions]
         textbounds = brat.note_from_entities(note.id, note.text, entities).textbounds
         return [
             (
                 *(note.id, mention.label, str(mention.start), str(mention.end)),
-                _one_column(textbound.text),
+                _one_line(textbound.text),
                 *(map(_column, mention[4:]) if self.with_attributes else ()),
             )
             for mention, textbound in zip(found.mentions, textbounds, strict=True)
@@ -85,8 +80,8 @@ class Tsv(Writer):
 
     @contextmanager
     def into(self, place: IO[bytes], first: int = 1) -> Iterator[Put]:
-        """Write to an open file, or into a folder."""
-        place.write(_line(self.header))
+        """Write to an open file."""
+        place.write(_line(self.types))
         yield place.write
 
 
@@ -100,11 +95,10 @@ def _line(row: Iterable[str]) -> bytes:
 
 
 def _column(value: object) -> str:
-    """A value as pandas and others read it."""
     if value is None:
         return ""
-    return str(value).lower() if isinstance(value, bool) else _one_column(str(value))
+    return str(value).lower() if isinstance(value, bool) else _one_line(str(value))
 
 
-def _one_column(text: str) -> str:
+def _one_line(text: str) -> str:
     return re.sub(r"[\t\r\n]+", " ", text)

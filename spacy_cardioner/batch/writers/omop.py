@@ -10,17 +10,15 @@ import csv
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from datetime import datetime
+from typing import IO, TYPE_CHECKING, Any
 
 from spacy_cardioner.batch.mentions import CONTEXT
-from spacy_cardioner.batch.writers.base import Put, Writer
-from spacy_cardioner.batch.writers.parquet import RowGroups
-from spacy_cardioner.errors import CardionerError, needs
+from spacy_cardioner.batch.writers.base import Put, Table
+from spacy_cardioner.batch.writers.parquet import arrow_schema, row_groups
+from spacy_cardioner.errors import CardionerError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from spacy_cardioner.batch.engine import Annotated
     from spacy_cardioner.batch.mentions import Mention
 
@@ -30,123 +28,101 @@ WIDEST = 2000  # characters of the modifiers
 AROUND = 60  # characters of the note on each side of the mention in the snippet
 INTEGER = re.compile(r"-?[0-9]{1,18}")
 
+# The fields of the model in its order.
+FIELDS = {
+    "note_nlp_id": "int64",
+    "note_id": "int64",
+    "section_concept_id": "int64",
+    "snippet": "string",
+    "offset": "string",
+    "lexical_variant": "string",
+    "note_nlp_concept_id": "int64",
+    "note_nlp_source_concept_id": "int64",
+    "nlp_system": "string",
+    "nlp_date": "date32",
+    "nlp_datetime": "timestamp[s]",
+    "term_exists": "string",
+    "term_temporal": "string",
+    "term_modifiers": "string",
+}
 
-class NoteNlp(NamedTuple):
-    """One row; the fields are those of the model, by name and in its order."""
 
-    note_nlp_id: int
-    note_id: int
-    section_concept_id: int
-    snippet: str
-    offset: str
-    lexical_variant: str
-    note_nlp_concept_id: int
-    note_nlp_source_concept_id: int
-    nlp_system: str
-    nlp_date: date
-    nlp_datetime: datetime
-    term_exists: str | None
-    term_temporal: str | None
-    term_modifiers: str
-
-
-class Omop(Writer):
-    """A row for each mention.
-
-    The ids of the notes have to be whole numbers, as the model's are. Rows are numbered from 1 on.
+class Omop(Table):
+    """A row for each mention, numbered from 1. The ids of the notes must be integers.
 
     system (str): The pipeline and its version.
-    when (datetime): When the run was started.
+    when (datetime): When the run started.
     ending (str): ".csv" or ".parquet".
-    RAISES (CardionerError): pyarrow is not installed, and Parquet is wanted.
+    RAISES (CardionerError): Parquet is wanted and pyarrow is not installed.
     """
+
+    types = FIELDS
 
     def __init__(self, *, system: str, when: datetime, ending: str = ".csv") -> None:
         self.ending = ending  # type: ignore[misc]
         self.system = system[:LONGEST]
         self.when = when.replace(microsecond=0)
-        self.schema = schema() if ending == ".parquet" else None
+        self.schema = arrow_schema(FIELDS) if ending == ".parquet" else None
 
-    def render(self, found: Annotated) -> list[NoteNlp]:
-        """A note as it will be written."""
+    def rows(self, found: Annotated) -> list[tuple[Any, ...]]:
+        """The rows of a note in the order of `FIELDS`, their own id being 0."""
         note = found.note
         if not INTEGER.fullmatch(note.id):
-            raise CardionerError(f"{note.id!a}: OMOP has whole numbers for the ids of notes")
+            raise CardionerError(f"{note.id!a}: the id of a note must be an integer in OMOP")
         return [
-            NoteNlp(
-                note_nlp_id=0,
-                note_id=int(note.id),
-                section_concept_id=NO_CONCEPT,
-                snippet=_snippet(note.text, mention),
-                offset=str(mention.start),
-                lexical_variant=mention.text[:LONGEST],
-                note_nlp_concept_id=NO_CONCEPT,
-                note_nlp_source_concept_id=NO_CONCEPT,
-                nlp_system=self.system,
-                nlp_date=self.when.date(),
-                nlp_datetime=self.when,
-                term_exists=_exists(mention),
-                term_temporal=_temporal(mention),
-                term_modifiers=_modifiers(mention),
+            (
+                0,
+                int(note.id),
+                NO_CONCEPT,
+                _snippet(note.text, mention),
+                str(mention.start),
+                mention.text[:LONGEST],
+                NO_CONCEPT,
+                NO_CONCEPT,
+                self.system,
+                self.when.date(),
+                self.when,
+                _exists(mention),
+                _temporal(mention),
+                _modifiers(mention),
             )
             for mention in found.mentions
         ]
 
     @contextmanager
     def into(self, place: IO[bytes], first: int = 1) -> Iterator[Put]:
-        """Write to an open file, or into a folder."""
-        with self._rows(place) as write:
+        """Write to an open file."""
+        with self._written(place) as write:
             number = first
 
-            def put(rows: list[NoteNlp]) -> None:
+            def put(rows: list[tuple[Any, ...]]) -> None:
                 nonlocal number
-                write([row._replace(note_nlp_id=number + i) for i, row in enumerate(rows)])
+                write([(number + index, *row[1:]) for index, row in enumerate(rows)])
                 number += len(rows)
 
             yield put
 
     @contextmanager
-    def _rows(self, place: IO[bytes]) -> Iterator[Put]:
+    def _written(self, place: IO[bytes]) -> Iterator[Put]:
         if self.schema is not None:
-            with RowGroups(place, self.schema) as groups:
-                yield groups.put
+            with row_groups(place, self.schema) as put:
+                yield put
             return
-        # Python leaves a lone carriage return bare unless told to quote whatever is no number.
+        # By default, Python's csv does not quote a lone carriage return.
         text = codecs.getwriter("utf-8")(place)
         rows = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-        rows.writerow(NoteNlp._fields)
+        rows.writerow(FIELDS)
         yield rows.writerows
 
 
-def schema() -> pa.Schema:
-    """The Arrow schema of the rows.
-
-    RAISES (CardionerError): pyarrow is not installed.
-    """
-    with needs("pyarrow", "parquet"):
-        import pyarrow as pa
-    kinds = {"nlp_date": pa.date32(), "nlp_datetime": pa.timestamp("s")}
-    integers = ("note_nlp_id", "note_id")
-    return pa.schema(
-        (
-            name,
-            kinds.get(name)
-            or (pa.int64() if name in integers or name.endswith("concept_id") else pa.string()),
-        )
-        for name in NoteNlp._fields
-    )
-
-
 def _snippet(text: str, mention: Mention) -> str:
-    """The mention and what stands around it, on one line."""
+    """The mention and the characters around it, on one line."""
     start = max(0, mention.start - AROUND)
     return " ".join(text[start : mention.end + AROUND].split())[:LONGEST]
 
 
 def _exists(mention: Mention) -> str | None:
-    """Whether the patient has or had it. Not, where it is negated, somebody else's, or only
-    supposed; None where the pipeline does not look at context.
-    """
+    """Whether the patient has or had it. None if the pipeline does not detect context."""
     if mention.negated is None:
         return None
     return "N" if mention.negated or mention.family or mention.hypothetical else "Y"
@@ -159,7 +135,7 @@ def _temporal(mention: Mention) -> str | None:
 
 
 def _modifiers(mention: Mention) -> str:
-    """All that the model has no field for, as ``name=value`` parted by semicolons."""
+    """Values without a field in the model, as ``name=value`` separated by semicolons."""
     named: dict[str, Any] = {"label": mention.label}
     if mention.negated is not None:
         named |= {

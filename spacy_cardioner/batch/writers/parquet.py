@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 from spacy_cardioner.batch.mentions import CONTEXT
-from spacy_cardioner.batch.writers.base import Put, Writer
+from spacy_cardioner.batch.writers.base import Put, Table
 from spacy_cardioner.errors import needs
 
 if TYPE_CHECKING:
@@ -16,34 +16,36 @@ if TYPE_CHECKING:
     from spacy_cardioner.batch.engine import Annotated
     from spacy_cardioner.batch.mentions import Mention
 
-ROWS = 20_000  # in a row group: what is held before it is written
+ROWS = 20_000  # in a row group: what is in memory before it is written
 
-# Name and Arrow type of each column; only the first five have a value in every row.
-COLUMNS = (
-    ("note_id", "string"),
-    ("start", "int32"),
-    ("end", "int32"),
-    ("label", "string"),
-    ("text", "string"),
-    ("score", "float"),
-    ("kb_id", "string"),
-    ("match", "string"),
-    ("section", "string"),
-    *((name, "bool") for name in CONTEXT),
-)
-REQUIRED = 5
+# Arrow type of each column. Only the required columns have a value in every row.
+REQUIRED = {
+    "note_id": "string",
+    "start": "int32",
+    "end": "int32",
+    "label": "string",
+    "text": "string",
+}
+COLUMNS = {
+    **REQUIRED,
+    "score": "float",
+    "kb_id": "string",
+    "match": "string",
+    "section": "string",
+    **dict.fromkeys(CONTEXT, "bool"),
+}
 
 
-def schema() -> pa.Schema:
-    """The Arrow schema of the output.
+def arrow_schema(types: Mapping[str, str], required: Collection[str] = ()) -> pa.Schema:
+    """Make the Arrow schema of columns, of which `required` ones are never null.
 
     RAISES (CardionerError): pyarrow is not installed.
     """
     with needs("pyarrow", "parquet"):
         import pyarrow as pa
     return pa.schema(
-        pa.field(name, pa.type_for_alias(kind), nullable=index >= REQUIRED)
-        for index, (name, kind) in enumerate(COLUMNS)
+        pa.field(name, pa.type_for_alias(kind), nullable=name not in required)
+        for name, kind in types.items()
     )
 
 
@@ -52,63 +54,48 @@ def mention_row(note_id: str, mention: Mention) -> tuple[Any, ...]:
     return (note_id, *mention[:5], mention.kb_id or None, *mention[6:])
 
 
-class RowGroups:
-    """Writes rows to a Parquet file, some thousands at a time.
-
-    stream (IO[bytes]): The open file.
-    schema (pa.Schema): Its columns.
-    """
-
-    def __init__(self, stream: IO[bytes], schema: pa.Schema) -> None:
-        import pyarrow.parquet
-
-        self.schema = schema
-        self.rows: list[tuple[Any, ...]] = []
-        self.file = pyarrow.parquet.ParquetWriter(stream, schema, compression="zstd")
-
-    def put(self, rows: list[tuple[Any, ...]]) -> None:
-        """Take rows, in the order of the columns."""
-        self.rows += rows
-        if len(self.rows) >= ROWS:
-            self._flush()
-
-    def _flush(self) -> None:
-        import pyarrow as pa
-
-        columns = list(zip(*self.rows, strict=True)) or [()] * len(self.schema)
-        kinds = (field.type for field in self.schema)
-        arrays = [pa.array(*given) for given in zip(columns, kinds, strict=True)]
-        self.file.write_table(pa.Table.from_arrays(arrays, schema=self.schema))
-        self.rows = []
-
-    def __enter__(self) -> RowGroups:
-        return self
-
-    def __exit__(self, kind: object, *exc_info: object) -> None:
-        try:
-            if kind is None:
-                self._flush()
-        finally:
-            self.file.close()
-
-
-class Parquet(Writer):
-    """A row for each mention, and none for a note without any.
+class Parquet(Table):
+    """A row for each mention, and none for a note without mentions.
 
     RAISES (CardionerError): pyarrow is not installed.
     """
 
     ending = ".parquet"
+    types = COLUMNS
 
     def __init__(self) -> None:
-        self.schema = schema()
+        self.schema = arrow_schema(COLUMNS, REQUIRED)
 
-    def render(self, found: Annotated) -> list[tuple[Any, ...]]:
-        """A note as it will be written."""
+    def rows(self, found: Annotated) -> list[tuple[Any, ...]]:
+        """The rows of a note."""
         return [mention_row(found.note.id, mention) for mention in found.mentions]
 
     @contextmanager
     def into(self, place: IO[bytes], first: int = 1) -> Iterator[Put]:
-        """Write to an open file, or into a folder."""
-        with RowGroups(place, self.schema) as groups:
-            yield groups.put
+        """Write to an open file."""
+        with row_groups(place, self.schema) as put:
+            yield put
+
+
+@contextmanager
+def row_groups(stream: IO[bytes], schema: pa.Schema) -> Iterator[Put]:
+    """Write a Parquet file. YIELDS (Callable): The function that takes a list of rows."""
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    rows: list[tuple[Any, ...]] = []
+    with pyarrow.parquet.ParquetWriter(stream, schema, compression="zstd") as file:
+
+        def flush() -> None:
+            columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+            arrays = [pa.array(*given) for given in zip(columns, schema.types, strict=True)]
+            file.write_table(pa.Table.from_arrays(arrays, schema=schema))
+            rows.clear()
+
+        def put(some: list[tuple[Any, ...]]) -> None:
+            rows.extend(some)
+            if len(rows) >= ROWS:
+                flush()
+
+        yield put
+        flush()

@@ -1,4 +1,4 @@
-"""BRAT folders, which every tool of the field reads."""
+"""BRAT folders."""
 
 from __future__ import annotations
 
@@ -11,38 +11,37 @@ from typing import TYPE_CHECKING
 from spacy_cardioner import brat
 from spacy_cardioner.batch.writers.base import Put, Writer
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.spans import Entity
 
 if TYPE_CHECKING:
     from spacy_cardioner.batch.engine import Annotated
     from spacy_cardioner.batch.mentions import Mention
 
-# What brat calls the attributes that are not the name with a capital.
+# Names of brat attributes that are not the capitalized field.
 NAMES = {"kb_id": "Code"}
 
 
 class Brat(Writer):
-    """A ``.txt`` and an ``.ann`` for each note, in folders within the folder if its id has slashes.
+    """A ``.txt`` and an ``.ann`` for each note, in subfolders if its id has slashes.
 
-    What is known of a mention are attributes ("A") lines: ``Negated``, ``Family`` and so on where
-    they hold, and ``Score``, ``Code``, ``Match`` and ``Section`` with their values.
+    Attribute lines ("A") give what is known of a mention: ``Negated``, ``Family`` and so on where
+    they are true, and ``Score``, ``Code``, ``Match`` and ``Section`` with their values.
     """
 
     def __init__(self) -> None:
         self._taken: set[PurePosixPath] = set()
 
     def render(self, found: Annotated) -> tuple[PurePosixPath, brat.Note]:
-        """A note as it will be written."""
+        """Render a note."""
         place = _place(found.note.id)
         if place in self._taken:
-            raise CardionerError(f"{place}: two notes have this id, and need one file each")
-        entities = [Entity(*mention[:4]) for mention in found.mentions]
+            raise CardionerError(f"{place}: two notes have this id, and each needs its own file")
+        entities = [mention.entity for mention in found.mentions]
         attributes = map(_attributes, found.mentions)
         return place, brat.note_from_entities(place.name, found.note.text, entities, attributes)
 
     @contextmanager
     def into(self, place: Path, first: int = 1) -> Iterator[Put]:
-        """Write to an open file, or into a folder."""
+        """Write to an existing folder."""
         self._taken = set()
         with tempfile.TemporaryDirectory(prefix=".cardioner-", dir=place) as staging:
 
@@ -59,13 +58,13 @@ class Brat(Writer):
 
 
 def _place(note_id: str) -> PurePosixPath:
-    """The path of a note's files, without their endings.
+    """The path of the files of a note, without their endings.
 
-    RAISES (CardionerError): The id would lead out of the folder, or is no file name.
+    RAISES (CardionerError): The id is not a file name, or would leave the folder.
     """
     parts = note_id.split("/")
     if any(part in ("", ".", "..") or len(part.encode()) > 250 for part in parts):
-        raise CardionerError(f"{note_id!a}: no name that a file can have")
+        raise CardionerError(f"{note_id!a}: the id of the note cannot be a file name")
     return PurePosixPath(*parts)
 
 
@@ -77,5 +76,5 @@ def _attributes(mention: Mention) -> dict[str, bool | str]:
 
 
 def _word(value: object) -> str:
-    """A value as brat has them: one word."""
+    """A value as one word, as brat requires."""
     return f"{value:.4f}" if isinstance(value, float) else "_".join(str(value).split())

@@ -12,14 +12,15 @@ from spacy.language import Language
 from spacy.tokens import Doc, DocBin, Span
 
 from spacy_cardioner.batch import engine
-from spacy_cardioner.batch.engine import Annotator, batches, cut
-from spacy_cardioner.batch.local import started
+from spacy_cardioner.batch.engine import Annotator, batches, cut, started
 from spacy_cardioner.batch.mentions import CONTEXT, Mention, doc_entities, known_attributes
 from spacy_cardioner.batch.readers import SourceNote
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.loading import load_pipeline
 from spacy_cardioner.pipeline.context.component import register_attributes
+from spacy_cardioner.pipeline.gazetteer.component import Gazetteer
+from spacy_cardioner.spans import Entity, write_entities
 from spacy_cardioner.tokenizer import blank
 
 NOTE = (
@@ -36,13 +37,6 @@ def ruler(nlp: Language, **labels: tuple[str, ...]) -> None:
         {"label": label, "pattern": name} for label, names in labels.items() for name in names
     ]
     nlp.add_pipe("entity_ruler").add_patterns(patterns)
-
-
-@pytest.fixture
-def score_extension() -> Iterator[None]:
-    Span.set_extension("score", default=None, force=True)
-    yield
-    Span.remove_extension("score")
 
 
 @settings(deadline=None)
@@ -181,15 +175,13 @@ def test_a_note_with_a_fault_is_handed_on() -> None:
     assert found == (note, [], None)
 
 
-def test_entities_come_from_the_span_group_where_there_is_one(score_extension: None) -> None:
+def test_entities_come_from_the_span_group_where_there_is_one() -> None:
     doc = spacy.blank("es")("alergia a penicilina")
     doc.ents = [Span(doc, 0, 1, label="ENFERMEDAD")]
     assert doc_entities(doc) == [Mention(0, 7, "ENFERMEDAD", "alergia")]
 
-    drug = Span(doc, 2, 3, label="FARMACO", kb_id="J01CE01")
-    drug._.score = 0.5
-    disease = Span(doc, 0, 3, label="ENFERMEDAD")
-    doc.spans["cardioner"] = [drug, disease, Span(doc, 0, 3, label="A")]
+    drug = Entity(2, 3, "FARMACO", score=0.5, kb_id="J01CE01")
+    write_entities(doc, [drug, Entity(0, 3, "ENFERMEDAD"), Entity(0, 3, "A")])
     assert doc_entities(doc) == [
         Mention(0, 20, "A", "alergia a penicilina"),
         Mention(0, 20, "ENFERMEDAD", "alergia a penicilina"),
@@ -203,7 +195,6 @@ def test_entities_come_from_the_span_group_where_there_is_one(score_extension: N
 def test_scores_are_optional() -> None:
     doc = spacy.blank("es")("alergia")
     doc.ents = [Span(doc, 0, 1, label="ENFERMEDAD")]
-    assert not Span.has_extension("score")
     assert doc_entities(doc)[0].score is None
 
 
@@ -260,9 +251,11 @@ def test_what_no_component_looks_at_is_unknown_and_not_false() -> None:
 
 def test_the_codes_and_how_they_were_found_come_along() -> None:
     nlp = blank("es")
+    gazetteer = nlp.add_pipe("cardioner_gazetteer", "gazetteer")
+    assert isinstance(gazetteer, Gazetteer)
     ruler(nlp, FARMACO=("bisoprolol", "Bisoprolol"))
-    linker = nlp.add_pipe("cardioner_linker")
-    linker.add_patterns([{"label": "FARMACO", "pattern": "bisoprolol", "id": "C07AB07"}])
+    nlp.add_pipe("cardioner_linker")
+    gazetteer.add_patterns([{"label": "FARMACO", "pattern": "bisoprolol", "id": "C07AB07"}])
     [found] = Annotator(nlp)([SourceNote("a", "Toma bisoprolol.")])
     [mention] = found.mentions
     assert mention.attributes == {"kb_id": "C07AB07", "match": "exact"}

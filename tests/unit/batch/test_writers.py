@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from spacy.language import Language
 from spacy.tokens import DocBin
 
-from spacy_cardioner import brat
+from spacy_cardioner import __version__, brat, files
 from spacy_cardioner.batch.engine import Annotated, Annotator
 from spacy_cardioner.batch.mentions import Mention, doc_entities
 from spacy_cardioner.batch.readers import SourceNote, open_source
@@ -33,17 +33,16 @@ from spacy_cardioner.batch.writers import (
     OutputFormat,
     guess_format,
     make_writer,
-    opened,
-    opened_part,
-    refuse_overwriting,
 )
 from spacy_cardioner.batch.writers import base as writers_module
+from spacy_cardioner.batch.writers.base import opened, opened_part, refuse_overwriting
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.spans import Entity
 
 TraceFunction = Callable[[FrameType, str, Any], Any]
 
 NOTE = "Fibrilación auricular.\r\nToma bisoprolol\r\n2,5 mg y 🫀 AAS."
+PIPELINE = {"name": "es_test", "version": "1.0"}
 WHEN = datetime(2024, 2, 29, 12, 30)
 ENTITIES = [
     Mention(0, 21, "ENFERMEDAD", NOTE[:21], 0.25),
@@ -61,7 +60,7 @@ def found(note_id: str, text: str = "", mentions: Sequence[Mention] = ()) -> Ann
 
 def write(path: Path, *notes: Annotated, kind: str | None = None, **options: Any) -> None:
     output = Output(OutputFormat(kind) if kind else guess_format(path), path)
-    writer = make_writer(output, system="es_test 1.0", when=WHEN, **options)
+    writer = make_writer(output, pipeline=PIPELINE, when=WHEN, **options)
     with opened(writer, path) as put:
         for note in notes:
             put(writer.render(note))
@@ -163,7 +162,7 @@ def test_offsets_hold_in_every_format(nlp: Language, text: str, limit: int) -> N
 
         standoff = brat.read_note(out / "brat" / "7.txt")
         assert standoff.text == text
-        assert brat.entities(standoff) == [one[:4] for one in mentions]
+        assert [one[:4] for one in brat.entities(standoff)] == [one[:4] for one in mentions]
         table = brat.read_tsv(out / "n.tsv").get("7", [])
         assert [row[:3] for row in table] == [one[:3] for one in mentions]
         assert [row.text.split() for row in table] == [one.text.split() for one in mentions]
@@ -192,7 +191,7 @@ def write_all(out: Path, annotated: Annotated) -> None:
     with ExitStack() as stack:
         for kind, name in FORMATS.items():
             writer = make_writer(
-                Output(kind, out / name), system="es_test 1.0", when=WHEN, with_text=True
+                Output(kind, out / name), pipeline=PIPELINE, when=WHEN, with_text=True
             )
             put = stack.enter_context(opened(writer, out / name))
             put(writer.render(annotated))
@@ -256,7 +255,7 @@ def test_tsv_refuses_a_name_that_would_make_a_column(tmp_path: Path) -> None:
 
 def test_brat_writes_each_note_whole_and_at_once(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    writer = make_writer(Output(OutputFormat.brat, out), system="", when=WHEN)
+    writer = make_writer(Output(OutputFormat.brat, out), pipeline=PIPELINE, when=WHEN)
     with opened(writer, out) as put:
         put(writer.render(found("a", NOTE, ENTITIES)))
         put(writer.render(found("b")))
@@ -283,7 +282,7 @@ def test_brat_has_attribute_lines(tmp_path: Path) -> None:
         "A2\tMatch T1 exact",
     ]
     note = brat.read_note(tmp_path / "out" / "a.txt")
-    assert brat.entities(note) == [KNOWN[:4]]
+    assert [entity[:4] for entity in brat.entities(note)] == [KNOWN[:4]]
 
 
 def test_brat_puts_a_note_of_a_folder_into_a_folder(tmp_path: Path) -> None:
@@ -294,7 +293,7 @@ def test_brat_puts_a_note_of_a_folder_into_a_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("note_id", ["../a", "/a", "a/", "", "a//b", ".", "ñ" * 130])
 def test_brat_refuses_what_is_no_file_name(tmp_path: Path, note_id: str) -> None:
-    with pytest.raises(CardionerError, match="no name that a file can have"):
+    with pytest.raises(CardionerError, match="cannot be a file name"):
         write(tmp_path / "out", found(note_id), kind="brat")
     assert names(tmp_path) == ["out"]
 
@@ -350,7 +349,7 @@ def test_omop_has_the_fields_of_the_model(tmp_path: Path) -> None:
         "lexical_variant": "disnea",
         "note_nlp_concept_id": "0",
         "note_nlp_source_concept_id": "0",
-        "nlp_system": "es_test 1.0",
+        "nlp_system": f"es_test 1.0 (spacy_cardioner {__version__})",
         "nlp_date": "2024-02-29",
         "nlp_datetime": "2024-02-29 12:30:00",
         "term_exists": "N",
@@ -387,7 +386,7 @@ def test_omop_keeps_to_the_widths_of_the_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("note_id", ["a", "1.0", "", "9" * 40])
 def test_omop_needs_numbers_for_ids(tmp_path: Path, note_id: str) -> None:
-    with pytest.raises(CardionerError, match="whole numbers"):
+    with pytest.raises(CardionerError, match="must be an integer"):
         write(tmp_path / "out.csv", found(note_id))
 
 
@@ -411,7 +410,7 @@ def test_a_run_that_fails_leaves_no_half_file(tmp_path: Path) -> None:
     two_words = found("b", NOTE, [Mention(0, 3, "two words", NOTE[:3])])
     for kind in ("jsonl", "tsv", "parquet", "omop", "html"):
         path = old if kind == "jsonl" else tmp_path / f"new.{kind}"
-        writer = make_writer(Output(OutputFormat(kind), path), system="", when=WHEN)
+        writer = make_writer(Output(OutputFormat(kind), path), pipeline=PIPELINE, when=WHEN)
         with pytest.raises(RuntimeError), opened(writer, path) as put:
             put(writer.render(found("1", NOTE, ENTITIES)))
             raise RuntimeError
@@ -426,7 +425,7 @@ def test_a_run_that_fails_leaves_no_half_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["brat", "jsonl"])
 def test_a_part_replaces_the_one_before_when_it_is_whole(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "part"
-    writer = make_writer(Output(OutputFormat(kind), path), system="", when=WHEN)
+    writer = make_writer(Output(OutputFormat(kind), path), pipeline=PIPELINE, when=WHEN)
     for note_id in ("a", "b"):
         with opened_part(writer, path, 1) as put:
             put(writer.render(found(note_id)))
@@ -442,16 +441,16 @@ def test_a_part_replaces_the_one_before_when_it_is_whole(tmp_path: Path, kind: s
 
 @pytest.mark.parametrize("kind", ["brat", "jsonl"])
 def test_ctrl_c_at_any_line_leaves_no_half_part(tmp_path: Path, kind: str) -> None:
-    """Each run is interrupted one line of the module later than the last, until one is whole."""
+    """Each run is interrupted one line of the modules later than the last, until one is whole."""
     path = tmp_path / "part"
-    writer = make_writer(Output(OutputFormat(kind), path), system="", when=WHEN)
+    writer = make_writer(Output(OutputFormat(kind), path), pipeline=PIPELINE, when=WHEN)
     rendered = writer.render(found("a", NOTE, ENTITIES))
     for line in count(1):
         left = line
 
         def interrupt(frame: FrameType, event: str, arg: object) -> TraceFunction | None:
             nonlocal left
-            if frame.f_code.co_filename != writers_module.__file__:
+            if frame.f_code.co_filename not in (writers_module.__file__, files.__file__):
                 return None
             left -= event == "line"
             if not left:
