@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.files import write_texts
 from spacy_cardioner.spans import Entity
 
 Discontinuous = Literal["first", "longest", "cover", "skip"]
 Span = tuple[int, int]
 T = TypeVar("T")
 
-BOM = b"\xef\xbb\xbf"
+BOM = "\ufeff"
 TSV_HEADER = ("filename", "label", "start_span", "end_span", "text")
 
 # An id in brat's syntax, a tab and some content; or a comment of any form.
@@ -37,15 +38,7 @@ TARGET = re.compile(r"(?P<label>\S+) (?P<offsets>[^\s;]+ [^\s;]+(?:;[^\s;]+ [^\s
 NUMBER = re.compile(r"[0-9]{1,18}")
 WORD = re.compile(r"\S+")
 # A part of a mention without tabs and without anything that some tool treats as a line end.
-UNBROKEN = re.compile(r"[^\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")
-
-
-class BratError(CardionerError):
-    """A standoff or TSV file is invalid. The message starts with ``path:line:`` or ``path:``."""
-
-
-class _Fault(Exception):
-    """What is wrong with a line. The caller adds the path and the line number."""
+UNBROKEN = re.compile(r"\S(?:[^\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]*\S)?")
 
 
 @dataclass(frozen=True)
@@ -64,12 +57,12 @@ class TextBound:
     @property
     def start(self) -> int:
         """Start of the first fragment."""
-        return min(start for start, _ in self.fragments)
+        return min(self.fragments)[0]
 
     @property
     def end(self) -> int:
         """End of the last fragment."""
-        return max(end for _, end in self.fragments)
+        return max(self.fragments)[1]
 
 
 @dataclass(frozen=True)
@@ -88,7 +81,6 @@ class Note:
 
     name (str): The file name without ``.txt``.
     text (str): The characters of the file without the byte order mark. Line ends are not changed.
-    lines (list[Line]): The lines of the ``.ann`` file.
     annotated (bool): False if there is no ``.ann`` file. An empty one is an annotation.
     bom, ann_bom (bool): Whether the ``.txt`` and the ``.ann`` start with a byte order mark.
     """
@@ -140,31 +132,30 @@ def read_note(txt: Path, *, lenient: bool = False, changes: list[Change] | None 
     """Read a ``.txt`` file and the ``.ann`` file next to it, if there is one.
 
     RETURNS (Note): The note. All its T lines agree with its text.
-    RAISES (BratError): A file cannot be read or decoded, or a line is malformed.
+    RAISES (CardionerError): A file cannot be read or decoded, or a line is malformed. The message
+        starts with ``path:line:`` or ``path:``.
     """
-    changes = [] if changes is None else changes
-    txt = Path(txt)
     if not txt.name.endswith(".txt"):
-        raise BratError(f"{txt}: not a .txt file. Give the .txt file of a note.")
+        raise CardionerError(f"{txt}: not a .txt file. Give the .txt file of a note.")
     name = txt.name.removesuffix(".txt")
     ann = txt.with_name(f"{name}.ann")
-    data = _read_bytes(txt)
-    if data is None:
-        raise BratError(f"{txt}: not found" + f", but {ann.name} exists" * ann.exists() + ".")
     try:
-        text = data.removeprefix(BOM).decode("utf-8")
+        marked = txt.read_bytes().decode("utf-8")
+        ann_data = ann.read_bytes() if ann.exists() else None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise BratError(f"{txt}:{line}: not UTF-8. Save the text as UTF-8.") from None
-    ann_data = _read_bytes(ann)
+        raise CardionerError(f"{txt}:{line}: not UTF-8. Save the text as UTF-8.") from None
+    except (OSError, ValueError) as error:
+        raise CardionerError(f"{txt}: cannot be read with its {ann.name} ({error}).") from error
+    text = marked.removeprefix(BOM)
     parse = partial(_ann_line, text, set())
     return Note(
         name=name,
         text=text,
         lines=list(_parse_lines(ann, ann_data or b"", parse, lenient, changes)),
         annotated=ann_data is not None,
-        bom=data.startswith(BOM),
-        ann_bom=ann_data is not None and ann_data.startswith(BOM),
+        bom=marked.startswith(BOM),
+        ann_bom=(ann_data or b"").startswith(BOM.encode()),
     )
 
 
@@ -174,24 +165,22 @@ def read_folder(
     """Read all notes of a folder, sorted by name. Hidden files are ignored.
 
     YIELDS (Note): The notes. If `lenient`, those without a readable text are skipped.
-    RAISES (BratError): See `read_note`; or the folder has no ``.txt`` file.
+    RAISES (CardionerError): See `read_note`; or the folder has no ``.txt`` file.
     """
-    changes = [] if changes is None else changes
-    folder = Path(folder)
     try:
-        files = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        files = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
     except (OSError, ValueError) as error:
-        raise BratError(f"{folder}: cannot be read as a folder ({error}).") from error
-    if not any(path.name.endswith(".txt") for path in files):
-        raise BratError(f"{folder}: no .txt files. Give the folder that contains the notes.")
-    for name in sorted({path.name[:-4] for path in files if path.name.endswith((".txt", ".ann"))}):
+        raise CardionerError(f"{folder}: cannot be read as a folder ({error}).") from error
+    if not any(file.endswith(".txt") for file in files):
+        raise CardionerError(f"{folder}: no .txt files. Give the folder that contains the notes.")
+    for name in sorted({file[:-4] for file in files if file.endswith((".txt", ".ann"))}):
         txt = folder / f"{name}.txt"
         try:
             note = read_note(txt, lenient=lenient, changes=changes)
-        except BratError:
+        except CardionerError:
             if not lenient:
                 raise
-            changes.append(Change("unreadable note", str(txt)))
+            _add(changes, Change("unreadable note", str(txt)))
         else:
             yield note
 
@@ -208,7 +197,6 @@ def entities(
         the "first" or the "longest", "cover" all from first to last, or "skip" the line.
     RETURNS (list[Entity]): Sorted by start, end and label.
     """
-    changes = [] if changes is None else changes
     found: set[Entity] = set()
     for line in note.lines:
         one = line.textbound
@@ -217,10 +205,9 @@ def entities(
         entity, kinds = _to_entity(note.text, one, discontinuous)
         if entity in found:
             kinds.append("duplicate")
-        changes.extend(
-            Change(kind, note.name, line.number, one.label, one.start, one.end, one.text)
-            for kind in kinds
-        )
+        for kind in kinds:
+            place = (line.number, one.label, one.start, one.end, one.text)
+            _add(changes, Change(kind, note.name, *place))
         if entity is not None:
             found.add(entity)
     return sorted(found)
@@ -240,7 +227,7 @@ def note_from_entities(
     attributes (Iterable[Mapping[str, bool | str] | None] | None): The brat attributes of each
         entity, by name: True for a binary attribute ("A1\tNegated T1"), a string for a value
         ("A2\tCertainty T1 Low"). False writes nothing.
-    RAISES (BratError): Standoff cannot represent an entity, label or attribute.
+    RAISES (CardionerError): Standoff cannot represent an entity, label or attribute.
     """
     entities = list(entities)
     lines: list[Line] = []
@@ -257,28 +244,31 @@ def note_from_entities(
                     attribute_ids += 1
                     raw = _attribute_line(f"A{attribute_ids}", one.id, attribute, value)
                     lines.append(Line(len(lines) + 1, raw, "\n"))
-        except _Fault as fault:
-            raise BratError(f"{name}: entity {index}: {fault}.") from None
+        except ValueError as error:
+            raise CardionerError(f"{name}: entity {index}: {error}.") from None
     return Note(name, text, lines)
 
 
 def write_note(note: Note, folder: Path) -> None:
     """Write ``name.txt`` and, if the note is annotated, ``name.ann`` to a folder.
 
-    RAISES (BratError): The name is not a file name, or the files cannot be written.
+    RAISES (CardionerError): The name is not a file name, or the files cannot be written.
     """
-    txt = Path(folder) / f"{note.name}.txt"
+    txt = folder / f"{note.name}.txt"
     if not note.name or {"/", "\0"} & set(note.name):
-        raise BratError(f"{txt}: the name of a note must be a file name without slashes.")
+        raise CardionerError(f"{txt}: the name of a note must be a file name without slashes.")
     # A text that starts with U+FEFF needs a mark before it, or it would be read as the mark.
-    bom = note.bom or note.text.startswith("\ufeff")
-    files = {txt: BOM * bom + _encode(txt, note.text)}
+    files = {txt: BOM * (note.bom or note.text.startswith(BOM)) + note.text}
     if note.annotated:
-        ann = txt.with_name(f"{note.name}.ann")
         lines = "".join(line.raw + line.eol for line in note.lines)
-        files[ann] = BOM * note.ann_bom + _encode(ann, lines)
-    for path, data in files.items():
-        _write_bytes(path, data)
+        files[folder / f"{note.name}.ann"] = BOM * note.ann_bom + lines
+    try:
+        contents = {path: text.encode("utf-8") for path, text in files.items()}
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, content in contents.items():
+            path.write_bytes(content)
+    except (OSError, ValueError) as error:
+        raise CardionerError(f"{txt}: cannot be written ({error}).") from error
 
 
 def read_tsv(
@@ -290,46 +280,45 @@ def read_tsv(
     without entities have no row and are not in the result.
 
     RETURNS (dict[str, list[Entity]]): By note, sorted by start, end and label.
-    RAISES (BratError): The file cannot be read, has another header, or a row is malformed.
+    RAISES (CardionerError): The file cannot be read, has another header, or a row is malformed.
     """
-    changes = [] if changes is None else changes
-    path = Path(path)
-    data = _read_bytes(path)
-    if data is None:
-        raise BratError(f"{path}: not found.")
-    header, _, rows = data.removeprefix(BOM).partition(b"\n")
-    if header.removesuffix(b"\r") != "\t".join(TSV_HEADER).encode():
+    try:
+        header, _, rows = path.read_bytes().partition(b"\n")
+    except (OSError, ValueError) as error:
+        raise CardionerError(f"{path}: cannot be read ({error}).") from error
+    if header.decode("utf-8-sig", "replace").rstrip("\r") != "\t".join(TSV_HEADER):
         columns = ", ".join(TSV_HEADER)
-        raise BratError(
+        raise CardionerError(
             f"{path}:1: the header must be these columns, separated by tabs: {columns}."
         )
     found: dict[str, dict[tuple[int, int, str], Entity]] = {}
     for name, entity in _parse_lines(path, rows, _tsv_row, lenient, changes, first=2):
         of_note = found.setdefault(name, {})
-        if entity[:3] in of_note:
-            changes.append(Change("duplicate", name, 0, entity.label, entity.start, entity.end))
-        of_note.setdefault(entity[:3], entity)
+        if of_note.setdefault(entity[:3], entity) is not entity:
+            _add(changes, Change("duplicate", name, 0, entity.label, entity.start, entity.end))
     return {name: sorted(of_note.values()) for name, of_note in found.items()}
 
 
 def write_tsv(path: Path, notes: Mapping[str, Iterable[Entity]]) -> None:
     """Write a TSV of the task. Line ends and tabs inside a mention become one space.
 
-    RAISES (BratError): A name or label contains a delimiter, offsets are invalid, or the file
+    RAISES (CardionerError): A name or label contains a delimiter, offsets are invalid, or the file
         cannot be written.
     """
-    path = Path(path)
     rows = ["\t".join(TSV_HEADER)]
     for name, found in notes.items():
+        if not name or re.search(r"[\t\r\n]", name):
+            raise CardionerError(f"{path}: a file name is empty or contains a tab or line end.")
         for start, end, label, text, *_ in found:
-            if not name or re.search(r"[\t\r\n]", name):
-                raise BratError(f"{path}: a file name is empty or contains a tab or line end.")
-            if not WORD.fullmatch(label):
-                raise BratError(f"{path}: a label in {name} is empty or contains white space.")
-            if not 0 <= start < end:
-                raise BratError(f"{path}: {start} to {end} in {name} are invalid offsets.")
+            if not WORD.fullmatch(label) or not 0 <= start < end:
+                raise CardionerError(f"{path}: {label!r} {start} {end} in {name} is invalid.")
             rows.append(f"{name}\t{label}\t{start}\t{end}\t{_one_line(text)}")
-    _write_bytes(path, _encode(path, "".join(f"{row}\n" for row in rows)))
+    write_texts({path: "".join(f"{row}\n" for row in rows)})
+
+
+def _add(changes: list[Change] | None, change: Change) -> None:
+    if changes is not None:
+        changes.append(change)
 
 
 def _parse_lines(
@@ -337,31 +326,21 @@ def _parse_lines(
     data: bytes,
     parse: Callable[[int, str, str], T],
     lenient: bool,
-    changes: list[Change],
+    changes: list[Change] | None,
     first: int = 1,
 ) -> Iterator[T]:
     """Parse each line. A line feed, with or without a carriage return before it, ends a line."""
-    pieces = data.removeprefix(BOM).split(b"\n")
-    for number, piece in enumerate(pieces, start=first):
-        last = number - first == len(pieces) - 1
-        if last and not piece:
-            return
+    *pieces, last = data.removeprefix(BOM.encode()).split(b"\n")
+    ended = [(piece, "\n") for piece in pieces] + ([(last, "")] if last else [])
+    for number, (piece, end) in enumerate(ended, start=first):
         raw = piece.removesuffix(b"\r")
-        eol = "\r" * (raw != piece) + "\n" * (not last)
         try:
-            yield parse(number, _decode_line(raw), eol)
-        except _Fault as fault:
+            yield parse(number, raw.decode("utf-8"), "\r" * (raw != piece) + end)
+        except ValueError as error:  # also UnicodeDecodeError
             if not lenient:
                 remedy = "Correct the line, or skip such lines with --lenient"
-                raise BratError(f"{path}:{number}: {fault}. {remedy}.") from None
-            changes.append(Change("malformed", str(path), number))
-
-
-def _decode_line(raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        raise _Fault("not UTF-8") from None
+                raise CardionerError(f"{path}:{number}: {error}. {remedy}.") from None
+            _add(changes, Change("malformed", str(path), number))
 
 
 def _ann_line(text: str, ids: set[str], number: int, raw: str, eol: str) -> Line:
@@ -370,9 +349,9 @@ def _ann_line(text: str, ids: set[str], number: int, raw: str, eol: str) -> Line
         return Line(number, raw, eol)
     known = KNOWN_LINE.match(raw)
     if known is None:
-        raise _Fault("does not start with a brat id (T1, A1, R1, #1, *, ...) and a tab")
+        raise ValueError("does not start with a brat id (T1, A1, R1, #1, *, ...) and a tab")
     if known["id"] in ids:
-        raise _Fault("an earlier line of this file has the same id")
+        raise ValueError("an earlier line of this file has the same id")
     textbound = _parse_textbound(raw, text) if raw.startswith("T") else None
     if known["id"] not in (None, "*"):
         ids.add(known["id"])
@@ -383,36 +362,36 @@ def _parse_textbound(raw: str, text: str) -> TextBound:
     id_, target, *rest = raw.split("\t", maxsplit=2)
     match = TARGET.fullmatch(target)
     if match is None or not rest:
-        raise _Fault("a T line is: id, tab, label and offsets ('LABEL 0 5'), tab, mention")
+        raise ValueError("a T line is: id, tab, label and offsets ('LABEL 0 5'), tab, mention")
     fragments = tuple(_offsets(*pair.split(" ")) for pair in match["offsets"].split(";"))
     ordered = sorted(fragments)
     if any(after < before for (_, before), (after, _) in pairwise(ordered)):
-        raise _Fault("fragments overlap")
+        raise ValueError("fragments overlap")
     if ordered[-1][1] > len(text):
-        raise _Fault(f"ends at {ordered[-1][1]}, but the text has {len(text)} characters")
+        raise ValueError(f"ends at {ordered[-1][1]}, but the text has {len(text)} characters")
     expected = " ".join(text[start:end] for start, end in fragments)
     # Tools write a line end inside a mention as one space, as two, or drop part of it.
     broken = "\n" in expected or "\r" in expected
     if rest[0] != expected and not (broken and rest[0].split() == expected.split()):
-        raise _Fault("the mention is not the text at the offsets")
+        raise ValueError("the mention is not the text at the offsets")
     return TextBound(id_, match["label"], fragments, rest[0])
 
 
 def _tsv_row(number: int, raw: str, eol: str) -> tuple[str, Entity]:
     columns = raw.split("\t", maxsplit=4)
     if len(columns) < 5:
-        raise _Fault(f"{len(columns)} columns instead of 5")
+        raise ValueError(f"{len(columns)} columns instead of 5")
     name, label, start, end, text = columns
     if not name or not WORD.fullmatch(label):
-        raise _Fault("the file name or the label is empty, or the label contains white space")
+        raise ValueError("the file name or the label is empty, or the label contains white space")
     return name, Entity(*_offsets(start, end), label, text)
 
 
 def _offsets(start: str, end: str) -> Span:
     if not NUMBER.fullmatch(start) or not NUMBER.fullmatch(end):
-        raise _Fault("an offset is not a whole number")
+        raise ValueError("an offset is not a whole number")
     if int(start) >= int(end):
-        raise _Fault(f"the end {int(end)} is not after the start {int(start)}")
+        raise ValueError(f"the end {int(end)} is not after the start {int(start)}")
     return int(start), int(end)
 
 
@@ -453,56 +432,22 @@ def _trim(text: str, start: int, end: int) -> Span:
 def _textbound(id_: str, text: str, entity: Entity) -> TextBound:
     start, end, label, mention = entity[:4]
     if not WORD.fullmatch(label):
-        raise _Fault("the label is empty or contains white space")
+        raise ValueError("the label is empty or contains white space")
     if not 0 <= start < end <= len(text) or text[start:end] != mention:
-        raise _Fault(f"its mention is not the text from {start} to {end}")
-    fragments = tuple((start + first, start + last) for first, last in _unbroken(mention))
+        raise ValueError(f"its mention is not the text from {start} to {end}")
+    found = UNBROKEN.finditer(text, start, end)
+    fragments = tuple(match.span() for match in found)
     if not fragments:
-        raise _Fault("only white space")
+        raise ValueError("only white space")
     return TextBound(id_, label, fragments, _one_line(mention))
 
 
 def _attribute_line(id_: str, target: str, name: str, value: bool | str) -> str:
     words = [name, target] if value is True else [name, target, str(value)]
     if not all(WORD.fullmatch(word) for word in words):
-        raise _Fault("the name or value of an attribute is empty or contains white space")
+        raise ValueError("the name or value of an attribute is empty or contains white space")
     return f"{id_}\t{' '.join(words)}"
 
 
-def _unbroken(mention: str) -> Iterator[Span]:
-    """The fragments of a mention between tabs and line ends."""
-    for match in UNBROKEN.finditer(mention):
-        start, end = _trim(mention, *match.span())
-        if start < end:
-            yield start, end
-
-
 def _one_line(mention: str) -> str:
-    return " ".join(mention[start:end] for start, end in _unbroken(mention))
-
-
-def _encode(path: Path, text: str) -> bytes:
-    try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise BratError(
-            f"{path}: the text contains half a surrogate pair, which UTF-8 cannot encode."
-        ) from None
-
-
-def _read_bytes(path: Path) -> bytes | None:
-    """The bytes of a file, or None if it does not exist."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise BratError(f"{path}: cannot be read ({error}).") from error
-
-
-def _write_bytes(path: Path, data: bytes) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    except (OSError, ValueError) as error:
-        raise BratError(f"{path}: cannot be written ({error}).") from error
+    return " ".join(UNBROKEN.findall(mention))

@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any
@@ -24,13 +24,10 @@ BLOCK = 1 << 20
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """Write a file that appears under its name only when it is complete.
-
-    At each moment the old file or the new one is there. An interrupted write leaves nothing.
-    """
+    """Write a file that replaces the old one only when it is complete."""
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = _partial(path)
+    partial = path.with_name(PARTIAL + path.name)
     try:
         with partial.open("wb") as stream:
             yield stream
@@ -44,7 +41,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """Fill a folder that appears under its name only when it is complete."""
-    partial = _partial(path)
+    partial = path.with_name(PARTIAL + path.name)
     shutil.rmtree(partial, ignore_errors=True)
     try:
         # Inside the block, because Ctrl-C may come right after the folder is created.
@@ -66,12 +63,8 @@ def write_texts(files: Mapping[Path, str]) -> None:
         for path, text in files.items():
             try:
                 stack.enter_context(whole_file(path)).write(text.encode("utf-8"))
-            except OSError as error:
-                raise CardionerError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(PARTIAL + path.name)
+            except (OSError, ValueError) as error:
+                raise CardionerError(f"{path}: cannot be written ({error})") from error
 
 
 def checksum(path: Path) -> str:
@@ -91,10 +84,8 @@ def versions() -> dict[str, str]:
     """Versions of Python and of the installed packages that a result depends on."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
-        try:
+        with suppress(PackageNotFoundError):
             found[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return found
 
 
@@ -103,8 +94,7 @@ def manifest(files: Iterable[Path], settings: Mapping[str, Any]) -> dict[str, An
 
     files (Iterable[Path]): Inputs: configs, corpora, models. They are listed by name without their
         folder, so that the same inputs give the same manifest anywhere.
-    settings (Mapping[str, Any]): All other choices.
-    RETURNS (dict): Serialisable as JSON.
+    RETURNS (dict): JSON-serialisable.
     """
     return {
         "inputs": [{"name": path.name, "sha256": checksum(path)} for path in files],
@@ -116,8 +106,6 @@ def manifest(files: Iterable[Path], settings: Mapping[str, Any]) -> dict[str, An
 def claim(output: Path, claimed: dict[str, Any]) -> None:
     """Reserve a folder for the results of a manifest, and write the manifest there.
 
-    output (Path): The folder; created if it does not exist.
-    claimed (dict): The manifest.
     RAISES (CardionerError): The folder holds results of another manifest.
     """
     path = output / "manifest.json"

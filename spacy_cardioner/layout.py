@@ -47,22 +47,24 @@ def languages_of(lang: str) -> tuple[str, ...]:
     return (lang,)
 
 
+def gold(corpus: Path, lang: str, part: str = SPLIT) -> dict[str, Path]:
+    """The BRAT folder with the gold annotations of each label, by default for cardiology notes."""
+    return {
+        label: corpus / folder
+        for (of_part, of_lang, label), folder in MULTICARDIONER.items()
+        if (of_part, of_lang) == (part, lang)
+    }
+
+
 def folders(corpus: Path, part: str, lang: str) -> list[Path]:
     """The BRAT folders that annotate one part in one language."""
-    return list(dict.fromkeys(_by_label(corpus, part, lang).values()))
-
-
-def gold(corpus: Path, lang: str) -> dict[str, Path]:
-    """The BRAT folder with the gold annotations of each label, for the cardiology notes."""
-    return _by_label(corpus, "cardioccc", lang)
+    return list(gold(corpus, lang, part).values())
 
 
 def check(corpus: Path) -> list[tuple[Path, int]]:
-    """Count the notes of a corpus.
+    """The folders of a corpus and the number of notes in each.
 
-    RETURNS (list[tuple[Path, int]]): Each folder and its number of notes.
-    RAISES (CardionerError): The corpus or one of its folders is missing. The message says where to
-        get it.
+    RAISES (CardionerError): The corpus or one of its folders is missing.
     """
     if not corpus.is_dir():
         raise CardionerError(f"{corpus}: no such folder. {DOWNLOAD}")
@@ -76,11 +78,3 @@ def check(corpus: Path) -> list[tuple[Path, int]]:
         listed = "\n".join(f"  {folder}" for folder in missing)
         raise CardionerError(f"{corpus}: no .txt files in these folders:\n{listed}\n{DOWNLOAD}")
     return found
-
-
-def _by_label(corpus: Path, part: str, lang: str) -> dict[str, Path]:
-    return {
-        label: corpus / folder
-        for (of_part, of_lang, label), folder in MULTICARDIONER.items()
-        if (of_part, of_lang) == (part, lang)
-    }

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from importlib.metadata import Distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,11 +82,9 @@ def create_require_transformers(
 ) -> Callable[[type[Language]], type[Language]]:
     """Create the callback `spacy_cardioner.require_transformers.v1` for `[nlp.before_creation]`.
 
-    Without it, creating a transformer pipeline fails on import with a message that does not say
-    what to install.
+    It says what to install where creating a transformer pipeline would fail on import.
 
     required (bool): Whether to check at all, for configs of both families.
-    RETURNS (Callable): Takes the language class and returns it unchanged.
     """
 
     def require_transformers(language: type[Language]) -> type[Language]:
@@ -98,42 +95,31 @@ def create_require_transformers(
     return require_transformers
 
 
-def check_transformers(path: Sequence[str] | None = None) -> None:
+def check_transformers() -> None:
     """Check that spacy-transformers is installed with compatible dependencies.
 
-    path (Sequence[str] | None): Folders of installed packages. Default: `sys.path`.
     RAISES (CardionerError): A package is missing or has an incompatible version.
     """
-    bridge = _installed(TRANSFORMERS, path)
+    bridge = _installed(TRANSFORMERS)
     if bridge is None:
         raise _cannot_run(f"{TRANSFORMERS} is not installed", ["spacy_cardioner[trf]"])
-    unmet = [
-        (need, found.version if found else "none")
-        for need, found in _requirements(bridge, path)
-        if not (found and need.specifier.contains(found.version, prereleases=True))
-    ]
-    if unmet:
-        needs = ", ".join(f"{need} (installed: {version})" for need, version in unmet)
-        reason = f"{TRANSFORMERS} {bridge.version} needs {needs}"
-        raise _cannot_run(reason, [str(need) for need, _ in unmet])
-
-
-def _installed(name: str, path: Sequence[str] | None) -> Distribution | None:
-    folders = list(sys.path if path is None else path)
-    return next(iter(Distribution.discover(name=name, path=folders)), None)
-
-
-def _requirements(
-    distribution: Distribution, path: Sequence[str] | None
-) -> Iterator[tuple[Requirement, Distribution | None]]:
-    for line in distribution.requires or ():
-        need = Requirement(line)
+    unmet = {}
+    for need in map(Requirement, bridge.requires or ()):
         if need.marker is None or need.marker.evaluate({"extra": ""}):
             need.marker = None
-            yield need, _installed(need.name, path)
+            found = _installed(need.name)
+            if not (found and need.specifier.contains(found.version, prereleases=True)):
+                unmet[str(need)] = found.version if found else "none"
+    if unmet:
+        needs = ", ".join(f"{need} (installed: {version})" for need, version in unmet.items())
+        raise _cannot_run(f"{TRANSFORMERS} {bridge.version} needs {needs}", unmet)
 
 
-def _cannot_run(reason: str, packages: Sequence[str]) -> CardionerError:
+def _installed(name: str) -> Distribution | None:
+    return next(iter(Distribution.discover(name=name)), None)
+
+
+def _cannot_run(reason: str, packages: Iterable[str]) -> CardionerError:
     arguments = " ".join(f"'{package}'" for package in packages)
     return CardionerError(
         f"the transformer pipelines cannot run here: {reason}.\n"

@@ -30,7 +30,6 @@ class Entity(NamedTuple):
 
     start, end (int): Its boundaries, the end excluded: characters of a note, or tokens of a
         document, as the function that returns it says.
-    label (str): Its label.
     text (str): The mention, where the boundaries are characters.
     score (float | None): Its probability, if known.
     kb_id (str): Its code, "" for none.
@@ -68,26 +67,24 @@ def longest_first(item: Bounded) -> tuple[int, int]:
 
 def in_order(entity: Entity) -> tuple[int, int, str]:
     """Sort key: by boundaries, then by label."""
-    return entity.start, entity.end, entity.label
+    return entity[:3]
 
 
 def non_overlapping(
     items: Iterable[T],
     *,
-    order: Callable[[T], Any] | None = longest_first,
+    order: Callable[[T], Any] = longest_first,
     taken: Iterable[int] = (),
 ) -> list[T]:
     """Choose items that do not overlap.
 
-    items (Iterable[T]): Spans or entities.
-    order (Callable | None): Sort key; the first of several that overlap is chosen. None keeps the
-        given order.
+    order (Callable): Sort key; the first of several that overlap is chosen.
     taken (Iterable[int]): Tokens or characters that may not be used.
     RETURNS (list[T]): The chosen items, in the order of the text.
     """
     used = set(taken)
     chosen = []
-    for item in items if order is None else sorted(items, key=order):
+    for item in sorted(items, key=order):
         place = range(item.start, item.end)
         if used.isdisjoint(place):
             chosen.append(item)
@@ -104,17 +101,12 @@ def layers_of(doc: Doc, key: str = SPANS_KEY) -> set[str] | None:
 def read_entities(doc: Doc, key: str = SPANS_KEY) -> list[Entity]:
     """Read the entities of a span group, or of ``doc.ents`` where there is no such group.
 
-    RETURNS (list[Entity]): The entities with token boundaries, sorted by start, end and label.
+    RETURNS (list[Entity]): Sorted by start, end and label, with token boundaries.
     """
     spans = doc.spans[key] if key in doc.spans else doc.ents
     found = (
         Entity(
-            span.start,
-            span.end,
-            span.label_,
-            score=get_score(span),
-            kb_id=span.kb_id_,
-            source=get_source(span),
+            span.start, span.end, span.label_, "", get_score(span), span.kb_id_, get_source(span)
         )
         for span in spans
     )
@@ -126,14 +118,11 @@ def write_entities(
     entities: Iterable[Entity],
     key: str = SPANS_KEY,
     *,
-    layers: Sequence[str] | None = None,
+    layers: Iterable[str] | None = None,
 ) -> list[Span]:
-    """Write entities to a span group, in place of those that it has.
+    """Write entities with token boundaries to a span group, in place of those that it has.
 
-    doc (Doc): The document to modify.
-    entities (Iterable[Entity]): Entities with token boundaries.
-    key (str): Key of the group in ``doc.spans``.
-    layers (Sequence[str] | None): The annotated labels. Default: those of the old group, if it says
+    layers (Iterable[str] | None): The annotated labels. Default: those of the old group, if it says
         which they are, and those of the entities.
     RETURNS (list[Span]): The spans of the group.
     """
@@ -148,11 +137,10 @@ def write_entities(
     entities = list(entities)
     spans = [make_span(doc, entity) for entity in entities]
     scores = [entity.score for entity in entities]
+    if layers is None and "layers" in attrs:
+        layers = dict.fromkeys([*attrs["layers"], *(entity.label for entity in entities)])
     if layers is not None:
         attrs["layers"] = list(layers)
-    elif "layers" in attrs:
-        found = (entity.label for entity in entities)
-        attrs["layers"] = list(dict.fromkeys([*attrs["layers"], *found]))
     if "scores" in attrs or not entities or any(score is not None for score in scores):
         attrs["scores"] = scores
     doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs=attrs)
@@ -167,23 +155,18 @@ def replace_entities(
     In ``doc.ents``, entities that did not change stay. New ones are added where there is room, the
     longest first.
 
-    doc (Doc): The document to modify.
     before (Iterable[Entity]): What `read_entities` returned.
     after (Sequence[Entity]): What it is to return now.
-    key (str): Key of the group in ``doc.spans``.
     """
     if key in doc.spans:
         write_entities(doc, after, key)
     gone = set(map(in_order, before)) - set(map(in_order, after))
     kept = [ent for ent in doc.ents if (ent.start, ent.end, ent.label_) not in gone]
     taken = {token.i for ent in kept for token in ent}
-    added = [make_span(doc, entity) for entity in non_overlapping(after, taken=taken)]
-    taken.update(token.i for span in added for token in span)
+    ents = [*kept, *(make_span(doc, entity) for entity in non_overlapping(after, taken=taken))]
     # Tokens that nobody annotated stay unknown, as in documents that lack a layer.
-    freed = [
-        doc[token.i : token.i + 1] for ent in doc.ents for token in ent if token.i not in taken
-    ]
-    doc.set_ents([*kept, *added], outside=freed, default="unmodified")
+    freed = {token.i for ent in doc.ents for token in ent} - {t.i for ent in ents for t in ent}
+    doc.set_ents(ents, outside=[doc[i : i + 1] for i in sorted(freed)], default="unmodified")
 
 
 def make_span(doc: Doc, entity: Entity) -> Span:

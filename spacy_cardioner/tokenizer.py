@@ -53,13 +53,10 @@ _LINE_END = r"[\n\r\x0b\x0c\x85\u2028\u2029]"
 _DEBRIS = r"[\x7f-\x9f\u200b\ufeff]"
 _UNIT = r"(?:[mnpµμuk]?g|mcg|[mdcµμu][lL]|cc|[cm]m|mmHg|m?Eq|[mnpµμu]mol|UI|IU|h)"
 
+_MARKS = [_DEBRIS, *LIST_PUNCT, *LIST_ELLIPSES, *LIST_QUOTES, *LIST_CURRENCY, *LIST_ICONS]
+
 _PREFIXES = [
-    _DEBRIS,
-    *LIST_PUNCT,
-    *LIST_ELLIPSES,
-    *LIST_QUOTES,
-    *LIST_CURRENCY,
-    *LIST_ICONS,
+    *_MARKS,
     r"[§%=/|^~≥≤±≈→←↑↓™ʼ]",
     r"\+(?![0-9])",
     r"—+",
@@ -71,12 +68,7 @@ _PREFIXES = [
 ]
 
 _SUFFIXES = [
-    _DEBRIS,
-    *LIST_PUNCT,
-    *LIST_ELLIPSES,
-    *LIST_QUOTES,
-    *LIST_CURRENCY,
-    *LIST_ICONS,
+    *_MARKS,
     r"['’][sS]",
     r"[%=/|^~≥≤±≈→←↑↓™ʼ]",
     r"—+",
@@ -136,57 +128,45 @@ _CLINICAL_ABBREVIATIONS = [
     "ej.", "p.ej.", "P.ej.", "aprox.", "vs.", "Vs.", "ca.", "es.", "p.es.", "P.es.", "e.g.", "i.e.",
 ]
 # fmt: on
-_MULTILINGUAL = ("en", "es", "it")
-
-Exceptions = dict[str, list[dict[int, str]]]
 
 
 def create_clinical_tokenizer() -> Callable[[Language], Tokenizer]:
-    """Registered function for the clinical tokenizer.
+    """Create `spacy_cardioner.ClinicalTokenizer.v1`.
 
-    RETURNS (Callable[[Language], Tokenizer]): `make_tokenizer`.
+    RETURNS (Callable[[Language], Tokenizer]): Makes spaCy's tokenizer for a pipeline. All rules are
+        data and are saved with the pipeline.
     """
+
+    def make_tokenizer(nlp: Language) -> Tokenizer:
+        return Tokenizer(
+            nlp.vocab,
+            rules=_exceptions(nlp.lang or "xx"),
+            prefix_search=compile_prefix_regex(_PREFIXES).search,
+            suffix_search=compile_suffix_regex(_SUFFIXES).search,
+            infix_finditer=compile_infix_regex(_INFIXES).finditer,
+            token_match=_WHOLE.match,
+            url_match=_URL.match,
+        )
+
     return make_tokenizer
 
 
-def make_tokenizer(nlp: Language) -> Tokenizer:
-    """Create the clinical tokenizer for the vocabulary and the language of a pipeline.
-
-    RETURNS (Tokenizer): spaCy's tokenizer. All rules are data and are saved with the pipeline.
-    """
-    return Tokenizer(
-        nlp.vocab,
-        rules=tokenizer_exceptions(nlp.lang or "xx"),
-        prefix_search=compile_prefix_regex(_PREFIXES).search,
-        suffix_search=compile_suffix_regex(_SUFFIXES).search,
-        infix_finditer=compile_infix_regex(_INFIXES).finditer,
-        token_match=_WHOLE.match,
-        url_match=_URL.match,
-    )
-
-
-def tokenizer_exceptions(lang: str) -> Exceptions:
-    """The abbreviations and contractions of a language, or of all three for "xx".
-
-    spaCy's other exceptions (emoticons such as "8)", "id" split into "i d") split clinical text in
-    the wrong places.
-
-    RETURNS (dict): Exceptions in the format of spaCy's tokenizer.
-    """
-    exceptions: Exceptions = {word: [{ORTH: word}] for word in _CLINICAL_ABBREVIATIONS}
-    for code in _MULTILINGUAL if lang == "xx" else (lang,):
-        exceptions |= {
+def _exceptions(lang: str) -> dict[str, list[dict[int, str]]]:
+    """The abbreviations and contractions of a language, or of all three for "xx"."""
+    found = {word: [{ORTH: word}] for word in _CLINICAL_ABBREVIATIONS}
+    for code in ("en", "es", "it") if lang == "xx" else (lang,):
+        # Others (emoticons such as "8)", "id" split into "i d") split clinical text wrongly.
+        found |= {
             word: list(tokens)
             for word, tokens in get_lang_class(code).Defaults.tokenizer_exceptions.items()
             if _ABBREVIATION.fullmatch(word) and word not in _NOT_ABBREVIATIONS
         }
-    return exceptions
+    return found
 
 
 def blank(lang: str) -> Language:
     """Create a pipeline with the clinical tokenizer and sentences that also end at line ends.
 
-    lang (str): Code of the language, "xx" for several.
     RAISES (CardionerError): spaCy does not have the language.
     """
     try:

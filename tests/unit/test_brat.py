@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from spacy_cardioner.brat import (
-    BratError,
     Change,
     Note,
     entities,
@@ -22,6 +21,7 @@ from spacy_cardioner.brat import (
     write_note,
     write_tsv,
 )
+from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.spans import Entity
 
 TEXT = "Alergia a penicilina.\nToma bisoprolol 2,5 mg."
@@ -274,7 +274,7 @@ def test_malformed_lines_are_named_or_skipped(tmp_path: Path, line: str | bytes)
     txt = put(tmp_path, TEXT, good + raw + b"\nT9\tFARMACO 27 37\tbisoprolol\n")
     changes: list[Change] = []
 
-    with pytest.raises(BratError) as caught:
+    with pytest.raises(CardionerError) as caught:
         read_note(txt)
     note = read_note(txt, lenient=True, changes=changes)
 
@@ -297,9 +297,9 @@ def test_what_is_read_leniently_and_written_reads_strictly(tmp_path: Path) -> No
 def test_a_text_that_is_not_utf8_names_its_line(tmp_path: Path) -> None:
     txt = put(tmp_path, "uno\r\ndos\x85\n".encode() + "día".encode("latin-1"), None)
 
-    with pytest.raises(BratError, match=r"nota\.txt:3: "):
+    with pytest.raises(CardionerError, match=r"nota\.txt:3: "):
         read_note(txt)
-    with pytest.raises(BratError):
+    with pytest.raises(CardionerError):
         read_note(txt, lenient=True)
 
 
@@ -315,7 +315,7 @@ def test_lenient_folder_skips_notes_that_cannot_be_read(tmp_path: Path) -> None:
         "d",
     ]
     assert kinds(changes) == {"unreadable note": 2}
-    with pytest.raises(BratError, match=r"b\.txt:1: "):
+    with pytest.raises(CardionerError, match=r"b\.txt:1: "):
         list(read_folder(tmp_path))
 
 
@@ -323,27 +323,27 @@ def test_an_ann_without_its_txt(tmp_path: Path) -> None:
     put(tmp_path, TEXT, "")
     (tmp_path / "sola.ann").write_text("")
 
-    with pytest.raises(BratError, match=r"sola\.txt: .*sola\.ann"):
+    with pytest.raises(CardionerError, match=r"sola\.txt: .*sola\.ann"):
         list(read_folder(tmp_path))
-    with pytest.raises(BratError, match=r"sola\.txt: "):
+    with pytest.raises(CardionerError, match=r"sola\.txt: "):
         read_note(tmp_path / "sola.txt")
 
 
 def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
     (tmp_path / "carpeta.txt").mkdir()
     for path in ("no.txt", "carpeta.txt", "nota.ann", "a\0b.txt", "x" * 300 + ".txt"):
-        with pytest.raises(BratError):
+        with pytest.raises(CardionerError):
             read_note(tmp_path / path)
     for path in ("no", "a\0b"):
-        with pytest.raises(BratError):
+        with pytest.raises(CardionerError):
             list(read_folder(tmp_path / path))
-        with pytest.raises(BratError):
+        with pytest.raises(CardionerError):
             read_tsv(tmp_path / path)
 
 
 def test_a_folder_without_notes(tmp_path: Path) -> None:
     for lenient in (False, True):
-        with pytest.raises(BratError, match=r"no \.txt"):
+        with pytest.raises(CardionerError, match=r"no \.txt"):
             list(read_folder(tmp_path, lenient=lenient))
 
 
@@ -375,7 +375,7 @@ def test_no_bytes_make_reading_fail_otherwise(scratch: Path, text: bytes, ann: b
     for lenient in (False, True):
         try:
             note = read_note(txt, lenient=lenient)
-        except BratError as error:
+        except CardionerError as error:
             assert str(error).startswith((f"{txt}:", f"{txt.with_suffix('.ann')}:"))
             continue
         for policy in ("first", "longest", "cover", "skip"):
@@ -397,7 +397,7 @@ def test_no_bytes_make_reading_a_table_fail_otherwise(scratch: Path, rows: bytes
         for lenient in (False, True):
             try:
                 read_tsv(path, lenient=lenient)
-            except BratError as error:
+            except CardionerError as error:
                 assert str(error).startswith(f"{path}:")
 
 
@@ -517,24 +517,24 @@ def test_the_lines_of_a_new_note(tmp_path: Path) -> None:
     ],
 )
 def test_entities_that_standoff_cannot_hold(entity: Entity) -> None:
-    with pytest.raises(BratError, match="^n: entity 1: "):
+    with pytest.raises(CardionerError, match="^n: entity 1: "):
         note_from_entities("n", TEXT, [entity])
 
 
 @pytest.mark.parametrize("attributes", [{"A b": True}, {"": True}, {"A": "x\ty"}, {"A": ""}])
 def test_attributes_that_standoff_cannot_hold(attributes: dict[str, bool | str]) -> None:
-    with pytest.raises(BratError, match="^n: entity 1: "):
+    with pytest.raises(CardionerError, match="^n: entity 1: "):
         note_from_entities("n", TEXT, [Entity(0, 7, "A", "Alergia")], [attributes])
 
 
 @pytest.mark.parametrize("name", ["", "../n", "a/b", "a\0", "x" * 300])
 def test_names_that_are_no_file_names(tmp_path: Path, name: str) -> None:
-    with pytest.raises(BratError):
+    with pytest.raises(CardionerError):
         write_note(note_from_entities(name, TEXT, []), tmp_path / "out")
 
 
 def test_nothing_is_written_of_a_note_that_cannot_be(tmp_path: Path) -> None:
-    with pytest.raises(BratError, match=r"n\.txt: "):
+    with pytest.raises(CardionerError, match=r"n\.txt: "):
         write_note(note_from_entities("n", "a\ud800", []), tmp_path)
     assert not list(tmp_path.iterdir())
 
@@ -584,7 +584,7 @@ def test_malformed_rows_are_named_or_skipped(tmp_path: Path, row: bytes) -> None
     path.write_bytes(HEADER.encode() + b"a\tS\t0\t1\tx\n" + row + b"\na\tS\t2\t3\ty\n")
     changes: list[Change] = []
 
-    with pytest.raises(BratError) as caught:
+    with pytest.raises(CardionerError) as caught:
         read_tsv(path)
     assert str(caught.value).startswith(f"{path}:3: ")
     assert len(read_tsv(path, lenient=True, changes=changes)["a"]) == 2
@@ -596,7 +596,7 @@ def test_a_table_with_another_header(tmp_path: Path, header: str) -> None:
     (tmp_path / "t.tsv").write_text(header)
 
     for lenient in (False, True):
-        with pytest.raises(BratError, match=r"t\.tsv:1: "):
+        with pytest.raises(CardionerError, match=r"t\.tsv:1: "):
             read_tsv(tmp_path / "t.tsv", lenient=lenient)
 
 
@@ -614,7 +614,7 @@ def test_a_table_with_another_header(tmp_path: Path, header: str) -> None:
     ],
 )
 def test_rows_that_the_table_cannot_hold(tmp_path: Path, name: str, entity: Entity) -> None:
-    with pytest.raises(BratError, match=r"t\.tsv: "):
+    with pytest.raises(CardionerError, match=r"t\.tsv: "):
         write_tsv(tmp_path / "t.tsv", {name: [entity]})
     assert not (tmp_path / "t.tsv").exists()
 

@@ -37,9 +37,16 @@ def install(folder: Path, name: str, version: str, *requires: str) -> None:
     (info / "METADATA").write_text("\n".join(lines))
 
 
+def check(folder: Path) -> None:
+    """Check with the packages of one folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [str(folder)])
+        check_transformers()
+
+
 def message(folder: Path) -> str:
     with pytest.raises(CardionerError) as caught:
-        check_transformers([str(folder)])
+        check(folder)
     return str(caught.value)
 
 
@@ -54,7 +61,7 @@ def test_versions_in_range_pass(tmp_path: Path, version: str, torch: str) -> Non
     install(tmp_path, "spacy-transformers", "1.4.0", *BRIDGE_NEEDS)
     install(tmp_path, "transformers", version)
     install(tmp_path, "torch", torch)
-    check_transformers([str(tmp_path)])
+    check(tmp_path)
 
 
 @pytest.mark.parametrize("version", ["4.53.3", "5.23.0", "3.3.1"])
@@ -80,7 +87,7 @@ def test_everything_unmet_is_named_at_once(tmp_path: Path) -> None:
 def test_range_is_read_from_the_installed_bridge(tmp_path: Path) -> None:
     install(tmp_path, "spacy-transformers", "9.0.0", "transformers>=6,<7")
     install(tmp_path, "transformers", "6.1.0")
-    check_transformers([str(tmp_path)])
+    check(tmp_path)
 
 
 def create_pipeline(*shadows: Path) -> subprocess.CompletedProcess[str]:
