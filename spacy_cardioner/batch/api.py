@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from spacy_cardioner.batch.readers.base import SourceNote, checked
-from spacy_cardioner.batch.readers.columns import Columns, choose
+from spacy_cardioner.batch.readers.base import Columns, SourceNote, checked, choose
 from spacy_cardioner.batch.settings import TIMEOUT, Settings
 from spacy_cardioner.batch.writers.parquet import COLUMNS, Parquet, mention_row
 from spacy_cardioner.errors import CardionerError

@@ -53,14 +53,6 @@ class Annotated(NamedTuple):
 Annotate = Callable[[Iterable[SourceNote]], Iterator[Annotated]]
 
 
-class _Piece(NamedTuple):
-    """A text for the pipeline: which note it is from, and where it starts there."""
-
-    note: int
-    start: int
-    text: str
-
-
 @contextmanager
 def started(settings: Settings) -> Iterator[tuple[Annotate, dict[str, Any]]]:
     """Load the pipeline, in this process or in worker processes.
@@ -168,25 +160,29 @@ class Annotator:
     def _annotate(self, notes: Sequence[SourceNote]) -> list[Annotated]:
         found: list[list[Mention]] = [[] for _ in notes]
         docs: list[tuple[int, int, Doc]] = []
-        for piece, doc in self._pipe(notes):
-            if doc.text != piece.text:
+        for index, start, end, doc in self._pipe(notes):
+            if doc.text != notes[index].text[start:end]:
                 raise CardionerError(
-                    f"{notes[piece.note].id}: the tokenizer of the pipeline changes the text, so "
+                    f"{notes[index].id}: the tokenizer of the pipeline changes the text, so "
                     "offsets would be wrong; use a pipeline with spaCy's own tokenizer"
                 )
             mentions = doc_entities(doc, self.attributes)
-            found[piece.note] += (_moved(mention, piece.start) for mention in mentions)
+            found[index] += (
+                mention._replace(start=mention.start + start, end=mention.end + start)
+                for mention in mentions
+            )
             if self.with_docs:
-                docs.append((piece.note, piece.start, doc))
+                docs.append((index, start, doc))
         joined = _join(notes, docs)
         return [
             Annotated(note, sorted(mentions, key=itemgetter(0, 1, 2)), joined.get(index))
             for index, (note, mentions) in enumerate(zip(notes, found, strict=True))
         ]
 
-    def _pipe(self, notes: Sequence[SourceNote]) -> Iterator[tuple[_Piece, Doc]]:
+    def _pipe(self, notes: Sequence[SourceNote]) -> Iterator[tuple[int, int, int, Doc]]:
+        """Process pieces of notes. YIELDS: Index of the note, start and end of the piece, Doc."""
         pieces = [
-            _Piece(index, start, note.text[start:end])
+            (note.text[start:end], (index, start, end))
             for index, note in enumerate(notes)
             if not note.fault
             for start, end in cut(note.text, self.nlp.max_length)
@@ -195,11 +191,10 @@ class Annotator:
             pieces,
             PADDED_CHARACTERS,
             buffer=len(pieces) or 1,
-            get_length=lambda piece: len(piece.text),
+            get_length=lambda piece: len(piece[0]),
         ):
-            texts = ((piece.text, piece) for piece in batch)
-            for doc, piece in self.nlp.pipe(texts, as_tuples=True, batch_size=len(batch)):
-                yield piece, doc
+            for doc, place in self.nlp.pipe(batch, as_tuples=True, batch_size=len(batch)):
+                yield (*place, doc)
             self.tick()
 
 
@@ -223,10 +218,6 @@ def _boundary(text: str, start: int, end: int) -> int:
         if ends:
             return ends[-1]
     return end
-
-
-def _moved(mention: Mention, by: int) -> Mention:
-    return mention._replace(start=mention.start + by, end=mention.end + by) if by else mention
 
 
 def _join(notes: Sequence[SourceNote], docs: list[tuple[int, int, Doc]]) -> dict[int, bytes]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, astuple, dataclass
+from operator import sub
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.files import whole_file
@@ -22,25 +24,22 @@ ERRORS = "_errors.jsonl"
 IDENTITY = ("software", "model", "inputs", "options")
 
 
-class Part(NamedTuple):
-    """Counts of a finished part: annotated notes, failed notes, and mentions."""
+@dataclass
+class Counts:
+    """Numbers of annotated notes, failed notes, and mentions."""
 
-    notes: int
-    errors: int
-    mentions: int
+    notes: int = 0
+    errors: int = 0
+    mentions: int = 0
 
 
 class Manifest:
-    """The description of a run, and its finished parts.
-
-    folder (Path): Where the record is saved.
-    about (Mapping[str, Any]): Values of `IDENTITY`, and "started".
-    """
+    """The description of a run (`IDENTITY` and "started"), and its finished parts."""
 
     def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
         self.folder = folder
         self.about = dict(about)
-        self.parts: list[Part] = []
+        self.parts: list[Counts] = []
         self.errors_bytes = 0
         self.finished: str | None = None
 
@@ -56,7 +55,7 @@ class Manifest:
         try:
             data = json.loads(path.read_bytes())
             manifest = cls(folder, {name: data[name] for name in (*IDENTITY, "started")})
-            manifest.parts = [Part(**part) for part in data["parts"]]
+            manifest.parts = [Counts(**part) for part in data["parts"]]
             manifest.errors_bytes = data["errors_bytes"]
             manifest.finished = data["finished"]
         except (ValueError, KeyError, TypeError) as error:
@@ -64,9 +63,10 @@ class Manifest:
         return manifest
 
     @property
-    def done(self) -> Part:
+    def done(self) -> Counts:
         """The counts of all finished parts together."""
-        return Part(*map(sum, zip(*self.parts, strict=True))) if self.parts else Part(0, 0, 0)
+        columns = zip(*map(astuple, [Counts(), *self.parts]), strict=True)
+        return Counts(*map(sum, columns))
 
     def check(self, about: Mapping[str, Any]) -> None:
         """Check that the recorded run can be resumed with these settings.
@@ -81,8 +81,8 @@ class Manifest:
                 f"since the run started (see {MANIFEST}); --overwrite starts again"
             )
 
-    def add(self, part: Part, errors: Iterable[Mapping[str, str]]) -> None:
-        """Record a part whose files are complete."""
+    def add(self, total: Counts, errors: Iterable[Mapping[str, str]]) -> None:
+        """Record a part whose files are complete. `total` counts all parts up to this one."""
         lines = [json.dumps(error, ensure_ascii=False).encode() + b"\n" for error in errors]
         if lines:
             with (self.folder / ERRORS).open("ab") as stream:
@@ -90,7 +90,7 @@ class Manifest:
                 stream.flush()
                 os.fsync(stream.fileno())
         self.errors_bytes += sum(map(len, lines))
-        self.parts.append(part)
+        self.parts.append(Counts(*map(sub, astuple(total), astuple(self.done))))
         self.save()
 
     def restore(self) -> None:
@@ -104,9 +104,9 @@ class Manifest:
         data = {
             **self.about,
             "finished": self.finished,
-            "counts": self.done._asdict(),
+            "counts": asdict(self.done),
             "errors_bytes": self.errors_bytes,
-            "parts": [part._asdict() for part in self.parts],
+            "parts": [asdict(part) for part in self.parts],
         }
         with whole_file(self.folder / MANIFEST) as stream:
             stream.write(json.dumps(data, indent=1, ensure_ascii=False).encode())

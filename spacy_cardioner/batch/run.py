@@ -16,11 +16,11 @@ from typing import Any
 from tqdm import tqdm
 
 from spacy_cardioner.batch.engine import Annotate, Annotated, started
-from spacy_cardioner.batch.manifest import Manifest, Part
+from spacy_cardioner.batch.manifest import Counts, Manifest
 from spacy_cardioner.batch.readers import Source
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.writers import Output, OutputFormat, Writer, make_writer
-from spacy_cardioner.batch.writers.base import Put, opened, opened_part, refuse_overwriting
+from spacy_cardioner.batch.writers.base import Put, opened, refuse_overwriting
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.files import PARTIAL, versions
 
@@ -60,16 +60,7 @@ class Job:
         return [output.path for output in self.outputs if output.path is not None]
 
 
-@dataclass
-class Summary:
-    """Counts of a run: annotated notes, failed notes, and mentions."""
-
-    annotated: int = 0
-    failed: int = 0
-    mentions: int = 0
-
-
-def run(job: Job) -> Summary:
+def run(job: Job) -> Counts:
     """Annotate all notes and write the results.
 
     RAISES (CardionerError): The pipeline cannot be loaded, too many notes failed, an output exists
@@ -95,28 +86,26 @@ def _refuse_existing(job: Job) -> None:
             raise CardionerError(f"{path}: exists already; --overwrite replaces it")
 
 
-def _at_once(job: Job, settings: Settings) -> Summary:
-    summary = Summary()
-    with started(settings) as (annotate, identity), ExitStack() as stack:
-        writers = _writers(job, identity, datetime.now())
+def _at_once(job: Job, settings: Settings) -> Counts:
+    total = Counts()
+    with started(settings) as (annotate, pipeline), ExitStack() as stack:
+        writers = _writers(job, pipeline, datetime.now())
         puts = [
             stack.enter_context(opened(writer, output.path))
             for writer, output in zip(writers, job.outputs, strict=True)
         ]
-        for found in _annotated(job, annotate, 0):
-            fault = _write(found, writers, puts)
-            _count(job, summary, found, fault)
-            if fault and job.progress:
-                tqdm.write(f"skipped {found.note.id}: {fault}", file=sys.stderr)
-    return summary
+        for error in _write(job, _annotated(job, annotate, 0), writers, puts, total):
+            if job.progress:
+                tqdm.write(f"skipped {error['id']}: {error['reason']}", file=sys.stderr)
+    return total
 
 
-def _in_parts(job: Job, settings: Settings, size: int) -> Summary:
+def _in_parts(job: Job, settings: Settings, size: int) -> Counts:
     manifest = _existing(job)
-    with started(settings) as (annotate, identity):
+    with started(settings) as (annotate, pipeline):
         about = {
             "software": versions(),
-            "model": identity,
+            "model": pipeline,
             "inputs": job.source.describe(),
             "options": _options(job),
             "started": datetime.now().isoformat(timespec="seconds"),
@@ -124,52 +113,59 @@ def _in_parts(job: Job, settings: Settings, size: int) -> Summary:
         if manifest is None or job.overwrite:
             manifest = _begin(job, about)
         manifest.check(about)
-        done = manifest.done
-        summary = Summary(done.notes, done.errors, done.mentions)
+        total = manifest.done
         if manifest.finished is None:
             _clean(job, manifest)
-            writers = _writers(job, identity, datetime.fromisoformat(manifest.about["started"]))
-            found = _annotated(job, annotate, done.notes + done.errors)
-            for first in found:
-                part = chain([first], islice(found, size - 1))
-                _write_part(job, manifest, summary, writers, part)
+            writers = _writers(job, pipeline, datetime.fromisoformat(manifest.about["started"]))
+            notes = _annotated(job, annotate, total.notes + total.errors)
+            for first in notes:
+                part = chain([first], islice(notes, size - 1))
+                manifest.add(total, _write_part(job, len(manifest.parts), part, writers, total))
             manifest.finished = datetime.now().isoformat(timespec="seconds")
             manifest.save()
-    return summary
+    return total
 
 
 def _write_part(
-    job: Job,
-    manifest: Manifest,
-    summary: Summary,
-    writers: Sequence[Writer],
-    notes: Iterable[Annotated],
-) -> None:
-    """Write a part of each output, then record it. A part without a record is written again."""
-    before = Part(summary.annotated, summary.failed, summary.mentions)
-    errors = []
+    job: Job, number: int, notes: Iterable[Annotated], writers: Sequence[Writer], total: Counts
+) -> list[dict[str, str]]:
+    """Write a part of each output. RETURNS (list[dict[str, str]]): The notes that failed."""
     with ExitStack() as stack:
-        puts = [
-            stack.enter_context(
-                opened_part(
-                    writer,
-                    folder / f"part-{len(manifest.parts):05}{writer.ending}",
-                    before.mentions + 1,
-                )
+        puts = []
+        for writer, folder in zip(writers, job.folders, strict=True):
+            path = folder / f"part-{number:05}{writer.ending}"
+            part = opened(writer, path, first=total.mentions + 1, is_part=True)
+            puts.append(stack.enter_context(part))
+        return list(_write(job, notes, writers, puts, total))
+
+
+def _write(
+    job: Job,
+    notes: Iterable[Annotated],
+    writers: Sequence[Writer],
+    puts: Sequence[Put],
+    total: Counts,
+) -> Iterator[dict[str, str]]:
+    """Write each note to all outputs or to none, and count it.
+
+    YIELDS (dict[str, str]): The id of a note that failed, and the reason.
+    RAISES (CardionerError): Too many notes failed.
+    """
+    for found in notes:
+        results, fault = rendered(found, [writer.render for writer in writers])
+        if not fault:
+            for put, result in zip(puts, results, strict=True):
+                put(result)
+            total.notes += 1
+            total.mentions += len(found.mentions)
+            continue
+        total.errors += 1
+        if job.max_errors is not None and total.errors > job.max_errors:
+            raise CardionerError(
+                f"{total.errors} notes failed, more than --max-errors {job.max_errors}; "
+                f"the last is {found.note.id}: {fault}"
             )
-            for writer, folder in zip(writers, job.folders, strict=True)
-        ]
-        for found in notes:
-            fault = _write(found, writers, puts)
-            _count(job, summary, found, fault)
-            if fault:
-                errors.append({"id": found.note.id, "reason": fault})
-    part = Part(
-        summary.annotated - before.notes,
-        summary.failed - before.errors,
-        summary.mentions - before.mentions,
-    )
-    manifest.add(part, errors)
+        yield {"id": found.note.id, "reason": fault}
 
 
 def rendered(
@@ -184,28 +180,6 @@ def rendered(
         return [], str(error)
 
 
-def _write(found: Annotated, writers: Sequence[Writer], puts: Sequence[Put]) -> str:
-    """Write a note to all outputs or to none. RETURNS (str): Why to none, or ""."""
-    results, fault = rendered(found, [writer.render for writer in writers])
-    if not fault:
-        for put, result in zip(puts, results, strict=True):
-            put(result)
-    return fault
-
-
-def _count(job: Job, summary: Summary, found: Annotated, fault: str) -> None:
-    if not fault:
-        summary.annotated += 1
-        summary.mentions += len(found.mentions)
-        return
-    summary.failed += 1
-    if job.max_errors is not None and summary.failed > job.max_errors:
-        raise CardionerError(
-            f"{summary.failed} notes failed, more than --max-errors {job.max_errors}; "
-            f"the last is {found.note.id}: {fault}"
-        )
-
-
 def _annotated(job: Job, annotate: Annotate, skipped: int) -> Iterator[Annotated]:
     hidden = None if job.progress else True  # None hides the bar if there is no terminal
     total = len(job.source) or None
@@ -215,17 +189,9 @@ def _annotated(job: Job, annotate: Annotate, skipped: int) -> Iterator[Annotated
             bar.update()
 
 
-def _writers(job: Job, identity: dict[str, Any], when: datetime) -> list[Writer]:
-    return [
-        make_writer(
-            output,
-            pipeline=identity,
-            when=when,
-            with_text=job.with_text,
-            with_attributes=job.with_attributes,
-        )
-        for output in job.outputs
-    ]
+def _writers(job: Job, pipeline: dict[str, Any], when: datetime) -> list[Writer]:
+    options = {"with_text": job.with_text, "with_attributes": job.with_attributes}
+    return [make_writer(output, pipeline, when, **options) for output in job.outputs]
 
 
 def _existing(job: Job) -> Manifest | None:

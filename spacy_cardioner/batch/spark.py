@@ -10,12 +10,12 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from spacy_cardioner.batch.engine import Annotated, batches, load, make_annotator
-from spacy_cardioner.batch.manifest import ERRORS
+from spacy_cardioner.batch.manifest import ERRORS, Counts
 from spacy_cardioner.batch.readers import InputFormat, kind_of
-from spacy_cardioner.batch.readers.columns import Columns
+from spacy_cardioner.batch.readers.base import Columns
 from spacy_cardioner.batch.readers.tables import DELIMITERS
 from spacy_cardioner.batch.readers.text import note_of
-from spacy_cardioner.batch.run import Summary, rendered
+from spacy_cardioner.batch.run import rendered
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.writers import Output, OutputFormat, make_writer
 from spacy_cardioner.batch.writers.base import Table
@@ -70,7 +70,7 @@ def run_spark(
     with_attributes: bool = False,
     max_errors: int | None = None,
     overwrite: bool = False,
-) -> Summary:
+) -> Counts:
     """Annotate notes, and write each output as a folder. The first one lists notes that failed.
 
     RAISES (CardionerError): The pipeline cannot be loaded here, too many notes failed, or an output
@@ -81,18 +81,19 @@ def run_spark(
             raise CardionerError(f"{path}: the notes are read from here; write somewhere else")
     pipeline, when = identity(load(Settings(settings.model))), datetime.now()
     make = partial(make_writer, pipeline=pipeline, when=when, with_attributes=with_attributes)
-    writers = [(kind, make(Output(kind, None))) for kind in (OutputFormat.parquet, *dict(outputs))]
-    tables = {kind.value: writer for kind, writer in writers if isinstance(writer, Table)}
+    kinds = (OutputFormat.parquet, *dict(outputs))
+    tables = {k.value: one for k in kinds if isinstance(one := make(Output(k, None)), Table)}
     done = per_note(notes, columns, settings, tables).persist()
     good, bad = done.where("error is null"), done.where("error is not null")
     if max_errors is not None and (failed := bad.count()) > max_errors:
         raise CardionerError(f"{failed} notes failed, more than --max-errors {max_errors}")
     for kind, path in outputs:
         _write(good, kind, path, "overwrite" if overwrite else "errorifexists", with_text)
-    reasons = bad.selectExpr("note_id as id", "error as reason").coalesce(1)
-    reasons.write.json(f"{outputs[0][1]}/{ERRORS}")
+    if not bad.isEmpty():
+        reasons = bad.selectExpr("note_id as id", "error as reason").coalesce(1)
+        reasons.write.json(f"{outputs[0][1]}/{ERRORS}")
     counts = done.selectExpr("count(*)", "count(error)", "sum(size(parquet))").first()
-    return Summary(counts[0] - counts[1], counts[1], counts[2] or 0)
+    return Counts(counts[0] - counts[1], counts[1], counts[2] or 0)
 
 
 def _write(good: DataFrame, kind: OutputFormat, path: str, mode: str, with_text: bool) -> None:
@@ -106,11 +107,11 @@ def _write(good: DataFrame, kind: OutputFormat, path: str, mode: str, with_text:
     if kind is OutputFormat.parquet:
         rows.write.parquet(path, mode=mode)
     elif kind is OutputFormat.tsv:
-        exact = {"sep": "\t", "quote": "", "escapeQuotes": False, "emptyValue": "", **CSV}
-        rows.write.csv(path, mode=mode, **exact)
+        rows.write.csv(path, mode, sep="\t", quote="", escapeQuotes=False, emptyValue="", **CSV)
     else:
         rows = rows.withColumn("note_nlp_id", F.monotonically_increasing_id() + 1)
-        rows.write.csv(path, mode=mode, quoteAll=True, escape='"', **CSV)
+        time = "yyyy-MM-dd HH:mm:ss"
+        rows.write.csv(path, mode, quoteAll=True, escape='"', timestampFormat=time, **CSV)
 
 
 def per_note(

@@ -193,7 +193,7 @@ def annotate(
         "overwrite": overwrite,
     }
     if on_spark:
-        from spacy_cardioner.batch.readers.columns import choose
+        from spacy_cardioner.batch.readers.base import choose
         from spacy_cardioner.batch.spark import read_notes, run_spark
 
         with _stops_told(names), _spark() as session:
@@ -201,7 +201,7 @@ def annotate(
             columns = choose(source, notes.columns, text_column, id_column, needs_id=True)
             _print(*columns.guessed)
             targets = list(zip(kinds, names, strict=True))
-            summary = run_spark(notes, columns, settings, targets, **options)
+            counts = run_spark(notes, columns, settings, targets, **options)
     else:
         from spacy_cardioner.batch.run import Job, run
 
@@ -225,12 +225,12 @@ def annotate(
             **options,
         )
         with _stops_told(names, resumable=part_size is not None):
-            summary = run(job)
-    if summary.failed and in_folders:
+            counts = run(job)
+    if counts.errors and in_folders:
         _print(f"the notes that failed are listed in {names[0].rstrip('/')}/{ERRORS}")
-    counts = f"notes annotated: {summary.annotated}, skipped: {summary.failed}"
-    _print(f"{counts}; entities found: {summary.mentions}")
-    if summary.failed and not lenient:
+    done = f"notes annotated: {counts.notes}, skipped: {counts.errors}"
+    _print(f"{done}; entities found: {counts.mentions}")
+    if counts.errors and not lenient:
         raise typer.Exit(SOME_FAILED)
 
 

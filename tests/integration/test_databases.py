@@ -180,7 +180,7 @@ def annotate(url: str, out: Path) -> None:
     nlp.add_pipe("entity_ruler").add_patterns([{"label": "FARMACO", "pattern": d} for d in drugs])
     outputs = [Output(OutputFormat.omop, out)]
     summary = run(Job(open_source(url, table="cdm.note"), Settings(nlp), outputs))
-    assert (summary.annotated, summary.failed, summary.mentions) == (2, 2, 3)
+    assert (summary.notes, summary.errors, summary.mentions) == (2, 2, 3)
 
 
 def test_note_nlp_is_loaded_by_postgresql(postgres_url: str, tmp_path: Path) -> None:

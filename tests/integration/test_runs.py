@@ -24,8 +24,9 @@ from spacy.tokens import DocBin
 from spacy.vocab import Vocab
 
 from spacy_cardioner import brat
+from spacy_cardioner.batch.manifest import Counts
 from spacy_cardioner.batch.readers import open_source
-from spacy_cardioner.batch.run import Job, Summary, run
+from spacy_cardioner.batch.run import Job, run
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.writers import Output, OutputFormat
 from spacy_cardioner.errors import CardionerError
@@ -116,7 +117,7 @@ def notes(tmp_path: Path) -> Path:
 def whole(nlp: Language, notes: Path, tmp_path: Path) -> dict[str, bytes]:
     """What a run writes that nothing happens to."""
     summary = run(job(nlp, notes, tmp_path / "whole"))
-    assert summary == Summary(annotated=9, failed=2, mentions=18)
+    assert summary == Counts(notes=9, errors=2, mentions=18)
     return files(tmp_path / "whole")
 
 
@@ -160,7 +161,7 @@ def test_a_run_killed_before_any_change_of_a_file_is_resumed(
         again = killed_before_change(number // 2, lambda out=out: run(job(nlp, notes, out)))  # type: ignore[misc]
         resumed += again == -signal.SIGKILL
         assert again in (0, -signal.SIGKILL)
-        assert run(job(nlp, notes, out)).annotated == 9
+        assert run(job(nlp, notes, out)).notes == 9
         assert files(out) == whole
     assert status == 0
     assert number > 50
@@ -174,7 +175,7 @@ def test_a_finished_run_is_left_alone(nlp: Language, notes: Path, tmp_path: Path
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     with pytest.raises(CardionerError, match="has a finished run; --overwrite"):
         run(job(nlp, notes, out, resume=False))
-    assert run(job(nlp, notes, out)) == Summary(annotated=9, failed=2, mentions=18)
+    assert run(job(nlp, notes, out)) == Counts(notes=9, errors=2, mentions=18)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
@@ -191,7 +192,7 @@ def test_a_finished_file_or_folder_is_left_alone_too(
         run(again)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
     again.overwrite = True
-    assert run(again).annotated == 9
+    assert run(again).notes == 9
     assert set(tmp_path.rglob("*")) == {*before, tmp_path / "new.html"}
 
 
@@ -280,7 +281,7 @@ def test_rows_of_omop_are_numbered_over_the_parts(nlp: Language, tmp_path: Path)
 def test_a_run_without_notes_is_finished(nlp: Language, tmp_path: Path) -> None:
     notes = tmp_path / "notes.csv"
     notes.write_text("id,text\n")
-    assert run(job(nlp, notes, tmp_path / "out")) == Summary()
+    assert run(job(nlp, notes, tmp_path / "out")) == Counts()
     assert manifest(tmp_path / "out")["finished"]
 
 

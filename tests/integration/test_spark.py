@@ -1,4 +1,4 @@
-"""The Spark engine on a real local cluster of two executors, each with processes of its own."""
+"""The Spark engine on a local cluster of two executors, each with its own processes."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ import io
 import json
 import lzma
 import os
-import random
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from spacy_cardioner import brat
-from spacy_cardioner.batch.api import annotate
+from spacy_cardioner import annotate, brat
+from spacy_cardioner.batch.manifest import Counts
 from spacy_cardioner.batch.readers import InputFormat, open_source
+from spacy_cardioner.batch.readers.base import choose
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.writers import OutputFormat
 from spacy_cardioner.batch.writers.lines import Tsv
@@ -33,7 +31,7 @@ pytest.importorskip("pyspark", reason='needs "spacy_cardioner[spark]"')
 if shutil.which("java") is None:
     pytest.skip("Spark needs Java", allow_module_level=True)
 
-from spacy_cardioner.batch.spark_run import SparkJob, run_spark
+from spacy_cardioner.batch.spark import read_notes, run_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -43,10 +41,19 @@ pytestmark = pytest.mark.slow
 NOTES: list[dict[str, str | None]] = [
     {"id": str(i), "text": f"Nota {i} 🫀.\r\nToma bisoprolol."} for i in range(40)
 ]
+NOTES[3]["text"] = "Nota 3 🫀.\r\nSin nada."
 NOTES[7]["text"] = NOTES[17]["text"] = None
 NOTES[27]["text"] = NOTES[37]["text"] = " \n"
 BAD = ["17", "27", "37", "7"]
 GOOD = sorted({str(note["id"]) for note in NOTES} - {*BAD})
+FOUND = [note_id for note_id in GOOD if note_id != "3"]
+FORMATS = {
+    "found": OutputFormat.parquet,
+    "lines": OutputFormat.jsonl,
+    "note_nlp": OutputFormat.omop,
+    "table": OutputFormat.tsv,
+}
+MASTER = "local-cluster[2,1,1024]"
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +62,7 @@ def spark() -> Iterator[SparkSession]:
 
     os.environ["PYSPARK_PYTHON"] = sys.executable
     session = (
-        SparkSession.builder.master("local-cluster[2,1,1024]")
+        SparkSession.builder.master(MASTER)
         .config("spark.ui.enabled", "false")
         .config("spark.sql.shuffle.partitions", "2")
         .getOrCreate()
@@ -80,109 +87,101 @@ def notes(tmp_path: Path) -> Path:
     return path
 
 
-def job(model: str, notes: Path, out: Path, **options: Any) -> SparkJob:
-    outputs = [
-        (OutputFormat.parquet, str(out / "found")),
-        (OutputFormat.jsonl, str(out / "lines")),
-        (OutputFormat.omop, str(out / "note_nlp")),
-        (OutputFormat.tsv, str(out / "table")),
-    ]
-    return SparkJob(str(notes), Settings(model), outputs, **{"part_size": 20, **options})
+def run(
+    spark: SparkSession,
+    model: str,
+    source: Path,
+    out: Path,
+    *,
+    formats: dict[str, OutputFormat] = FORMATS,
+    kind: InputFormat | None = None,
+    **options: Any,
+) -> Counts:
+    notes = read_notes(spark, str(source), kind, recursive=True)
+    columns = choose(str(source), notes.columns, needs_id=True)
+    outputs = [(kind, str(out / name)) for name, kind in formats.items()]
+    return run_spark(notes, columns, Settings(model), outputs, **options)
 
 
-def read(folder: Path, ending: str) -> list[str]:
-    """The lines of all parts that Spark wrote."""
+def written(folder: Path) -> list[str]:
+    """The parts that Spark wrote."""
     assert (folder / "_SUCCESS").exists()
-    return [
-        line
-        for path in sorted(folder.glob(f"part-*.{ending}"))
-        for line in path.read_text(encoding="utf-8").splitlines()
-    ]
+    return [path.read_bytes().decode() for path in sorted(folder.glob("part-*"))]
+
+
+def json_lines(folder: Path) -> list[dict[str, Any]]:
+    # Not `splitlines`: a text may hold U+2028.
+    return [json.loads(line) for part in written(folder) for line in part.split("\n") if line]
+
+
+def csv_rows(folder: Path) -> list[dict[str, str]]:
+    parts = written(folder)
+    return [row for part in parts for row in csv.DictReader(io.StringIO(part, newline=""))]
 
 
 def check(out: Path) -> None:
-    """Whether each note is there just once, in every output."""
+    """Whether each note is in every output once."""
     from pyarrow import parquet
 
     rows = parquet.read_table(out / "found").to_pylist()
-    assert sorted(row["note_id"] for row in rows) == GOOD
+    assert sorted(row["note_id"] for row in rows) == FOUND
     texts = {note["id"]: note["text"] for note in NOTES}
     assert all(str(texts[r["note_id"]])[r["start"] : r["end"]] == r["text"] for r in rows)
-    lines = [json.loads(line) for line in read(out / "lines", "json")]
+    lines = json_lines(out / "lines")
     assert sorted(line["id"] for line in lines) == GOOD
-    assert set(lines[0]["entities"][0]) == {"start", "end", "label", "text"}
-    omop = [
-        row for row in csv.DictReader(read(out / "note_nlp", "csv")) if row["note_id"].isdigit()
-    ]
-    assert sorted(row["note_id"] for row in omop) == GOOD
-    assert len({row["note_nlp_id"] for row in omop}) == len(GOOD)
+    entities = [entity for line in lines for entity in line["entities"]]
+    assert {frozenset(entity) for entity in entities} == {
+        frozenset({"start", "end", "label", "text"})
+    }
+    omop = csv_rows(out / "note_nlp")
+    assert sorted(row["note_id"] for row in omop) == FOUND
+    assert len({row["note_nlp_id"] for row in omop}) == len(FOUND)
     assert omop[0]["nlp_datetime"][10] == " "
-    header, *rows = (line.split("\t") for line in read(out / "table", "csv"))
-    assert header == list(brat.TSV_HEADER)
-    assert sorted(row[0] for row in rows if row != header) == GOOD
-    errors = [json.loads(line) for line in read(out / "found" / "_errors.jsonl", "json")]
+    table = [line.split("\t") for part in written(out / "table") for line in part.split("\n")[:-1]]
+    assert table[0] == list(brat.TSV_HEADER)
+    assert sorted(row[0] for row in table if row != table[0]) == FOUND
+    errors = json_lines(out / "found" / "_errors.jsonl")
     assert sorted(error["id"] for error in errors) == BAD
     assert {error["reason"] for error in errors} == {"no text (null)", "empty"}
-    assert not (out / "found.unfinished").exists()
 
 
-def test_a_run_stopped_between_its_parts_is_resumed(
+def test_a_run_writes_every_format(
     spark: SparkSession, model: str, notes: Path, tmp_path: Path
 ) -> None:
+    from pyspark.errors import AnalysisException
+
     out = tmp_path / "out"
-    with pytest.raises(CardionerError, match="notes failed, more than --max-errors 0"):
-        run_spark(job(model, notes, out, max_errors=0))
-    first = out / "found.unfinished" / "part-00000"
-    made = (first / "_SUCCESS").stat().st_mtime_ns
-    # What a kill leaves of the next part: files, and no word that they are all.
-    second = out / "found.unfinished" / "part-00001"
-    shutil.copytree(first, second)
-    (second / "_SUCCESS").unlink()
-
-    with pytest.raises(CardionerError, match="a run was stopped here; --resume"):
-        run_spark(job(model, notes, out))
-    with pytest.raises(CardionerError, match="the options changed"):
-        run_spark(job(model, notes, out, part_size=10, resume=True))
-    assert (first / "_SUCCESS").stat().st_mtime_ns == made
-    summary = run_spark(job(model, notes, out, resume=True))
-    assert (summary.annotated, summary.failed, summary.mentions) == (36, 4, 36)
+    with pytest.raises(CardionerError, match="4 notes failed, more than --max-errors 3"):
+        run(spark, model, notes, out, max_errors=3)
+    assert not out.exists()
+    summary = run(spark, model, notes, out, max_errors=4)
+    assert summary == Counts(notes=36, errors=4, mentions=35)
+    check(out)
+    with pytest.raises(AnalysisException, match="PATH_ALREADY_EXISTS"):
+        run(spark, model, notes, out)
+    assert run(spark, model, notes, out, overwrite=True) == summary
     check(out)
 
-    assert run_spark(job(model, notes, out, resume=True)) == summary
-    with pytest.raises(CardionerError, match="this is here already"):
-        run_spark(job(model, notes, out))
-    with pytest.raises(CardionerError, match="the options changed"):
-        run_spark(job(model, notes, out, with_text=True, resume=True))
-    run_spark(job(model, notes, out, part_size=None, overwrite=True))
-    check(out)
-    assert executors(spark) >= 2
+
+def test_notes_without_faults_have_no_list_of_errors(
+    spark: SparkSession, model: str, tmp_path: Path
+) -> None:
+    source = tmp_path / "notes.parquet"
+    spark.createDataFrame([("1", "bisoprolol")], "id string, text string").write.parquet(
+        str(source)
+    )
+    assert run(spark, model, source, tmp_path / "out") == Counts(notes=1, mentions=1)
+    assert not (tmp_path / "out" / "found" / "_errors.jsonl").exists()
 
 
-def executors(spark: SparkSession) -> int:
-    """How many executors, which are processes of their own, have done something."""
-    store = spark.sparkContext._jsc.sc().statusStore()  # type: ignore[union-attr]
-    known = store.executorList(True)
-    each = [known.apply(i) for i in range(known.size())]
-    return sum(one.completedTasks() > 0 for one in each if one.id() != "driver")
-
-
-def test_spark_never_overwrites_what_it_reads_or_has_not_written(
+def test_the_input_is_never_overwritten(
     spark: SparkSession, model: str, notes: Path, tmp_path: Path
 ) -> None:
-    for name in (notes, notes.parent, notes / "out"):
-        outputs = [(OutputFormat.jsonl, str(name))]
+    before = notes.read_bytes()
+    for out, name in ((notes.parent, notes.name), (notes.parent.parent, notes.parent.name)):
         with pytest.raises(CardionerError, match="the notes are read from here"):
-            run_spark(SparkJob(str(notes), Settings(model), outputs, overwrite=True))
-    mine = tmp_path / "mine" / "mine.txt"
-    mine.parent.mkdir()
-    mine.touch()
-    outputs = [(OutputFormat.jsonl, str(mine.parent))]
-    with pytest.raises(CardionerError, match="Spark has not written this"):
-        run_spark(SparkJob(str(notes), Settings(model), outputs, overwrite=True))
-    assert mine.exists()
-    outputs = [(OutputFormat.jsonl, str(tmp_path / "out"))]
-    with pytest.raises(CardionerError, match="^Spark: .*PATH_NOT_FOUND"):
-        run_spark(SparkJob(str(tmp_path / "no.jsonl"), Settings(model), outputs))
+            run(spark, model, notes, out, formats={name: OutputFormat.jsonl}, overwrite=True)
+    assert notes.read_bytes() == before
 
 
 ODD = [
@@ -196,7 +195,7 @@ ODD = [
 ]
 
 
-def test_offsets_hold_in_every_format_of_spark(spark: SparkSession, tmp_path: Path) -> None:
+def test_offsets_hold_in_every_format(spark: SparkSession, tmp_path: Path) -> None:
     nlp = blank("es")
     word, any_word = {"TEXT": {"REGEX": "bisoprolol"}}, {"OP": "?"}
     nlp.add_pipe("entity_ruler").add_patterns(
@@ -207,29 +206,20 @@ def test_offsets_hold_in_every_format_of_spark(spark: SparkSession, tmp_path: Pa
     with source.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, delimiter=";", quoting=csv.QUOTE_ALL)
         writer.writerows([["id", "text"], *enumerate(ODD)])
-        stream.write('"98";"one column";"more"\r\n"99"\r\n')
     out = tmp_path / "out"
-    said: list[str] = []
-    many = job(str(tmp_path / "model"), source, out, with_text=True, with_attributes=True)
-    many.say = said.append
-    summary = run_spark(many)
-    assert [guess.split(" (")[0] for guess in said] == [
-        "texts are read from the column text",
-        "ids are from the column id",
-    ]
-    texts = dict(enumerate(ODD))
-    ours = list(annotate([(str(i), text) for i, text in texts.items()], nlp))
+    options = {"with_text": True, "with_attributes": True}
+    summary = run(spark, str(tmp_path / "model"), source, out, **options)
+    texts = {str(i): text for i, text in enumerate(ODD)}
+    ours = list(annotate(texts.items(), nlp))
     expected = {(one.note.id, m.start, m.end, m.text) for one in ours for m in one.mentions}
-    assert (summary.annotated, summary.failed, summary.mentions) == (7, 2, len(expected))
+    assert summary == Counts(notes=7, mentions=len(expected))
 
     from pyarrow import parquet
 
     rows = parquet.read_table(out / "found").to_pylist()
     assert {(r["note_id"], r["start"], r["end"], r["text"]) for r in rows} == expected
-    lines = [
-        json.loads(line) for part in written(out / "lines") for line in part.split("\n") if line
-    ]
-    assert {line["id"]: line["text"] for line in lines} == {str(i): t for i, t in texts.items()}
+    lines = json_lines(out / "lines")
+    assert {line["id"]: line["text"] for line in lines} == texts
     assert {
         (line["id"], e["start"], e["end"], e["text"]) for line in lines for e in line["entities"]
     } == expected
@@ -238,16 +228,22 @@ def test_offsets_hold_in_every_format_of_spark(spark: SparkSession, tmp_path: Pa
     assert sorted(table) == sorted("\t".join(row) for one in ours for row in tsv.rows(one))
     omop = {
         (row["note_id"], int(row["offset"]), row["lexical_variant"])
-        for part in written(out / "note_nlp")
-        for row in csv.DictReader(io.StringIO(part, newline=""))
+        for row in csv_rows(out / "note_nlp")
     }
     assert omop == {(one[0], one[1], one[3]) for one in expected}
-    errors = [json.loads(line) for line in read(out / "found" / "_errors.jsonl", "json")]
-    assert sorted(error["id"] for error in errors) == ["98", "99"]
 
 
-def written(folder: Path) -> list[str]:
-    return [path.read_bytes().decode() for path in sorted(folder.glob("part-*"))]
+@pytest.mark.parametrize("row", ["99", "98;one column;more"])
+def test_a_csv_row_of_another_length_stops_the_run(
+    spark: SparkSession, model: str, tmp_path: Path, row: str
+) -> None:
+    from py4j.protocol import Py4JError
+
+    source = tmp_path / "notes.csv"
+    source.write_text(f"id;text\n1;bisoprolol\n{row}\n", encoding="utf-8")
+    with pytest.raises(Py4JError):
+        run(spark, model, source, tmp_path / "out")
+    assert not (tmp_path / "out" / "lines" / "_SUCCESS").exists()
 
 
 def test_text_files_have_the_ids_that_the_other_engine_gives(
@@ -264,23 +260,23 @@ def test_text_files_have_the_ids_that_the_other_engine_gives(
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
-    out = tmp_path / "out"
-    outputs = [(OutputFormat.jsonl, str(out))]
-    many = SparkJob(str(folder), Settings(model), outputs, kind=InputFormat.text, recursive=True)
-    run_spark(many)
+    formats = {"lines": OutputFormat.jsonl}
+    run(spark, model, folder, tmp_path, formats=formats, kind=InputFormat.text)
     ours = {
         found.note.id: [mention[:4] for mention in found.mentions]
         for found in annotate(open_source(str(folder), recursive=True), model)
         if not found.note.fault
     }
-    lines = [json.loads(line) for line in read(out, "json")]
     assert ours == {
         line["id"]: [(e["start"], e["end"], e["label"], e["text"]) for e in line["entities"]]
-        for line in lines
+        for line in json_lines(tmp_path / "lines")
     }
     assert sorted(ours) == ["2024/a b", "2025/a b", "a"]
-    errors = [json.loads(line) for line in read(out / "_errors.jsonl", "json")]
+    errors = json_lines(tmp_path / "lines" / "_errors.jsonl")
     assert sorted(error["id"] for error in errors) == ["broken", "latin"]
+    pattern = folder / "*" / "a*.txt.gz"
+    run(spark, model, pattern, tmp_path / "pattern", formats=formats)
+    assert [line["id"] for line in json_lines(tmp_path / "pattern/lines")] == ["2024/a b"]
 
 
 def test_a_frame_has_the_rows_that_pandas_gets(spark: SparkSession, model: str) -> None:
@@ -292,39 +288,46 @@ def test_a_frame_has_the_rows_that_pandas_gets(spark: SparkSession, model: str) 
     theirs = annotate(table, model).toPandas().sort_values("note_id", ignore_index=True)
     ours = annotate(pd.DataFrame(NOTES), model).sort_values("note_id", ignore_index=True)
     assert theirs.astype(ours.dtypes).equals(ours)
-    with pytest.raises(CardionerError, match="needs? a column of ids"):
+    with pytest.raises(CardionerError, match="needs a column of ids"):
         annotate(table.select("text"), model)
 
 
-def test_a_command_killed_at_random_moments_is_resumed(
-    model: str, notes: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    command = [sys.executable, "-m", "spacy_cardioner", "annotate", str(notes), "-m", model]
-    command += ["--engine", "spark", "--part-size", "4", "--resume", "--lenient"]
-    for kind, name in job(model, notes, out).outputs:
-        command += ["-f", kind.value, "-o", name]
-    master = "--master local-cluster[2,1,1024] --conf spark.ui.enabled=false pyspark-shell"
+def cardioner(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the command with a session of its own."""
+    master = f"--master {MASTER} --conf spark.ui.enabled=false pyspark-shell"
+    command = [sys.executable, "-m", "spacy_cardioner", "annotate", *map(str, arguments)]
     environment = {**os.environ, "PYSPARK_SUBMIT_ARGS": master, "PYSPARK_PYTHON": sys.executable}
-    moments = random.Random(7)
-    unfinished = out / "found.unfinished"
-    made: dict[Path, int] = {}
-    for _ in range(3):
-        # A session of its own, so that Spark's processes die with it.
-        process = subprocess.Popen(command, env=environment, start_new_session=True)
-        while process.poll() is None and whole(unfinished).keys() <= made.keys():
-            time.sleep(0.05)
-        time.sleep(moments.uniform(0, 2))
-        assert process.poll() is None, "it was done before it could be killed"
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        assert made.items() <= whole(unfinished).items()
-        made = whole(unfinished)
-    assert not (out / "found").exists()
-    assert subprocess.run(command, env=environment).returncode == 0
+    return subprocess.run(
+        [*command, "--engine", "spark"], env=environment, capture_output=True, text=True
+    )
+
+
+def test_the_command(model: str, notes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    outputs = [a for name, kind in FORMATS.items() for a in ("-o", out / name, "-f", kind.value)]
+    done = cardioner(notes, "-m", model, *outputs)
+    assert done.returncode == 3, done.stderr
+    assert "texts are read from the column text (--text-column)" in done.stderr
+    assert "notes annotated: 36, skipped: 4; entities found: 35" in done.stderr
+    assert f"listed in {out}/found/_errors.jsonl" in done.stderr
+    check(out)
+
+    done = cardioner(notes, "-m", model, *outputs, "--lenient")
+    assert done.returncode == 1
+    assert "error: Spark: [PATH_ALREADY_EXISTS]" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert cardioner(notes, "-m", model, *outputs, "--lenient", "--overwrite").returncode == 0
     check(out)
 
 
-def whole(unfinished: Path) -> dict[Path, int]:
-    """When each part was whole."""
-    return {path: path.stat().st_mtime_ns for path in unfinished.glob("part-*/_SUCCESS")}
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [("no.jsonl", "error: Spark: [PATH_NOT_FOUND]"), ("folder", "--input-format says")],
+)
+def test_what_cannot_be_read_is_named(
+    model: str, tmp_path: Path, source: str, message: str
+) -> None:
+    done = cardioner(tmp_path / source, "-m", model, "-o", tmp_path / "out", "-f", "jsonl")
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

@@ -59,17 +59,16 @@ def open_source(
     if name == "-":
         return StandardInput()
     if kind is InputFormat.sql or (kind is None and "://" in name):
-        return SqlTable(name, table=table, text=text, note_id=note_id)
+        return SqlTable(name, table, text, note_id)
     folder, files = _find(name, recursive)
     kind, files = _of_one_kind(name, files, kind, chosen=not Path(name).is_dir())
     paths = [folder / file for file in files]
     if kind is InputFormat.parquet:
-        return ParquetFiles(name, folder, paths, text=text, note_id=note_id)
-    if kind is InputFormat.jsonl:
-        return JsonLines(name, paths, text=text, note_id=note_id)
-    if kind is InputFormat.csv:
-        return Delimited(name, paths, text=text, note_id=note_id)
-    return TextFiles(name, folder, files)
+        return ParquetFiles(name, folder, paths, text, note_id)
+    if kind is InputFormat.text:
+        return TextFiles(name, folder, files)
+    table_files = JsonLines if kind is InputFormat.jsonl else Delimited
+    return table_files(name, paths, text, note_id)
 
 
 def _find(name: str, recursive: bool) -> tuple[Path, list[str]]:

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spacy_cardioner.batch.readers.base import FileSource, SourceNote, row_note
-from spacy_cardioner.batch.readers.columns import choose
+from spacy_cardioner.batch.readers.base import FileSource, SourceNote, choose, row_note
 from spacy_cardioner.errors import CardionerError, needs
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ class ParquetFiles(FileSource):
     Partitions (``year=2024/``) are columns too. Without an id column, the id of a note is the file
     name and the number of the row, from 1.
 
-    folder (Path | None): Folder of the partitions.
+    folder (Path): Folder of the partitions.
     text, note_id (str | None): The columns that the user gave.
     RAISES (CardionerError): pyarrow is not installed, a file is not Parquet, or the columns cannot
         be chosen.
@@ -32,11 +31,10 @@ class ParquetFiles(FileSource):
     def __init__(
         self,
         name: str,
-        folder: Path | None,
+        folder: Path,
         files: Sequence[Path],
-        *,
-        text: str | None = None,
-        note_id: str | None = None,
+        text: str | None,
+        note_id: str | None,
     ) -> None:
         with needs("pyarrow", "parquet"):
             import pyarrow as pa
@@ -48,7 +46,7 @@ class ParquetFiles(FileSource):
                 [str(path) for path in files],
                 format="parquet",
                 partitioning="hive",
-                partition_base_dir=str(folder) if folder else None,
+                partition_base_dir=str(folder),
             )
             self._length = int(self.dataset.count_rows())
         except (pa.ArrowInvalid, OSError) as error:
@@ -59,9 +57,6 @@ class ParquetFiles(FileSource):
 
     def __len__(self) -> int:
         return self._length
-
-    def __iter__(self) -> Iterator[SourceNote]:
-        return self.after(0)
 
     def after(self, count: int) -> Iterator[SourceNote]:
         """The notes after the first `count`."""

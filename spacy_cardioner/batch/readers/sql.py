@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from spacy_cardioner.batch.readers.base import Source, SourceNote, checked
-from spacy_cardioner.batch.readers.columns import choose
+from spacy_cardioner.batch.readers.base import Source, SourceNote, checked, choose
 from spacy_cardioner.errors import CardionerError, needs
 
 if TYPE_CHECKING:
-    from sqlalchemy import Select
     from sqlalchemy.engine import Connection
 
 ROWS = 256  # fetched at a time
@@ -28,9 +26,7 @@ class SqlTable(Source):
         the columns cannot be chosen.
     """
 
-    def __init__(
-        self, url: str, *, table: str = "note", text: str | None = None, note_id: str | None = None
-    ) -> None:
+    def __init__(self, url: str, table: str, text: str | None, note_id: str | None) -> None:
         with needs("SQLAlchemy", "omop"):
             import sqlalchemy
         from sqlalchemy import exc
@@ -62,26 +58,20 @@ class SqlTable(Source):
     def __len__(self) -> int:
         return self._length
 
-    def __iter__(self) -> Iterator[SourceNote]:
-        return self.after(0)
-
     def after(self, count: int) -> Iterator[SourceNote]:
         """The notes after the first `count`."""
+        from sqlalchemy import column, select
+
+        by: Any = column(self.columns.id or "")
+        wanted = select(by, column(self.columns.text)).select_from(self._from).order_by(by)
         with self._connected() as connection:
             streaming = connection.execution_options(stream_results=True, yield_per=ROWS)
-            rows = streaming.execute(self._select(count))
+            rows = streaming.execute(wanted.offset(count) if count else wanted)
             for number, (note_id, text) in enumerate(rows, start=count + 1):
                 if note_id is None:
                     yield SourceNote(f"{self.table}-{number}", "", "no id")
                 else:
                     yield checked(str(note_id), text)
-
-    def _select(self, skipped: int) -> Select[Any]:
-        from sqlalchemy import column, select
-
-        by: Any = column(self.columns.id or "")
-        wanted = select(by, column(self.columns.text)).select_from(self._from).order_by(by)
-        return wanted.offset(skipped) if skipped else wanted
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:

@@ -9,6 +9,7 @@ import sys
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 from spacy_cardioner.batch.readers.base import (
@@ -16,11 +17,11 @@ from spacy_cardioner.batch.readers.base import (
     FileSource,
     Row,
     SourceNote,
+    choose,
     open_bytes,
     row_note,
     without_compression,
 )
-from spacy_cardioner.batch.readers.columns import choose
 from spacy_cardioner.errors import CardionerError
 
 DELIMITERS = "\t;,|"
@@ -37,12 +38,7 @@ class TableFiles(FileSource):
     """
 
     def __init__(
-        self,
-        name: str,
-        files: Sequence[Path],
-        *,
-        text: str | None = None,
-        note_id: str | None = None,
+        self, name: str, files: Sequence[Path], text: str | None, note_id: str | None
     ) -> None:
         super().__init__(name, files)
         try:
@@ -60,7 +56,11 @@ class TableFiles(FileSource):
     def names(self, path: Path) -> Sequence[str]:
         """The columns of a file, none if it is empty."""
 
-    def __iter__(self) -> Iterator[SourceNote]:
+    def after(self, count: int) -> Iterator[SourceNote]:
+        """The notes after the first `count`."""
+        return islice(self._notes(), count, None)
+
+    def _notes(self) -> Iterator[SourceNote]:
         for path in self.files:
             stem = without_compression(path.name).rpartition(".")[0]
             try:

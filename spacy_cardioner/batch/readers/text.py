@@ -38,9 +38,6 @@ class TextFiles(FileSource):
     def __len__(self) -> int:
         return len(self.files)
 
-    def __iter__(self) -> Iterator[SourceNote]:
-        return self.after(0)
-
     def after(self, count: int) -> Iterator[SourceNote]:
         """The notes after the first `count`."""
         for index in range(count, len(self.files)):
@@ -53,8 +50,10 @@ class StandardInput(Source):
     def __len__(self) -> int:
         return 1
 
-    def __iter__(self) -> Iterator[SourceNote]:
-        yield decoded("stdin", "standard input", sys.stdin.buffer.read())
+    def after(self, count: int) -> Iterator[SourceNote]:
+        """The note, unless it is to be skipped."""
+        if not count:
+            yield decoded("stdin", "standard input", sys.stdin.buffer.read())
 
     def describe(self) -> dict[str, Any]:
         """Identify the source."""

@@ -54,9 +54,9 @@ def guess_format(path: Path | None) -> OutputFormat:
 
 def make_writer(
     output: Output,
-    *,
     pipeline: Mapping[str, Any],
     when: datetime,
+    *,
     with_text: bool = False,
     with_attributes: bool = False,
 ) -> Writer:

@@ -69,30 +69,51 @@ class Table(Writer):
         return self.rows(found)
 
 
+class Lines(Writer):
+    """A text format, of which a note renders as bytes between `head` and `foot`."""
+
+    head = b""
+    foot = b""
+
+    @contextmanager
+    def into(self, place: IO[bytes], first: int = 1) -> Iterator[Put]:
+        """Write to an open file."""
+        place.write(self.head)
+        yield place.write
+        place.write(self.foot)
+
+
 @contextmanager
-def opened(writer: Writer, path: Path | None) -> Iterator[Put]:
+def opened(
+    writer: Writer, path: Path | None, *, first: int = 1, is_part: bool = False
+) -> Iterator[Put]:
     """Write an output. A file appears when it is complete; in a folder, each note does.
 
     path (Path | None): The file or folder. None is standard output.
+    first (int): Number of the first mention.
+    is_part (bool): It is a part of an output. Also a folder appears when it is complete.
     """
-    if path is not None and not writer.ending:
-        path.mkdir(parents=True, exist_ok=True)
-        with writer.into(path) as put:
-            yield put
-    else:
-        with _stream(path) as stream, writer.into(stream) as put:
-            yield put
+    with _opened(writer, path, is_part) as place, writer.into(place, first) as put:
+        yield put
 
 
 @contextmanager
-def opened_part(writer: Writer, path: Path, first: int) -> Iterator[Put]:
-    """Write a part of an output. File or folder, it appears when it is complete."""
-    if writer.ending:
-        with whole_file(path) as stream, writer.into(stream, first) as put:
-            yield put
+def _opened(writer: Writer, path: Path | None, is_part: bool) -> Iterator[Any]:
+    if path is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    elif not writer.ending and is_part:
+        with whole_folder(path) as folder:
+            yield folder
+    elif not writer.ending:
+        path.mkdir(parents=True, exist_ok=True)
+        yield path
+    elif path.exists() and not path.is_file():  # such as /dev/null, which cannot be replaced
+        with path.open("wb") as stream:
+            yield stream
     else:
-        with whole_folder(path) as folder, writer.into(folder, first) as put:
-            yield put
+        with whole_file(path) as stream:
+            yield stream
 
 
 def refuse_overwriting(sources: Iterable[Path], output: Path) -> None:
@@ -103,16 +124,3 @@ def refuse_overwriting(sources: Iterable[Path], output: Path) -> None:
     for source in sources if output.exists() else ():
         if output.samefile(source) or output.samefile(source.parent):
             raise CardionerError(f"{output}: the notes are read from here; write somewhere else")
-
-
-@contextmanager
-def _stream(path: Path | None) -> Iterator[IO[bytes]]:
-    if path is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-    elif path.exists() and not path.is_file():  # such as /dev/null, which cannot be replaced
-        with path.open("wb") as stream:
-            yield stream
-    else:
-        with whole_file(path) as stream:
-            yield stream

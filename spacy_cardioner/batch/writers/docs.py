@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from spacy_cardioner.batch.mentions import CONTEXT
-from spacy_cardioner.batch.writers.base import Put, Writer
+from spacy_cardioner.batch.writers.base import Lines, Put, Writer
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.spans import non_overlapping
 
@@ -31,7 +31,6 @@ h2 { border-top: 1px solid #ccc; font-size: 1rem; margin-top: 2rem; padding-top:
 </head>
 <body>
 """
-FOOT = b"</body>\n</html>\n"
 MARK = (
     '<mark class="entity" data-start="{start}" data-end="{end}" style="background: {bg}">'
     "{text}<span>{label}{kb_link}</span></mark>"
@@ -62,7 +61,7 @@ class Docs(Writer):
         place.write(joined.to_bytes())
 
 
-class Html(Writer):
+class Html(Lines):
     """A page with all notes, drawn by displaCy.
 
     The first attribute of context gives the colour, and the label lists them all. Of overlapping
@@ -70,6 +69,8 @@ class Html(Writer):
     """
 
     ending = ".html"
+    head = HEAD
+    foot = b"</body>\n</html>\n"
 
     def __init__(self) -> None:
         from spacy.displacy.render import EntityRenderer
@@ -83,13 +84,6 @@ class Html(Writer):
         page = f"<h2>{html.escape(found.note.id)}</h2>\n{body}\n"
         # HTML parsers turn a bare carriage return into a line feed.
         return page.replace("\r", "&#13;").encode()
-
-    @contextmanager
-    def into(self, place: IO[bytes], first: int = 1) -> Iterator[Put]:
-        """Write to an open file."""
-        place.write(HEAD)
-        yield place.write
-        place.write(FOOT)
 
     def _draw(self, mention: Mention) -> dict[str, object]:
         from spacy_cardioner.pipeline.context.view import COLOURS

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from spacy_cardioner import brat
 from spacy_cardioner.batch.mentions import ATTRIBUTES
-from spacy_cardioner.batch.writers.base import Put, Table, Writer
+from spacy_cardioner.batch.writers.base import Lines, Table
 from spacy_cardioner.errors import CardionerError
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from spacy_cardioner.batch.mentions import Mention
 
 
-class JsonLines(Writer):
+class JsonLines(Lines):
     """A JSON object for each note. Unknown attributes of a mention are left out.
 
     with_text (bool): Add the text of the note as "text".
@@ -37,13 +36,8 @@ class JsonLines(Writer):
         row["entities"] = [_json_entity(mention) for mention in found.mentions]
         return json.dumps(row, ensure_ascii=False).encode() + b"\n"
 
-    @contextmanager
-    def into(self, place: IO[bytes], first: int = 1) -> Iterator[Put]:
-        """Write to an open file."""
-        yield place.write
 
-
-class Tsv(Table):
+class Tsv(Lines, Table):
     """A row for each mention, without quoting.
 
     Line ends and tabs in a mention become a space; the offsets are those of the note.
@@ -57,6 +51,7 @@ class Tsv(Table):
         self.with_attributes = with_attributes
         header = (*brat.TSV_HEADER, *(ATTRIBUTES if with_attributes else ()))
         self.types = dict.fromkeys(header, "string")
+        self.head = _line(header)
 
     def render(self, found: Annotated) -> bytes:
         """Render a note."""
@@ -77,12 +72,6 @@ class Tsv(Table):
             )
             for mention, textbound in zip(found.mentions, textbounds, strict=True)
         ]
-
-    @contextmanager
-    def into(self, place: IO[bytes], first: int = 1) -> Iterator[Put]:
-        """Write to an open file."""
-        place.write(_line(self.types))
-        yield place.write
 
 
 def _json_entity(mention: Mention) -> dict[str, Any]:

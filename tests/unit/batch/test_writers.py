@@ -35,7 +35,7 @@ from spacy_cardioner.batch.writers import (
     make_writer,
 )
 from spacy_cardioner.batch.writers import base as writers_module
-from spacy_cardioner.batch.writers.base import opened, opened_part, refuse_overwriting
+from spacy_cardioner.batch.writers.base import opened, refuse_overwriting
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.spans import Entity
 
@@ -60,7 +60,7 @@ def found(note_id: str, text: str = "", mentions: Sequence[Mention] = ()) -> Ann
 
 def write(path: Path, *notes: Annotated, kind: str | None = None, **options: Any) -> None:
     output = Output(OutputFormat(kind) if kind else guess_format(path), path)
-    writer = make_writer(output, pipeline=PIPELINE, when=WHEN, **options)
+    writer = make_writer(output, PIPELINE, WHEN, **options)
     with opened(writer, path) as put:
         for note in notes:
             put(writer.render(note))
@@ -190,9 +190,7 @@ def write_all(out: Path, annotated: Annotated) -> None:
     """All formats in one pass."""
     with ExitStack() as stack:
         for kind, name in FORMATS.items():
-            writer = make_writer(
-                Output(kind, out / name), pipeline=PIPELINE, when=WHEN, with_text=True
-            )
+            writer = make_writer(Output(kind, out / name), PIPELINE, WHEN, with_text=True)
             put = stack.enter_context(opened(writer, out / name))
             put(writer.render(annotated))
 
@@ -255,7 +253,7 @@ def test_tsv_refuses_a_name_that_would_make_a_column(tmp_path: Path) -> None:
 
 def test_brat_writes_each_note_whole_and_at_once(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    writer = make_writer(Output(OutputFormat.brat, out), pipeline=PIPELINE, when=WHEN)
+    writer = make_writer(Output(OutputFormat.brat, out), PIPELINE, WHEN)
     with opened(writer, out) as put:
         put(writer.render(found("a", NOTE, ENTITIES)))
         put(writer.render(found("b")))
@@ -410,7 +408,7 @@ def test_a_run_that_fails_leaves_no_half_file(tmp_path: Path) -> None:
     two_words = found("b", NOTE, [Mention(0, 3, "two words", NOTE[:3])])
     for kind in ("jsonl", "tsv", "parquet", "omop", "html"):
         path = old if kind == "jsonl" else tmp_path / f"new.{kind}"
-        writer = make_writer(Output(OutputFormat(kind), path), pipeline=PIPELINE, when=WHEN)
+        writer = make_writer(Output(OutputFormat(kind), path), PIPELINE, WHEN)
         with pytest.raises(RuntimeError), opened(writer, path) as put:
             put(writer.render(found("1", NOTE, ENTITIES)))
             raise RuntimeError
@@ -425,11 +423,11 @@ def test_a_run_that_fails_leaves_no_half_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["brat", "jsonl"])
 def test_a_part_replaces_the_one_before_when_it_is_whole(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "part"
-    writer = make_writer(Output(OutputFormat(kind), path), pipeline=PIPELINE, when=WHEN)
+    writer = make_writer(Output(OutputFormat(kind), path), PIPELINE, WHEN)
     for note_id in ("a", "b"):
-        with opened_part(writer, path, 1) as put:
+        with opened(writer, path, is_part=True) as put:
             put(writer.render(found(note_id)))
-    with pytest.raises(RuntimeError), opened_part(writer, path, 1) as put:
+    with pytest.raises(RuntimeError), opened(writer, path, is_part=True) as put:
         put(writer.render(found("c")))
         raise RuntimeError
     assert names(tmp_path) == ["part"]
@@ -443,7 +441,7 @@ def test_a_part_replaces_the_one_before_when_it_is_whole(tmp_path: Path, kind: s
 def test_ctrl_c_at_any_line_leaves_no_half_part(tmp_path: Path, kind: str) -> None:
     """Each run is interrupted one line of the modules later than the last, until one is whole."""
     path = tmp_path / "part"
-    writer = make_writer(Output(OutputFormat(kind), path), pipeline=PIPELINE, when=WHEN)
+    writer = make_writer(Output(OutputFormat(kind), path), PIPELINE, WHEN)
     rendered = writer.render(found("a", NOTE, ENTITIES))
     for line in count(1):
         left = line
@@ -461,7 +459,7 @@ def test_ctrl_c_at_any_line_leaves_no_half_part(tmp_path: Path, kind: str) -> No
         before = sys.gettrace()
         try:
             sys.settrace(interrupt)
-            with opened_part(writer, path, 1) as put:
+            with opened(writer, path, is_part=True) as put:
                 put(rendered)
         except KeyboardInterrupt:
             assert names(tmp_path) in ([], ["part"]), line
