@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 Kind = Literal["ingredient", "combination", "group", "abbreviation", "brand"]
 
 # A name of several kinds keeps the first of these.
-KINDS: tuple[Kind, ...] = ("ingredient", "combination", "group", "abbreviation", "brand")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 # One letter, two digits, one or two letters, two digits: any level of the classification.
 ATC = re.compile(r"[ABCDGHJLMNPRSV](?:[0-9]{2}(?:[A-Z](?:[A-Z](?:[0-9]{2})?)?)?)?")
@@ -51,28 +51,29 @@ class Name:
     also: tuple[str, ...] = ()
 
 
-def product_names(
-    substance: str,
-    product: str,
-    *,
-    source: str,
-    source_id: str,
-    lang: str,
-    code: str = "",
-    company: str = "",
-) -> Iterator[Name]:
+def product_names(substance: Name, product: str, company: str = "") -> Iterator[Name]:
     """The names in a line of a register of products: the substance, and the product itself.
 
-    substance, product (str): The names, "" if missing.
-    source, source_id, lang, code, company (str): See `Name`.
+    substance (Name): The substance; its text may be "".
+    product, company (str): The name of the product and its company, "" if missing.
     """
-    name = Name(
-        substance, "ingredient", source, source_id, lang, code, substance=substance, cased=False
-    )
-    if substance:
+    name = replace(substance, substance=substance.text, cased=False)
+    if name.text:
         yield name
     if product:
         yield replace(name, text=product, kind="brand", lang="", company=company)
+
+
+def index_names(code: str, text: str, source: str, lang: str) -> Iterator[Name]:
+    """The name of an entry of the ATC index, unless it is an organ system.
+
+    The top level has organ systems, and so have the upper levels of diagnostic
+    radiopharmaceuticals.
+    """
+    if len(code) >= 3 and (len(code) == 7 or not code.startswith("V09")):
+        kind: Kind = "ingredient" if len(code) == 7 else "group"
+        # Groups of the upper levels are in upper case.
+        yield Name(text, kind, source, code, lang, code, cased=not text.isupper())
 
 
 def is_atc(code: str) -> bool:

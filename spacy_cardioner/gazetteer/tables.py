@@ -25,10 +25,6 @@ MAX_LINE = 1 << 20
 HEAD = 1 << 16
 
 
-class RegistryError(CardionerError):
-    """A file of a registry is invalid. The message starts with ``path:line:`` or ``path:``."""
-
-
 class Row(NamedTuple):
     """A row of a table, with the number of its last line."""
 
@@ -36,9 +32,9 @@ class Row(NamedTuple):
     line: int
     cells: dict[str, str]
 
-    def error(self, message: str) -> RegistryError:
+    def error(self, message: str) -> CardionerError:
         """Make an error that names the line."""
-        return RegistryError(f"{self.path}:{self.line}: {message}")
+        return CardionerError(f"{self.path}:{self.line}: {message}")
 
 
 @dataclass(frozen=True)
@@ -48,6 +44,7 @@ class Table:
     title (str): What messages call the file.
     delimiters (str): The characters that may delimit its columns.
     columns (Mapping[str, str]): For each field the header of its column, folded.
+    names (Callable[[Iterable[Row]], Iterator[Name]]): Makes the names of its rows.
     quoted (bool): Whether cells may be in quotation marks.
     optional (Sequence[str]): Fields whose column may be missing.
     unique (Sequence[str]): Fields whose values together identify a row.
@@ -58,41 +55,32 @@ class Table:
     title: str
     delimiters: str
     columns: Mapping[str, str]
+    names: Callable[[Iterable[Row]], Iterator[Name]]
     quoted: bool = True
     optional: Sequence[str] = ()
     unique: Sequence[str] = ()
     header: Sequence[str] = ()
     first_line: re.Pattern[str] | None = None
 
-    def delimiter(self, head: Sequence[str]) -> str | None:
-        """Detect the delimiter, which may be an unexpected one.
+    def recognises(self, head: Sequence[str]) -> bool:
+        """Whether these are the first lines of such a file, whatever its delimiter."""
+        return self._delimiter(head) is not None
 
-        head (Sequence[str]): The first lines of a file.
-        RETURNS (str | None): None for the lines of another table.
-        """
-        if self.first_line:
-            matches = head and self.first_line.match(head[0].rstrip("\r\n"))
-            return self.delimiters[0] if matches else None
-        for delimiter in dict.fromkeys((*self.delimiters, *DELIMITERS)):
-            with suppress(csv.Error):
-                rows = islice(self._reader(head, delimiter), HEADER_LINES)
-                if any(self._places(cells) for cells in rows):
-                    return delimiter
-        return None
+    def read(self, path: Path) -> Iterator[Name]:
+        """Read the names of a file.
 
-    def rows(self, path: Path) -> Iterator[Row]:
-        """Read the rows below the header.
-
-        RAISES (RegistryError): The file is not this table, uses another delimiter, has a row that
+        RAISES (CardionerError): The file is not this table, uses another delimiter, has a row that
             is too short, or two rows with the same id.
         """
+        return self.names(self._rows(path))
+
+    def _rows(self, path: Path) -> Iterator[Row]:
+        """The rows below the header."""
         ids: dict[str, int] = {}
-        places = self._places(self.header) or {}
-        width = self._width(self.header, places)
+        places, width = self._places(self.header)
         for line, cells in self._cells(path):
             if not places:
-                places = self._places(cells) or {}
-                width = self._width(cells, places)
+                places, width = self._places(cells)
                 continue
             row = Row(path, line, dict.fromkeys(self.columns, ""))
             if len(cells) < width:
@@ -107,48 +95,54 @@ class Table:
             yield row
 
     def _cells(self, path: Path) -> Iterator[tuple[int, list[str]]]:
-        reader = self._reader(_read_lines(path), self._check_delimiter(path))
+        head = read_head(path)
+        delimiter = self._delimiter(head)
+        if delimiter is None:
+            wanted = ", ".join(t for f, t in self.columns.items() if f not in self.optional)
+            expected = "the first line does not have" if self.header else "there is no header with"
+            raise CardionerError(f"{path}: not {self.title}: {expected} the columns {wanted}")
+        if delimiter not in self.delimiters:
+            wanted = " or ".join(DELIMITERS[sign] for sign in self.delimiters)
+            raise CardionerError(
+                f"{path}: columns are delimited by {DELIMITERS[delimiter]}, but {self.title} uses "
+                f"{wanted}"
+            )
+        reader = self._reader(_read_lines(path), delimiter)
         try:
             for cells in reader:
                 if any(cell.strip() for cell in cells):
                     yield reader.line_num, cells
         except csv.Error as error:
-            raise RegistryError(
+            raise CardionerError(
                 f"{path}:{reader.line_num}: a cell is too long ({error}); a quotation mark before "
                 "it may not be closed"
             ) from error
 
-    def _check_delimiter(self, path: Path) -> str:
-        delimiter = self.delimiter(read_head(path))
-        if delimiter is None:
-            wanted = ", ".join(t for f, t in self.columns.items() if f not in self.optional)
-            expected = "the first line does not have" if self.header else "there is no header with"
-            raise RegistryError(f"{path}: not {self.title}: {expected} the columns {wanted}")
-        if delimiter not in self.delimiters:
-            wanted = " or ".join(DELIMITERS[sign] for sign in self.delimiters)
-            raise RegistryError(
-                f"{path}: columns are delimited by {DELIMITERS[delimiter]}, but {self.title} uses "
-                f"{wanted}"
-            )
-        return delimiter
+    def _delimiter(self, head: Sequence[str]) -> str | None:
+        """The delimiter, which may be an unexpected one, or None for lines of another table."""
+        if self.first_line:
+            matches = head and self.first_line.match(head[0].rstrip("\r\n"))
+            return self.delimiters[0] if matches else None
+        for delimiter in dict.fromkeys((*self.delimiters, *DELIMITERS)):
+            with suppress(csv.Error):
+                rows = islice(self._reader(head, delimiter), HEADER_LINES)
+                if any(self._places(cells)[0] for cells in rows):
+                    return delimiter
+        return None
 
-    def _places(self, header: Iterable[str]) -> dict[str, int] | None:
-        """The index of the column of each field, or None if this is not the header."""
+    def _places(self, header: Sequence[str]) -> tuple[dict[str, int], int]:
+        """The index of the column of each field, and the minimal number of columns in a row.
+
+        Without indices if this is not the header. Tables with optional columns are written by
+        users, whose editors may drop empty cells at the end.
+        """
         titles = [" ".join(fold(cell).split()) for cell in header]
         found = {f: titles.index(t) for f, t in self.columns.items() if t in titles}
-        return found if found.keys() >= self.columns.keys() - set(self.optional) else None
-
-    def _width(self, header: Sequence[str], places: Mapping[str, int]) -> int:
-        """The minimal number of columns in a row.
-
-        Tables with optional columns are written by users, whose editors may drop empty cells at
-        the end.
-        """
-        if self.optional:
-            required = (i for f, i in places.items() if f not in self.optional)
-        else:
-            required = (i for i, title in enumerate(header) if title.strip())
-        return max(required, default=-1) + 1
+        required = {f: i for f, i in found.items() if f not in self.optional}
+        if len(required) < len(self.columns) - len(self.optional):
+            return {}, 0
+        filled = [i for i, title in enumerate(titles) if title]
+        return found, max(required.values() if self.optional else filled) + 1
 
     def _reader(self, lines: Iterable[str], delimiter: str) -> Any:
         return csv.reader(
@@ -156,45 +150,17 @@ class Table:
         )
 
 
-class TableRegistry(NamedTuple):
-    """A registry that publishes tables.
-
-    title (str): What messages call its files.
-    tables (Sequence[Table]): The formats of its files.
-    names (Callable[[Path, Table], Iterator[Name]]): Reads the names of a file of this format.
-    """
-
-    title: str
-    tables: Sequence[Table]
-    names: Callable[[Path, Table], Iterator[Name]]
-
-    def recognises(self, head: Sequence[str]) -> bool:
-        """Whether these are the first lines of one of its files."""
-        return any(table.delimiter(head) for table in self.tables)
-
-    def read(self, path: Path) -> Iterator[Name]:
-        """Read the names of a file."""
-        head = read_head(path)
-        found = (table for table in self.tables if table.delimiter(head))
-        return self.names(path, next(found, self.tables[0]))
-
-
 def check_unique(
     seen: dict[str, int], name: str, place: int, path: Path, unit: str = "line"
 ) -> None:
-    """Add an id to those seen in a file.
+    """Add an id to those seen in a file, with the number of its line, or entry in XML.
 
-    seen (dict[str, int]): The ids with their place. Modified.
-    name (str): The id.
-    place (int): The number of its line or entry.
-    path (Path): The file.
-    unit (str): "line", or "entry" in XML.
-    RAISES (RegistryError): The file has the id twice.
+    RAISES (CardionerError): The file has the id twice.
     """
     first = seen.setdefault(name, place)
     if first != place:
         where = f"{path}:{place}" if unit == "line" else f"{path}"
-        raise RegistryError(
+        raise CardionerError(
             f"{where}: the id {name} occurs twice, in {unit} {first} and {unit} {place}; two files "
             "may have been joined: download the file again, or delete one"
         )
@@ -203,14 +169,14 @@ def check_unique(
 def read_head(path: Path) -> list[str]:
     """Read the first lines of a file.
 
-    RAISES (RegistryError): The file cannot be read, is empty, or is not text.
+    RAISES (CardionerError): The file cannot be read, is empty, or is not text.
     """
     with opened(path) as stream:
         raw = stream.read(HEAD)
     if not raw.strip():
-        raise RegistryError(f"{path}: the file is empty; download it again")
+        raise CardionerError(f"{path}: the file is empty; download it again")
     if b"\0" in raw:
-        raise RegistryError(f"{path}: not a text file; unpack it first")
+        raise CardionerError(f"{path}: not a text file; unpack it first")
     return [_decode(line) for line in raw.splitlines(keepends=True)]
 
 
@@ -220,7 +186,7 @@ def _read_lines(path: Path) -> Iterator[str]:
         while raw := stream.readline(MAX_LINE):
             number += 1
             if len(raw) == MAX_LINE or b"\0" in raw:
-                raise RegistryError(f"{path}:{number}: not a text file; unpack it first")
+                raise CardionerError(f"{path}:{number}: not a text file; unpack it first")
             yield _decode(raw)
 
 
@@ -228,13 +194,13 @@ def _read_lines(path: Path) -> Iterator[str]:
 def opened(path: Path) -> Iterator[BinaryIO]:
     """Open a file of bytes.
 
-    RAISES (RegistryError): The file cannot be read.
+    RAISES (CardionerError): The file cannot be read.
     """
     try:
         with path.open("rb") as stream:
             yield stream
     except OSError as error:
-        raise RegistryError(f"{path}: cannot be read ({error.strerror})") from error
+        raise CardionerError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _decode(raw: bytes) -> str:

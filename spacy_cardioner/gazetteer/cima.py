@@ -10,9 +10,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from spacy_cardioner.gazetteer.names import Name, is_atc, product_names
-from spacy_cardioner.gazetteer.readers.atc import index_names
-from spacy_cardioner.gazetteer.tables import RegistryError, check_unique, opened
+from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.gazetteer.names import Name, index_names, is_atc, product_names
+from spacy_cardioner.gazetteer.tables import check_unique, opened
 
 ROOT = "aemps_prescripcion"
 SUBSTANCES = "DICCIONARIO_PRINCIPIOS_ACTIVOS.xml"
@@ -44,15 +44,12 @@ class Cima:
             check_unique(ids, _text(entry, "cod_nacion"), number, path, "entry")
             codes = [code for code in _texts(entry, "cod_atc") if is_atc(code)]
             parts = [substances.get(n, "") for n in _texts(entry, "cod_principio_activo")]
-            yield from product_names(
-                "/".join(dict.fromkeys(parts)) if all(parts) else "",
-                _text(entry, "des_nomco"),
-                source="cima",
-                source_id=_text(entry, "nro_definitivo"),
-                lang="es",
-                code=max(codes, key=len, default=""),
-                company=laboratories.get(_text(entry, "laboratorio_titular"), ""),
-            )
+            text = "/".join(dict.fromkeys(parts)) if all(parts) else ""
+            source_id = _text(entry, "nro_definitivo")
+            code = max(codes, key=len, default="")
+            substance = Name(text, "ingredient", "cima", source_id, "es", code)
+            company = laboratories.get(_text(entry, "laboratorio_titular"), "")
+            yield from product_names(substance, _text(entry, "des_nomco"), company)
 
 
 def _dictionary(path: Path, key: str, value: str) -> dict[str, str]:
@@ -74,7 +71,7 @@ def _elements(path: Path, root: str | None = None) -> Iterator[Element]:
                 if top is None:
                     top = element
                     if root is not None and _tag(top) != root:
-                        raise RegistryError(
+                        raise CardionerError(
                             f"{path}: not {Cima.title}: its root is {_tag(top)} instead of {root}"
                         )
                 elif event == "end" and depth == 1:
@@ -82,7 +79,7 @@ def _elements(path: Path, root: str | None = None) -> Iterator[Element]:
                     top.clear()
         except ElementTree.ParseError as error:
             line, _ = error.position
-            raise RegistryError(
+            raise CardionerError(
                 f"{path}:{line}: not well-formed XML ({error}); the file may be truncated: "
                 "download it again"
             ) from error
