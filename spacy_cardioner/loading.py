@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import Distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from spacy.language import Language
 
 TRANSFORMERS = "spacy-transformers"
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def load_pipeline(model: str | Path) -> Language:
@@ -62,6 +65,18 @@ def use_gpu(number: int) -> None:
         require_gpu(number)
     except Exception as error:  # CuPy and torch have errors of their own
         raise CardionerError(f"GPU {number}: {error}") from error
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let processes started here use one thread. Numpy reads these variables on import."""
+    before = dict(os.environ)
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def identity(nlp: Language) -> dict[str, Any]:

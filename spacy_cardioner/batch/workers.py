@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -18,12 +16,11 @@ from spacy_cardioner.batch.engine import Annotated, batches, make_annotator
 from spacy_cardioner.batch.readers.base import SourceNote
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.loading import identity
+from spacy_cardioner.loading import identity, one_thread
 
 # How often a note is tried if its worker dies: the system may have killed it for lack of memory
 # that other processes took.
 TRIES = 2
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 _TICK, _DONE, _FAULT = "tick", "done", "fault"
 
@@ -146,7 +143,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, settings), daemon=True)
-        with _one_thread():
+        with one_thread():
             self.process.start()
         theirs.close()
 
@@ -203,21 +200,6 @@ class _Worker:
     def _death(self) -> str:
         code = self.process.exitcode
         return f"exit code {code}" if code is None or code >= 0 else signal.Signals(-code).name
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let processes started here use one thread. Numpy reads these variables on import."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _work(connection: Connection, settings: Settings) -> None:
