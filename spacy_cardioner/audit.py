@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from statistics import median_high
 from typing import Any
 
 from spacy.tokens import Doc, Span
-from wasabi.printer import Printer
+from wasabi.tables import table
 
 from spacy_cardioner.brat import Change, Note
-from spacy_cardioner.spans import Entity
+from spacy_cardioner.spans import SPANS_KEY, Entity
 
 LOST = ("left out", "empty", "lost")
+HEADER = ("label", "in files", "kept", "in doc.ents", "documents annotated")
 
 
 @dataclass
@@ -30,7 +32,6 @@ class Audit:
     changes: list[Change] = field(default_factory=list)
     lines: Counter[str] = field(default_factory=Counter)
     read: Counter[str] = field(default_factory=Counter)
-    notes: int = 0
     layers: Counter[str] = field(default_factory=Counter)
     kept: Counter[str] = field(default_factory=Counter)
     flat: Counter[str] = field(default_factory=Counter)
@@ -53,14 +54,13 @@ class Audit:
         self.lines.update(line.raw[:1] for line in note.lines if line.raw)
         self.read.update(textbound.label for textbound in note.textbounds)
 
-    def count_docs(self, docs: Sequence[Doc], key: str) -> None:
+    def count_docs(self, docs: Iterable[Doc]) -> None:
         """Count the contents of the documents, and check that no entity disappeared silently.
 
         RAISES (AssertionError): Some entities are unaccounted for, which is a bug.
         """
-        self.notes += len(docs)
         for doc in docs:
-            group = doc.spans[key]
+            group = doc.spans[SPANS_KEY]
             self.layers.update(group.attrs["layers"])
             self.kept.update(span.label_ for span in group)
             self.flat.update(span.label_ for span in doc.ents)
@@ -69,15 +69,13 @@ class Audit:
             self.entity_tokens.extend(len(span) for span in group)
         gone = sum(change.kind in (*LOST, "duplicate") for change in self.changes)
         if self.read.total() != self.kept.total() + gone:
-            raise AssertionError(
-                f"{self.read.total()} entities read, but {self.kept.total()} kept and {gone} "
-                "named as gone"
-            )
+            total, kept = self.read.total(), self.kept.total()
+            raise AssertionError(f"{total} entities read, but {kept} kept and {gone} named as gone")
 
     def to_dict(self, show_text: bool = False) -> dict[str, Any]:
         """The audit as JSON-serialisable data, with the text of mentions only on request."""
         return {
-            "documents": self.notes,
+            "documents": len(self.tokens),
             "documents_per_layer": dict(sorted(self.layers.items())),
             "entities": {
                 name: {"read": self.read[name], "kept": self.kept[name], "flat": self.flat[name]}
@@ -100,14 +98,9 @@ class Audit:
             for label, count in data["entities"].items()
         ]
         parts = [
-            f"{self.notes} documents, {sum(self.tokens)} tokens ({tokens['min']} to "
+            f"{len(self.tokens)} documents, {sum(self.tokens)} tokens ({tokens['min']} to "
             f"{tokens['max']} per document, median {tokens['median']})",
-            Printer(no_print=True).table(
-                rows,
-                header=("label", "in files", "kept", "in doc.ents", "documents annotated"),
-                divider=True,
-                aligns=("l", "r", "r", "r", "r"),
-            ),
+            table(rows, header=HEADER, divider=True, aligns=("l", "r", "r", "r", "r")),
         ]
         for title in ("changes", "overlaps"):
             counts = ", ".join(f"{kind} {count}" for kind, count in data[title].items())
@@ -135,5 +128,5 @@ def _overlaps(spans: Iterable[Span]) -> Counter[str]:
 
 
 def _summary(values: list[int]) -> dict[str, int]:
-    ordered = sorted(values) or [0]
-    return {"min": ordered[0], "median": ordered[len(ordered) // 2], "max": ordered[-1]}
+    values = values or [0]
+    return {"min": min(values), "median": median_high(values), "max": max(values)}

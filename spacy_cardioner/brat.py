@@ -37,6 +37,7 @@ TARGET = re.compile(r"(?P<label>\S+) (?P<offsets>[^\s;]+ [^\s;]+(?:;[^\s;]+ [^\s
 # No text needs more digits, and int() rejects very long numbers with an error of its own.
 NUMBER = re.compile(r"[0-9]{1,18}")
 WORD = re.compile(r"\S+")
+TRIMMED = re.compile(r"\S(?:.*\S)?", re.DOTALL)
 # A part of a mention without tabs and without anything that some tool treats as a line end.
 UNBROKEN = re.compile(r"\S(?:[^\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]*\S)?")
 
@@ -186,10 +187,7 @@ def read_folder(
 
 
 def entities(
-    note: Note,
-    *,
-    discontinuous: Discontinuous = "cover",
-    changes: list[Change] | None = None,
+    note: Note, *, discontinuous: Discontinuous = "cover", changes: list[Change] | None = None
 ) -> list[Entity]:
     """Convert the T lines of a note to continuous entities without white space at their edges.
 
@@ -222,7 +220,6 @@ def note_from_entities(
     r"""Make a note from entities. Its T lines are numbered from T1.
 
     A mention that contains a line end or a tab is split into fragments around it, as brat does.
-    `entities` merges them again.
 
     attributes (Iterable[Mapping[str, bool | str] | None] | None): The brat attributes of each
         entity, by name: True for a binary attribute ("A1\tNegated T1"), a string for a value
@@ -276,21 +273,18 @@ def read_tsv(
 ) -> dict[str, list[Entity]]:
     """Read a TSV of the task: filename, label, start_span, end_span, text, without quoting.
 
-    The text of an entity is the one in the table, which has spaces for line ends and tabs. Notes
-    without entities have no row and are not in the result.
+    The text of an entity is the one in the table, which has spaces for line ends and tabs.
 
-    RETURNS (dict[str, list[Entity]]): By note, sorted by start, end and label.
+    RETURNS (dict[str, list[Entity]]): By note that has entities, sorted by start, end and label.
     RAISES (CardionerError): The file cannot be read, has another header, or a row is malformed.
     """
     try:
         header, _, rows = path.read_bytes().partition(b"\n")
     except (OSError, ValueError) as error:
         raise CardionerError(f"{path}: cannot be read ({error}).") from error
-    if header.decode("utf-8-sig", "replace").rstrip("\r") != "\t".join(TSV_HEADER):
+    if header.decode("utf-8-sig", "replace").rstrip("\r").split("\t") != [*TSV_HEADER]:
         columns = ", ".join(TSV_HEADER)
-        raise CardionerError(
-            f"{path}:1: the header must be these columns, separated by tabs: {columns}."
-        )
+        raise CardionerError(f"{path}:1: the header must be {columns}, separated by tabs.")
     found: dict[str, dict[tuple[int, int, str], Entity]] = {}
     for name, entity in _parse_lines(path, rows, _tsv_row, lenient, changes, first=2):
         of_note = found.setdefault(name, {})
@@ -399,8 +393,8 @@ def _to_entity(
     text: str, textbound: TextBound, discontinuous: Discontinuous
 ) -> tuple[Entity | None, list[str]]:
     """The entity of a T line, or None, and the kinds of change."""
-    trimmed = (_trim(text, *fragment) for fragment in sorted(textbound.fragments))
-    parts = [(start, end) for start, end in trimmed if start < end]
+    trimmed = (TRIMMED.search(text, *fragment) for fragment in sorted(textbound.fragments))
+    parts = [match.span() for match in trimmed if match]
     if not parts:
         return None, ["empty"]
     start, end = parts[0][0], parts[-1][1]
@@ -424,19 +418,13 @@ def _to_entity(
     return Entity(start, end, textbound.label, text[start:end]), kinds
 
 
-def _trim(text: str, start: int, end: int) -> Span:
-    span = text[start:end]
-    return start + len(span) - len(span.lstrip()), start + len(span.rstrip())
-
-
 def _textbound(id_: str, text: str, entity: Entity) -> TextBound:
     start, end, label, mention = entity[:4]
     if not WORD.fullmatch(label):
         raise ValueError("the label is empty or contains white space")
     if not 0 <= start < end <= len(text) or text[start:end] != mention:
         raise ValueError(f"its mention is not the text from {start} to {end}")
-    found = UNBROKEN.finditer(text, start, end)
-    fragments = tuple(match.span() for match in found)
+    fragments = tuple(match.span() for match in UNBROKEN.finditer(text, start, end))
     if not fragments:
         raise ValueError("only white space")
     return TextBound(id_, label, fragments, _one_line(mention))

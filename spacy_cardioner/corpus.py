@@ -3,8 +3,7 @@
 A converted ``Doc`` contains
 
 - all entities, also overlapping ones, in ``doc.spans["cardioner"]``. ``attrs["layers"]`` lists the
-  labels that were annotated in this document: a label that is not listed is unknown there, which
-  is not the same as "no entity";
+  labels that were annotated in this document;
 - the non-overlapping entities in ``doc.ents``, the longest first. If the document lacks a label
   that others of the corpus have, the tokens outside entities are marked as missing;
 - the name of the note in ``doc.user_data["note_id"]``;
@@ -27,15 +26,12 @@ from spacy_cardioner import brat
 from spacy_cardioner.audit import Audit
 from spacy_cardioner.brat import Change, Discontinuous, Note
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.spans import NOTE_ID, SPANS_KEY, Entity, non_overlapping, write_entities
+from spacy_cardioner.spans import NOTE_ID, Entity, non_overlapping, write_entities
 
 
 @dataclass
 class LayeredNote:
-    """A text with the entities of all folders that annotate it.
-
-    layers (set[str]): The labels that were annotated in this note.
-    """
+    """A text with the entities of all folders that annotate it, and the annotated labels."""
 
     name: str
     text: str
@@ -58,17 +54,15 @@ def convert(
     All labels of a folder count as annotated in each of its notes: a note without a mention of a
     label has no such entity. A note without an .ann file is not annotated.
 
-    folders (Sequence[Path]): Folders with .txt and .ann files. Notes with the same name are joined.
     nlp (Language): A blank pipeline for tokens and sentences, see `tokenizer.blank`.
     rename (Mapping[str, str]): Old label to new label.
     only (Iterable[str]): Labels to keep, after renaming. Default: all.
-    discontinuous (str): How to handle discontinuous entities, see `brat.entities`.
-    lenient (bool): Skip and count malformed input instead of raising.
+    discontinuous (str): See `brat.entities`.
     audit (Audit): Collects the counts and all changes and losses.
     RETURNS (list[Doc]): The documents, sorted by name.
     RAISES (CardionerError): A file is malformed, or notes with the same name have different texts.
     """
-    audit = audit if audit is not None else Audit()
+    audit = audit or Audit()
     wanted = None if only is None else set(only)
     joined: dict[str, LayeredNote] = {}
     for folder in folders:
@@ -92,7 +86,7 @@ def convert(
     layers = set().union(*(note.layers for note in joined.values()))
     names = tqdm(sorted(joined), "convert", delay=2, unit=" notes", disable=None)
     docs = [to_doc(nlp, joined[name], layers, audit) for name in names]
-    audit.count_docs(docs, SPANS_KEY)
+    audit.count_docs(docs)
     return docs
 
 
@@ -137,11 +131,7 @@ def to_doc(nlp: Language, note: LayeredNote, layers: set[str], audit: Audit) -> 
     An entity whose boundaries are not token boundaries is expanded to whole tokens, and counted as
     "moved". If it then equals another entity of its label, it is "lost".
 
-    nlp (Language): A pipeline for tokens and sentences.
-    note (LayeredNote): The note.
     layers (set[str]): All labels that are annotated anywhere in the corpus.
-    audit (Audit): Collects the moved and lost entities.
-    RETURNS (Doc): The document.
     """
     doc = nlp(note.text)
     found: dict[tuple[int, int, str], Entity] = {}
@@ -169,10 +159,7 @@ def write_docbin(path: Path, docs: Iterable[Doc]) -> None:
 
 
 def read_docbin(path: Path, vocab: Vocab) -> list[Doc]:
-    """Read the documents of a DocBin.
-
-    RAISES (CardionerError): The file is missing or is not a DocBin.
-    """
+    """Read a DocBin. RAISES (CardionerError): The file is missing or is not a DocBin."""
     try:
         return list(DocBin().from_disk(path).get_docs(vocab))
     except (OSError, ValueError, zlib.error) as error:
@@ -188,7 +175,5 @@ def docs_by_name(path: Path) -> dict[str, Doc]:
     """
     docs = read_docbin(path, Vocab())
     if any(NOTE_ID not in doc.user_data for doc in docs):
-        raise CardionerError(
-            f"{path}: a document has no name; make the file with `cardioner convert`"
-        )
+        raise CardionerError(f"{path}: a document has no name; use `cardioner convert` to make it")
     return {doc.user_data[NOTE_ID]: doc for doc in docs}

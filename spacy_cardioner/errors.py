@@ -16,12 +16,7 @@ class CardionerError(Exception):
 
 @contextmanager
 def needs(package: str, extra: str) -> Iterator[None]:
-    """Turn a failed import into a message that says what to install.
-
-    package (str): The package, for the message.
-    extra (str): The extra of spacy_cardioner that installs it.
-    RAISES (CardionerError): The package is not installed.
-    """
+    """Turn a failed import into a CardionerError that names the extra that installs the package."""
     try:
         yield
     except ImportError as error:

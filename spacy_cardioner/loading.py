@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import Distribution
 from pathlib import Path
@@ -22,9 +22,7 @@ from spacy_cardioner.errors import CardionerError
 if TYPE_CHECKING:
     from spacy.language import Language
 
-TRANSFORMERS = "spacy-transformers"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-
 
 def load_pipeline(model: str | Path) -> Language:
     """Load an installed pipeline by name, or a saved one by path.
@@ -115,28 +113,27 @@ def check_transformers() -> None:
 
     RAISES (CardionerError): A package is missing or has an incompatible version.
     """
-    bridge = _installed(TRANSFORMERS)
-    if bridge is None:
-        raise _cannot_run(f"{TRANSFORMERS} is not installed", ["spacy_cardioner[trf]"])
-    unmet = {}
-    for need in map(Requirement, bridge.requires or ()):
+    unmet: dict[str, str] = {}
+    bridge = _installed("spacy-transformers")
+    for need in map(Requirement, (bridge and bridge.requires) or ()):
         if need.marker is None or need.marker.evaluate({"extra": ""}):
             need.marker = None
             found = _installed(need.name)
             if not (found and need.specifier.contains(found.version, prereleases=True)):
                 unmet[str(need)] = found.version if found else "none"
-    if unmet:
+    if bridge is None:
+        reason, packages = "spacy-transformers is not installed", ["spacy_cardioner[trf]"]
+    elif unmet:
         needs = ", ".join(f"{need} (installed: {version})" for need, version in unmet.items())
-        raise _cannot_run(f"{TRANSFORMERS} {bridge.version} needs {needs}", unmet)
+        reason, packages = f"spacy-transformers {bridge.version} needs {needs}", [*unmet]
+    else:
+        return
+    arguments = " ".join(f"'{package}'" for package in packages)
+    raise CardionerError(
+        f"the transformer pipelines cannot run here: {reason}.\n"
+        f"Install what is needed with: python -m pip install {arguments}"
+    )
 
 
 def _installed(name: str) -> Distribution | None:
     return next(iter(Distribution.discover(name=name)), None)
-
-
-def _cannot_run(reason: str, packages: Iterable[str]) -> CardionerError:
-    arguments = " ".join(f"'{package}'" for package in packages)
-    return CardionerError(
-        f"the transformer pipelines cannot run here: {reason}.\n"
-        f"Install what is needed with: python -m pip install {arguments}"
-    )

@@ -2,8 +2,7 @@
 
 A pipeline writes all entities to ``doc.spans["cardioner"]``, where entities of different labels may
 overlap, and the non-overlapping ones to ``doc.ents``. ``attrs["layers"]`` of the group lists the
-labels that were annotated: a label that is not listed is unknown in this document, which is not
-the same as "no entity".
+annotated labels: of a label that is not listed, it is unknown whether it has entities.
 
 The score and the source of an entity are kept in ``doc.user_data`` by label and boundaries, so that
 they stay with it through ``Doc.from_docs``, ``Span.as_doc(copy_user_data=True)``, ``Doc.to_bytes``
@@ -46,7 +45,7 @@ class Entity(NamedTuple):
 
 
 class Bounded(Protocol):
-    """Anything with boundaries: a Span, or an Entity."""
+    """Anything with boundaries, such as a Span or an Entity."""
 
     @property
     def start(self) -> int:
@@ -71,10 +70,7 @@ def in_order(entity: Entity) -> tuple[int, int, str]:
 
 
 def non_overlapping(
-    items: Iterable[T],
-    *,
-    order: Callable[[T], Any] = longest_first,
-    taken: Iterable[int] = (),
+    items: Iterable[T], *, order: Callable[[T], Any] = longest_first, taken: Iterable[int] = ()
 ) -> list[T]:
     """Choose items that do not overlap.
 
@@ -104,12 +100,9 @@ def read_entities(doc: Doc, key: str = SPANS_KEY) -> list[Entity]:
     RETURNS (list[Entity]): Sorted by start, end and label, with token boundaries.
     """
     spans = doc.spans[key] if key in doc.spans else doc.ents
-    found = (
-        Entity(
-            span.start, span.end, span.label_, "", get_score(span), span.kb_id_, get_source(span)
-        )
-        for span in spans
-    )
+    found = [
+        Entity(s.start, s.end, s.label_, "", get_score(s), s.kb_id_, get_source(s)) for s in spans
+    ]
     return sorted(found, key=in_order)
 
 

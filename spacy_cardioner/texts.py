@@ -14,9 +14,8 @@ from spacy_cardioner.errors import CardionerError
 def read_texts(path: Path) -> Iterator[str]:
     """Read raw texts one by one.
 
-    path (Path): A text file, a JSONL file with the key "text", or a DocBin (.spacy). The first two
-        may be compressed with gzip.
-    YIELDS (str): The texts. For a text file, its lines.
+    path (Path): A text file, whose lines are the texts, a JSONL file with the key "text", or a
+        DocBin (.spacy). The first two may be compressed with gzip.
     RAISES (CardionerError): The file cannot be read, or a line has no text.
     """
     if path.suffix == ".spacy":

@@ -5,10 +5,9 @@ source: Naeini, Cooper and Hauskrecht, AAAI 2015 (expected calibration error)
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.evaluation.matching import Annotations
@@ -16,16 +15,11 @@ from spacy_cardioner.spans import Entity
 from spacy_cardioner.texts import read_jsonl
 
 BINS = 10
-ALL = "all"
 
 
 @dataclass(frozen=True)
 class Bin:
-    """The entities whose scores are at least `low` and below `high`.
-
-    score (float): Their mean score.
-    right (float): The fraction that is correct.
-    """
+    """The entities with scores from `low` to `high`, their mean score, and the fraction correct."""
 
     low: float
     high: float
@@ -40,7 +34,6 @@ class Calibration:
 
     error (float): The expected calibration error: the difference between mean score and fraction
         of a bin, averaged over all entities.
-    bins (list[Bin]): The bins that are not empty.
     """
 
     error: float
@@ -48,41 +41,35 @@ class Calibration:
     bins: list[Bin]
 
 
-def calibrate(scored: Iterable[tuple[float | None, bool]], bins: int = BINS) -> Calibration:
-    """Compare the scores of entities with their correctness.
+def calibrate(scored: Iterable[tuple[float | None, bool]]) -> Calibration:
+    """Compare the scores of entities with their correctness, in bins of equal width.
 
     scored (Iterable): The score of each entity, and whether the entity is correct.
-    bins (int): Number of bins of equal width between 0 and 1.
     RAISES (CardionerError): A score is missing or not between 0 and 1.
     """
-    groups: list[list[tuple[float, bool]]] = [[] for _ in range(bins)]
+    groups: list[list[tuple[float, bool]]] = [[] for _ in range(BINS)]
     for score, right in scored:
         if score is None or not 0.0 <= score <= 1.0:
             raise CardionerError(f"a score of {score} is no probability between 0 and 1")
-        groups[min(int(score * bins), bins - 1)].append((score, right))
-    made = [_bin(number, bins, group) for number, group in enumerate(groups) if group]
-    total = sum(one.entities for one in made)
-    distances = sum(one.entities * abs(one.score - one.right) for one in made)
-    return Calibration(distances / total if total else 0.0, total, made)
-
-
-def _bin(number: int, bins: int, group: Sequence[tuple[float, bool]]) -> Bin:
-    size = len(group)
-    score = sum(score for score, _ in group) / size
-    right = sum(right for _, right in group) / size
-    return Bin(number / bins, (number + 1) / bins, size, score, right)
+        groups[min(int(score * BINS), BINS - 1)].append((score, right))
+    bins = []
+    for number, group in enumerate(groups):
+        if group:
+            mean, fraction = (sum(column) / len(group) for column in zip(*group, strict=True))
+            bins.append(Bin(number / BINS, (number + 1) / BINS, len(group), mean, fraction))
+    total = sum(one.entities for one in bins)
+    distances = sum(one.entities * abs(one.score - one.right) for one in bins)
+    return Calibration(distances / total if total else 0.0, total, bins)
 
 
 def calibrations(
     gold: Annotations,
     scored: Mapping[str, Iterable[Entity]],
     labels: Collection[str] | None = None,
-    bins: int = BINS,
 ) -> dict[str, Calibration]:
     """Compare the scores of predictions with their strict correctness.
 
     gold (Annotations): The entities of every document. Predictions for others are ignored.
-    scored (Mapping[str, Iterable[Entity]]): The predictions of each document, with scores.
     labels (Collection[str] | None): The labels to include. Default: all predicted ones.
     RETURNS (dict[str, Calibration]): By label, and under "all" if there are several.
     """
@@ -92,9 +79,9 @@ def calibrations(
         for entity in scored.get(name, ()):
             if labels is None or entity.label in labels:
                 judged.setdefault(entity.label, []).append((entity.score, entity[:3] in right))
-    made = {label: calibrate(pairs, bins) for label, pairs in sorted(judged.items())}
+    made = {label: calibrate(pairs) for label, pairs in sorted(judged.items())}
     if len(judged) > 1:
-        made[ALL] = calibrate([pair for pairs in judged.values() for pair in pairs], bins)
+        made["all"] = calibrate(pair for pairs in judged.values() for pair in pairs)
     return made
 
 
@@ -106,15 +93,13 @@ def read_scored(path: Path) -> dict[str, list[Entity]]:
     found = {}
     for number, row in read_jsonl(path):
         try:
-            found[str(row["id"])] = [_scored(entity) for entity in row["entities"]]
+            found[str(row["id"])] = [
+                Entity(int(e["start"]), int(e["end"]), e["label"], e["text"], float(e["score"]))
+                for e in row["entities"]
+            ]
         except (ValueError, KeyError, TypeError) as error:
             raise CardionerError(
                 f"{path}:{number}: not a note with scored entities, as `cardioner annotate "
                 f"--format jsonl` writes them ({type(error).__name__}: {error})"
             ) from error
     return found
-
-
-def _scored(row: Mapping[str, Any]) -> Entity:
-    start, end, score = int(row["start"]), int(row["end"]), float(row["score"])
-    return Entity(start, end, str(row["label"]), str(row["text"]), score)

@@ -13,13 +13,13 @@ from spacy_cardioner.evaluation.calibration import Calibration, calibrations, re
 from spacy_cardioner.evaluation.matching import labels_of
 from spacy_cardioner.evaluation.scores import Comparison, Report, compare, score
 from spacy_cardioner.evaluation.sources import align, read_annotations, remarks
+from spacy_cardioner.texts import read_texts
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """The results for a set of predictions.
 
-    comparison (Comparison | None): The comparison with other predictions, if there are any.
     remarks (list[str]): What was ignored, assumed or changed, in sentences.
     calibration (Mapping[str, Calibration] | None): By label, if there are scores.
     """
@@ -62,8 +62,7 @@ def evaluate(
 
     other (Path | None): Other predictions to compare `pred` with.
     scored (Path | None): The predictions with scores, see `read_scored`, for the calibration.
-    documents (Collection[str] | None): The documents to score. Default: all gold documents.
-    labels (Collection[str] | None): The labels to score. Default: all gold and predicted labels.
+    documents, labels (Collection[str] | None): What to score. Default: all.
     lenient (bool): Skip and count malformed input, and predictions for documents without gold.
     RAISES (CardionerError): The input is invalid, or nothing in it has one of the labels.
     """
@@ -98,9 +97,7 @@ def evaluate_run(
 
     corpus (Path): A published corpus, see `spacy_cardioner.layout`.
     run (Path): A folder with a TSV for each language and ``documents.txt``.
-    lang (str): The language of the pipeline, "xx" for all.
     **settings: Arguments of `evaluate`.
-    YIELDS (tuple[Task, Evaluation]): What was scored, and the results.
     RAISES (CardionerError): See `evaluate`.
     """
     documents = read_names(run / "documents.txt")
@@ -111,11 +108,5 @@ def evaluate_run(
 
 
 def read_names(path: Path) -> set[str]:
-    """Read document names, one per line.
-
-    RAISES (CardionerError): The file cannot be read.
-    """
-    try:
-        return set(path.read_text(encoding="utf-8").split("\n")) - {""}
-    except (OSError, ValueError) as error:
-        raise CardionerError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
+    """Read document names, one per line. RAISES (CardionerError): The file cannot be read."""
+    return {line.rstrip("\r\n") for line in read_texts(path)} - {""}

@@ -27,7 +27,6 @@ def predict_held_out(
     """Annotate documents with the pipelines of the folds that never saw them.
 
     run (Path): Folder that `cardioner crossval` wrote.
-    docs (Mapping[str, Doc]): Documents by name.
     prepare (Callable[[Language], Any]): Called with each pipeline before it is used.
     YIELDS (tuple[int, Doc, Doc]): Number of the fold, the document, and the annotated document.
     RAISES (CardionerError): The pipeline of a fold is missing, or one of its documents.
@@ -42,10 +41,7 @@ def predict_held_out(
 
 
 def annotate_again(nlp: Language, docs: Sequence[Doc]) -> Iterator[tuple[Doc, Doc]]:
-    """Annotate the texts of documents.
-
-    YIELDS (tuple[Doc, Doc]): The document, and the annotated document with the same name.
-    """
+    """Annotate the texts of documents. YIELDS: Each document, and the annotated one."""
     for doc, found in zip(docs, nlp.pipe(doc.text for doc in docs), strict=True):
         found.user_data[NOTE_ID] = doc.user_data[NOTE_ID]
         yield doc, found
@@ -57,19 +53,13 @@ def fold_folder(run: Path, fold: int) -> Path:
 
 
 def trained_folds(run: Path) -> list[int]:
-    """The folds of a run that were trained.
-
-    RAISES (CardionerError): The folder holds no cross-validated run.
-    """
+    """The folds of a run that were trained. RAISES: See `read_run_folds`."""
     folds = range(len(read_run_folds(run)))
     return [fold for fold in folds if (fold_folder(run, fold) / PIPELINE).exists()]
 
 
 def read_run_folds(run: Path) -> Folds:
-    """The document names of the folds of a run.
-
-    RAISES (CardionerError): The folder holds no cross-validated run.
-    """
+    """The document names of each fold. RAISES (CardionerError): The folder holds no such run."""
     path = run / FOLDS
     if not path.exists():
         raise CardionerError(f"{path}: not found; `cardioner crossval` writes it")

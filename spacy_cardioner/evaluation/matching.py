@@ -2,11 +2,10 @@
 
 * strict: document, start, end, label and text are equal.
 * overlapping: the labels are equal, and the two share at least one character. Gold entities and
-  predictions are paired one to one, in as many pairs as possible. This is "type matching" of
-  SemEval-2013 task 9.1, where each pair counts in full.
+  predictions are paired one to one, in as many pairs as possible ("type matching" of SemEval-2013).
 * official: strict as in the scorer of MultiCardioNER, which ignores documents without a gold
-  entity, so that false positives there cost nothing. The official scorer evaluates one label at a
-  time, as the figures per label do here; micro treats all labels as one task.
+  entity, so that false positives there cost nothing. It evaluates one label at a time; micro
+  treats all labels as one task.
 
 If predictions have the same document, label, start and end, only the first one counts.
 
@@ -34,9 +33,8 @@ MEASURES = ("strict", "overlapping", "official")
 def count(gold: Annotations, pred: Annotations, labels: Sequence[str]) -> NDArray[np.int64]:
     """Count gold entities, predictions and correct predictions of every document.
 
-    gold (Annotations): The entities of every document. A document without entities has an empty
-        list.
-    pred (Annotations): The predictions. Missing documents have none.
+    For the arguments, see `scores.score`.
+
     RETURNS (NDArray): Documents, sorted by name x MEASURES x (labels, micro) x the three counts.
     RAISES (CardionerError): `gold` is empty, or `pred` has documents that `gold` does not have.
     """
@@ -56,9 +54,8 @@ def count(gold: Annotations, pred: Annotations, labels: Sequence[str]) -> NDArra
 def count_overlapping(gold: Iterable[Entity], pred: Iterable[Entity]) -> int:
     """Count the largest possible number of pairs that share a character.
 
-    Sweeps over the ends. Of the remaining entities, the one that ends first is paired with the
-    started one of the other side that ends next. Any other partner ends later and so has at least
-    as many alternatives. The greedy choice is therefore optimal, in O(n log n).
+    Sweeps over the ends in O(n log n). The entity that ends first is paired with the started one of
+    the other side that ends next. Any other partner ends later, so the greedy choice is optimal.
     """
     spans = [(one.start, one.end, side) for side, ones in enumerate((gold, pred)) for one in ones]
     upcoming = sorted(spans, reverse=True)

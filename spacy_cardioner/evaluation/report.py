@@ -8,6 +8,7 @@ from wasabi.tables import table
 
 from spacy_cardioner.evaluation.calibration import Calibration
 from spacy_cardioner.evaluation.evaluate import Evaluation, Task
+from spacy_cardioner.evaluation.matching import MEASURES
 from spacy_cardioner.evaluation.scores import Report, Scores
 
 HEADER = ("", "precision", "recall", "F1", "95 % of F1", "gold", "pred", "right")
@@ -49,11 +50,8 @@ def render_run(results: Iterable[tuple[Task, Evaluation]]) -> str:
 
 def _rows(report: Report) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
-    for title, measure in (
-        ("strict", report.strict),
-        ("overlapping", report.overlapping),
-        ("official", report.official),
-    ):
+    for title in MEASURES:
+        measure = getattr(report, title)
         rows.append((title, *[""] * (len(HEADER) - 1)))
         units = {**measure.labels, "micro": measure.micro, "macro": measure.macro}
         rows.extend(_row(f"  {name}", scores) for name, scores in units.items())

@@ -1,12 +1,10 @@
 """Precision, recall and F1, with a confidence interval for every figure.
 
-Each measure of `spacy_cardioner.evaluation.matching` is reported per label, over all entities
-(micro) and as the mean over the labels (macro). A quotient with denominator 0 is 0. The official
-measure is rounded to 4 digits.
+Each measure of `matching` is reported per label, over all entities (micro) and as the mean over the
+labels (macro). A quotient with denominator 0 is 0. The official measure is rounded to 4 digits.
 
 The intervals are 95 % percentile intervals from a bootstrap over documents, because the entities
-of one document are not independent. A resample without a gold or predicted entity of a label is
-left out for this label.
+of one document are not independent. A resample without any entity of a label is left out for it.
 
 source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13
 """
@@ -40,10 +38,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Scores:
-    """Precision, recall and F1, and the 95 % interval of each by its name.
-
-    counts (Counts | None): None for macro figures, which are means.
-    """
+    """Precision, recall and F1, and the interval of each by its name. Macro figures lack counts."""
 
     precision: float
     recall: float
@@ -65,8 +60,7 @@ class Measure:
 class Report:
     """All scores of a set of predictions.
 
-    documents (int): Number of scored documents.
-    documents_with_gold (int): Those that have a gold entity of a scored label.
+    documents_with_gold (int): Number of documents that have a gold entity of a scored label.
     """
 
     documents: int
@@ -82,7 +76,6 @@ class Report:
 class Comparison:
     """Strict micro F1 of two sets of predictions for the same documents.
 
-    difference (float): The first minus the second.
     interval (tuple[float, float]): 95 % interval of the difference, with both scored on the same
         resamples. If 0 is outside, the choice of documents does not explain the difference.
     """
@@ -110,7 +103,6 @@ def score(
     pred (Annotations): The predictions. Missing documents have none.
     labels (Collection[str] | None): The labels to score. Default: all in `gold` and `pred`.
     resamples (int): Number of bootstrap resamples, at least 1.
-    seed (int): Seed of the resamples. The order of the documents does not matter.
     RAISES (CardionerError): `gold` is empty, or `pred` has documents that `gold` does not have.
     """
     names = _names(labels, gold, pred)
@@ -148,14 +140,9 @@ def compare(
     counts = np.stack([count(gold, pred, names) for pred in (first, second)], axis=1)
     points = np.nan_to_num(_strict_micro_f1(counts.sum(axis=0)))
     samples = _strict_micro_f1(_resample(counts, resamples, seed))
-    return Comparison(
-        first=float(points[0]),
-        second=float(points[1]),
-        difference=float(points[0] - points[1]),
-        interval=_interval(samples[:, 0] - samples[:, 1]),
-        resamples=resamples,
-        seed=seed,
-    )
+    interval = _interval(samples[:, 0] - samples[:, 1])
+    one, other = points.tolist()
+    return Comparison(one, other, one - other, interval, resamples, seed)
 
 
 def _names(labels: Collection[str] | None, *annotations: Annotations) -> list[str]:
@@ -163,10 +150,7 @@ def _names(labels: Collection[str] | None, *annotations: Annotations) -> list[st
 
 
 def _resample(counts: NDArray[np.int64], resamples: int, seed: int) -> NDArray[np.int64]:
-    """Draw as many documents as there are, with replacement, and sum their counts.
-
-    RETURNS (NDArray): Resamples x the axes of `counts` without the first.
-    """
+    """Sum the counts of as many documents, drawn with replacement. Resamples are the first axis."""
     random = np.random.default_rng(seed)
     size = len(counts)
     # float64 is exact for integers up to 2**53, and only float products are fast.
@@ -177,10 +161,10 @@ def _resample(counts: NDArray[np.int64], resamples: int, seed: int) -> NDArray[n
 
 
 def _figures(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Compute precision, recall and F1 from ... x (labels, micro) x counts, and add macro.
+    """Compute ... x (labels, micro, macro) x METRICS from ... x (labels, micro) x counts.
 
-    The result is NaN where there are no gold entities and no predictions. F1 is computed from
-    precision and recall like in the official scorer: another formula may round differently.
+    The result is NaN where there are no entities. F1 is computed from precision and recall as in
+    the official scorer: another formula may round differently.
     """
     gold, predicted, right = np.moveaxis(counts, -1, 0)
     precision, recall = _divide(right, predicted), _divide(right, gold)
@@ -212,11 +196,11 @@ def _scores(
     digits: int | None,
 ) -> Scores:
     """Make the scores of one unit, rounded by Python's `round` like in the official scorer."""
-    intervals = [_interval(column) for column in samples.T]
-    precision, recall, f1 = point.tolist()
+    figures, intervals = point.tolist(), [_interval(column) for column in samples.T]
     if digits is not None:
-        precision, recall, f1 = (round(figure, digits) for figure in (precision, recall, f1))
+        figures = [round(figure, digits) for figure in figures]
         intervals = [(round(low, digits), round(high, digits)) for low, high in intervals]
+    precision, recall, f1 = figures
     return Scores(precision, recall, f1, dict(zip(METRICS, intervals, strict=True)), counts)
 
 

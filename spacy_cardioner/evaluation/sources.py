@@ -1,10 +1,8 @@
 """Read gold annotations and predictions, and align their documents.
 
-A BRAT folder lists all documents. A TSV of the task lists only entities, so that documents without
-an entity are unknown. If the gold annotations are a TSV, documents that only the predictions have
-count as documents without a gold entity. Documents in neither do not change any figure. The scores
-are therefore correct if all predictions are for documents of the gold corpus. This cannot be
-checked, so the report names the documents that it assumed.
+A BRAT folder lists all documents, a TSV only those with entities. If the gold annotations are a
+TSV, documents that only the predictions have count as documents without a gold entity. This is
+correct if they belong to the gold corpus. It cannot be checked, so the report names them.
 """
 
 from __future__ import annotations
@@ -24,10 +22,8 @@ from spacy_cardioner.spans import Entity
 
 @dataclass(frozen=True)
 class Source:
-    """The contents of a BRAT folder or a TSV.
+    """The entities and texts of each document. A TSV has no texts.
 
-    entities (Mapping[str, list[Entity]]): The entities of each document.
-    texts (Mapping[str, str] | None): The text of each document; None for a TSV.
     counts (Mapping[str, int]): What was merged, trimmed, dropped or skipped while reading.
     """
 
@@ -40,13 +36,11 @@ class Source:
 def read_annotations(
     path: Path, *, documents: Collection[str] | None = None, lenient: bool = False
 ) -> Source:
-    """Read a folder of .txt and .ann files, or a TSV of the task.
+    """Read a BRAT folder or a TSV of the task.
 
-    A TSV has spaces for line ends and tabs. To make texts comparable, any white space inside a
-    mention is replaced with one space.
+    A TSV has spaces for line ends, so any white space inside a mention is replaced with one space.
 
     documents (Collection[str] | None): The documents to keep. Default: all.
-    lenient (bool): Skip and count malformed input instead of raising.
     RAISES (CardionerError): The path does not exist, or its contents are malformed.
     """
     changes: list[brat.Change] = []
@@ -78,9 +72,8 @@ def align(
 ) -> tuple[Annotations, list[Annotations]]:
     """Bring gold annotations and predictions to the same documents.
 
-    lenient (bool): Ignore predictions for documents that a gold folder does not have.
     RETURNS (tuple): The gold annotations with all documents, and each set of predictions.
-    RAISES (CardionerError): There are such predictions, and `lenient` is False.
+    RAISES (CardionerError): A gold folder lacks a predicted document, and `lenient` is False.
     """
     documents = set(gold.entities)
     for pred in predictions:
@@ -100,10 +93,7 @@ def align(
 
 
 def remarks(gold: Source, pred: Source, labels: Collection[str] | None = None) -> list[str]:
-    """What a reader needs to know to interpret the scores, in sentences.
-
-    labels (Collection[str] | None): The scored labels. Default: all predicted ones.
-    """
+    """What a reader needs to know to interpret the scores, in sentences."""
     extra = sorted(set(pred.entities) - set(gold.entities))
     missing = sorted(set(gold.entities) - set(pred.entities))
     predicted = labels_of(pred.entities)

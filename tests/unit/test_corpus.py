@@ -125,7 +125,7 @@ def test_the_audit_adds_up(nlp, tmp_path: Path) -> None:  # type: ignore[no-unty
     assert data["changes"] == {"duplicate": 1}
     audit.read["FARMACO"] += 1
     with pytest.raises(AssertionError, match="3 entities read"):
-        audit.count_docs([], SPANS_KEY)
+        audit.count_docs([])
 
 
 def test_overlaps_are_counted_within_and_across(nlp) -> None:  # type: ignore[no-untyped-def]
@@ -139,7 +139,7 @@ def test_overlaps_are_counted_within_and_across(nlp) -> None:  # type: ignore[no
     doc = to_doc(nlp, LayeredNote("a", text, entities, {"E", "F", "G"}), {"E"}, Audit())
     audit = Audit()
     audit.read.update(E=2, F=1, G=1)
-    audit.count_docs([doc], SPANS_KEY)
+    audit.count_docs([doc])
 
     assert audit.overlaps == {"within E": 1, "F in E": 2, "E across G": 1, "G in E": 1}
 

@@ -46,9 +46,9 @@ def test_nothing_scored_is_no_error() -> None:
     assert calibrate([]).error == 0.0
 
 
-@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1), st.integers(1, 20))
-def test_every_entity_is_in_one_bin(scored: list[tuple[float, bool]], bins: int) -> None:
-    made = calibrate(scored, bins)
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1))
+def test_every_entity_is_in_one_bin(scored: list[tuple[float, bool]]) -> None:
+    made = calibrate(scored)
     assert sum(one.entities for one in made.bins) == len(scored)
     assert 0.0 <= made.error <= 1.0
     right = sum(one.right * one.entities for one in made.bins)
