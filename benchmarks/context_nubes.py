@@ -31,7 +31,8 @@ from spacy.tokens import Doc, Span, SpanGroup
 from tqdm import tqdm
 
 from spacy_cardioner import brat
-from spacy_cardioner.pipeline.context import CONTEXT_ATTRIBUTES, register_attributes, rules_path
+from spacy_cardioner.pipeline.context.component import CONTEXT_ATTRIBUTES, register_attributes
+from spacy_cardioner.pipeline.context.rules import rules_path
 from spacy_cardioner.spans import SPANS_KEY
 from spacy_cardioner.tokenizer import blank
 

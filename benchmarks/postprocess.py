@@ -29,10 +29,9 @@ from spacy_cardioner.spans import NOTE_ID, SPANS_KEY, Entity
 
 VARIANTS = {
     "join": ("join",),
-    "trim_doses": ("trim_doses",),
     "abbreviations": ("abbreviations",),
     "repeat": ("repeat",),
-    "all": ("join", "trim_doses", "abbreviations", "repeat"),
+    "all": ("join", "abbreviations", "repeat"),
 }
 
 Sets = dict[str, list[Entity]]
@@ -46,8 +45,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--gold", type=Path, required=True, help="DocBin of the documents")
     parser.add_argument("--lang", help="language of the rules [default: name of the DocBin]")
     parser.add_argument("--rules", default="default", help="a file of rules")
-    parser.add_argument("--min-share", type=float, default=0.5)
-    parser.add_argument("--min-score", type=float, default=0.5)
     return parser.parse_args()
 
 
@@ -87,8 +84,6 @@ def applied(
         spacy.blank(args.lang or args.gold.stem),
         **{name: [label] if name in names else [] for name in VARIANTS["all"]},
         rules=args.rules,
-        min_share=args.min_share,
-        min_score=args.min_score,
     )
     return entities((component(doc.copy()) for doc in docs), label)
 

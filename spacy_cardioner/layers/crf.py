@@ -16,7 +16,7 @@ GPU.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy
 from numpy.typing import NDArray
@@ -35,19 +35,12 @@ FORBIDDEN = -1e4
 Reduce = Callable[[Floats, int], Floats]
 
 
-class Posterior(NamedTuple):
-    """The probabilities of each step, given all scores of a batch.
+def posterior(steps: Floats) -> tuple[Floats, Floats]:
+    """Compute the probabilities of all steps (the forward-backward algorithm).
 
-    log_joint (Floats): log P(tag before, tag), indexed like the steps.
-    log_next (Floats): log P(tag | tag before), indexed like the steps.
+    RETURNS (tuple[Floats, Floats]): log P(tag before, tag) and log P(tag | tag before), both
+        indexed like the steps.
     """
-
-    log_joint: Floats
-    log_next: Floats
-
-
-def posterior(steps: Floats) -> Posterior:
-    """Compute the probabilities of all steps (the forward-backward algorithm)."""
     xp = get_array_module(steps)
     before = xp.roll(_scan(steps, log_sum), 1, axis=-1)
     onward = steps + _scan_back(steps, log_sum)
@@ -55,7 +48,7 @@ def posterior(steps: Floats) -> Posterior:
     log_next = onward - total[:, None]
     log_before = before + total
     log_before -= log_sum(log_before, 0)
-    return Posterior(log_before[:, None] + log_next, log_next)
+    return log_before[:, None] + log_next, log_next
 
 
 def best_tags(steps: Floats) -> Ints:
@@ -64,7 +57,7 @@ def best_tags(steps: Floats) -> Ints:
     RETURNS (Ints): The tags by head and token, in main memory.
     """
     xp = get_array_module(steps)
-    best = _scan(steps, _maximum)
+    best = _scan(steps, lambda scores, axis: scores.max(axis))
     arrivals = (xp.roll(best, 1, axis=-1)[:, None] + steps).argmax(axis=0)
     last = (best[..., -1] + steps[:, 0, :, 0]).argmax(axis=0)
     return _trace_back(to_numpy(arrivals), to_numpy(last))
@@ -76,10 +69,6 @@ def log_sum(scores: Floats, axis: int) -> Floats:
     highest = scores.max(axis)
     shifted = scores - xp.expand_dims(highest, axis)
     return highest + xp.log(xp.exp(shifted).sum(axis))
-
-
-def _maximum(scores: Floats, axis: int) -> Floats:
-    return scores.max(axis)
 
 
 def _scan(steps: Floats, reduce: Reduce) -> Floats:

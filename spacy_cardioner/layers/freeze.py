@@ -1,7 +1,6 @@
 """Frozen layers of an encoder: their weights do not change and cost no training time."""
 
-# No `from __future__ import annotations`: configs are checked against the types of the registered
-# function, which must not be strings.
+# No postponed annotations: spaCy checks configs against the types of registered functions.
 import re
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +9,6 @@ from spacy.language import Language
 
 from spacy_cardioner.errors import CardionerError
 
-FREEZE = "spacy_cardioner.freeze_encoder.v1"
 EMBEDDINGS = 0
 
 # "encoder.layer.3.x" in BERT and similar encoders; "transformer.layer.3.x", "layers.3.x", "h.3.x"
@@ -28,7 +26,6 @@ def create_freeze_encoder(
     last_layers (Optional[int]): Train only so many layers, the last ones. None freezes only the
         embeddings.
     pipe (str): Name of the encoder in the pipeline.
-    RETURNS (Callable): Takes the pipeline and returns it.
     """
 
     def freeze(nlp: Language) -> Language:
@@ -37,8 +34,8 @@ def create_freeze_encoder(
         n_layers = max(depth_of(name) or 0 for name in parameters)
         if last_layers is not None and not 1 <= last_layers <= n_layers:
             raise CardionerError(
-                f"{FREEZE}: last_layers is {last_layers}, and the encoder has {n_layers} layers; "
-                f"to train no layer at all, put '{pipe}' under training.frozen_components and "
+                f"last_layers is {last_layers}, and the encoder has {n_layers} layers; to "
+                f"train no layer at all, put '{pipe}' under training.frozen_components and "
                 "training.annotating_components"
             )
         deepest = EMBEDDINGS if last_layers is None else n_layers - last_layers
@@ -51,11 +48,7 @@ def create_freeze_encoder(
 
 
 def depth_of(name: str) -> int | None:
-    """The layer of a parameter, by its name in the encoder.
-
-    RETURNS (int | None): 0 for the embeddings, 1 for the first layer and so on; None for parameters
-        that belong to no layer.
-    """
+    """The layer of a parameter, from 1; 0 for the embeddings, None for those outside layers."""
     if found := _LAYER.search(name):
         return int(found[1]) + 1
     return EMBEDDINGS if "embeddings" in name else None

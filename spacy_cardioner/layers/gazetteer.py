@@ -1,16 +1,14 @@
 """The marks of a gazetteer as features of tokens."""
 
-# No `from __future__ import annotations`: configs are checked against the types of the registered
-# function, which must not be strings.
-from collections.abc import Callable
+# No postponed annotations: spaCy checks configs against the types of registered functions.
 from typing import Any
 
 import numpy
 from spacy.tokens import Doc
 from thinc.api import Linear, Model, zero_init
-from thinc.types import Floats2d
 
 from spacy_cardioner.gazetteer.names import KINDS
+from spacy_cardioner.layers import Backprop, Tok2Vec, Vectors
 
 # For each token: which kind of name begins or continues there, and whether it is doubtful.
 BEGINS, GOES_ON = 0, len(KINDS)
@@ -19,17 +17,17 @@ N_FEATURES = 2 * len(KINDS) + 3
 
 
 def create_gazetteer_features(
-    tok2vec: Model[list[Doc], list[Floats2d]],
+    tok2vec: Tok2Vec,
     width: int | None,
     dropout: float,
     spans_key: str = "gazetteer",
-) -> Model[list[Doc], list[Floats2d]]:
+) -> Tok2Vec:
     """Registered function: add features of the names that a `cardioner_gazetteer` marked.
 
     In training, the gazetteer must be an annotating component. The vectors of documents without
     marks do not change.
 
-    tok2vec (Model[List[Doc], List[Floats2d]]): The vectors: an embedding layer, so that the encoder
+    tok2vec (Tok2Vec): The vectors: an embedding layer, so that the encoder
         sees the features in context, or an encoder or listener before the heads.
     width (Optional[int]): The width of the vectors. None infers it, for encoders whose width is
         known only when they are loaded.
@@ -37,7 +35,7 @@ def create_gazetteer_features(
         marks are all dropped, so that the model also learns to find drugs that no list has.
     spans_key (str): Key of the span group with the marks.
     """
-    model: Model[list[Doc], list[Floats2d]] = Model(
+    model: Tok2Vec = Model(
         "gazetteer_features",
         _forward,
         init=_init,
@@ -49,11 +47,7 @@ def create_gazetteer_features(
     return model
 
 
-def _init(
-    model: Model[list[Doc], list[Floats2d]],
-    X: list[Doc] | None = None,
-    Y: list[Floats2d] | None = None,
-) -> None:
+def _init(model: Tok2Vec, X: list[Doc] | None = None, Y: Vectors | None = None) -> None:
     tok2vec, linear = model.layers
     tok2vec.initialize(X=X)
     if X and model.has_dim("nO") is None:
@@ -63,9 +57,7 @@ def _init(
     linear.initialize()
 
 
-def _forward(
-    model: Model[list[Doc], list[Floats2d]], docs: list[Doc], is_train: bool
-) -> tuple[list[Floats2d], Callable[[list[Floats2d]], Any]]:
+def _forward(model: Tok2Vec, docs: list[Doc], is_train: bool) -> tuple[Vectors, Backprop]:
     tok2vec, linear = model.layers
     vectors, backprop_tok2vec = tok2vec(docs, is_train)
     hidden = model.attrs["feature_dropout"] if is_train else 0.0
@@ -77,7 +69,7 @@ def _forward(
     lengths = model.ops.asarray1i([len(doc) for doc in docs])
     parts = model.ops.unflatten(added, lengths)
 
-    def backprop(d_vectors: list[Floats2d]) -> Any:
+    def backprop(d_vectors: Vectors) -> Any:
         backprop_linear(model.ops.flatten(d_vectors))
         return backprop_tok2vec(d_vectors)
 
@@ -89,7 +81,6 @@ def _forward(
 def features(doc: Doc, spans_key: str = "gazetteer", hidden: float = 0.0) -> Any:
     """The features of the tokens of a document.
 
-    spans_key (str): Key of the span group with the marks.
     hidden (float): Probability that a mark is dropped, and that all are.
     RETURNS (Floats2d): A row of zeros and ones for each token.
     """

@@ -16,10 +16,7 @@ def create_use_numpy_blas() -> Callable[[Language], Language]:
 
     thinc multiplies matrices with BLIS, which has no kernels for processors newer than AVX2.
     numpy's BLAS is two to three times as fast on these, and gives the same results except for
-    rounding. Only the models of this pipeline change. Models on a GPU, or with Apple's operations,
-    do not.
-
-    RETURNS (Callable): Takes the pipeline and returns it.
+    rounding. Only the models of this pipeline change, and only those that compute on a CPU.
     """
 
     def use_numpy_blas(nlp: Language) -> Language:

@@ -1,11 +1,6 @@
-"""A faster encoder on a CPU: a copy that computes in bfloat16.
+"""A faster encoder on a CPU: a copy that computes in bfloat16. Saved weights stay float32."""
 
-The weights that are trained and saved stay float32. The copy is made when the encoder is first
-used, and again after the weights have changed.
-"""
-
-# No `from __future__ import annotations`: `Precision` is in the types of a registered function,
-# which configs are checked against and which must not be strings.
+# No postponed annotations: spaCy checks configs against the types of registered functions.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -15,10 +10,9 @@ Precision = Literal["float32", "bfloat16"]
 
 
 class LighterCopy:
-    """Holds the copy of an encoder in lower precision."""
+    """The copy of an encoder, made at its first use and again after its weights have changed."""
 
     def __init__(self, precision: Precision) -> None:
-        """Initialize without a copy. In "float32" there is none."""
         self.precision = precision
         self.forget()
 

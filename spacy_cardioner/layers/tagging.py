@@ -1,7 +1,6 @@
 """The model of `cardioner_ner`: a tagging head for each label over shared features."""
 
-# No `from __future__ import annotations`: configs are checked against the types of the registered
-# function, which must not be strings.
+# No postponed annotations: spaCy checks configs against the types of registered functions.
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -11,13 +10,14 @@ from thinc.types import Floats2d, FloatsXd, Ragged, Shape
 from thinc.util import get_width
 
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.layers import Tok2Vec
 from spacy_cardioner.layers.crf import FORBIDDEN, INSIDE, N_TAGS, OUTSIDE, Floats, Ints
 
 Transitions = Literal["shared", "token"]
 
 
 def create_multihead_tagger(
-    tok2vec: Model[list[Doc], list[Floats2d]],
+    tok2vec: Tok2Vec,
     decoder: Literal["softmax", "crf"],
     hidden_width: int,
     nO: int | None = None,
@@ -26,7 +26,7 @@ def create_multihead_tagger(
 ) -> Model[list[Doc], Floats]:
     """Registered function: features, a hidden layer, and the scores of all heads.
 
-    tok2vec (Model[List[Doc], List[Floats2d]]): The features, usually a listener.
+    tok2vec (Tok2Vec): The features, usually a listener.
     decoder (str): "crf" scores and learns whole sequences, with a score for each pair of tags;
         "softmax" scores and learns each tag by itself. Both decode the best valid sequence.
     hidden_width (int): Width of the hidden layer that all heads share, or 0 for none.
@@ -57,7 +57,6 @@ def create_multihead_tagger(
     model.set_ref("tok2vec", tok2vec)
     model.set_ref("output_layer", heads)
     model.attrs["decoder"] = decoder
-    model.attrs["token_transitions"] = bool(token_transitions)
     return model
 
 
@@ -72,13 +71,10 @@ def bio_heads(
 
     A document starts as if it followed the tag O.
 
-    nO (int): The number of heads.
-    nI (int): The width of the features.
     transitions (Optional[str]): The score of a step. None: the score of its tag, linear in the
         features of the token. "shared": plus a score of the transition, the same for all tokens.
         "token": a score of the transition that is linear in the features of the token, plus one
         that is the same for all tokens.
-    init_W (Callable): Initial weights of the linear layer.
     """
     return Model(
         "bio_heads",
@@ -111,7 +107,8 @@ def _forward(
     scores = flat.reshape(-1, model.get_dim("nO"), n_before, N_TAGS).transpose(2, 3, 1, 0)
     # With tokens as the last axis, scans over tokens are several times as fast.
     steps: Any = model.ops.as_contig(scores + _transitions(model)[..., None])
-    starts = _starts(X)
+    # The first token of each document that is not empty.
+    starts: Ints = (X.lengths.cumsum() - X.lengths)[X.lengths > 0]
     steps[..., starts] = steps[OUTSIDE][..., starts]
 
     def backprop(d_steps: Floats) -> Ragged:
@@ -137,8 +134,3 @@ def _transitions(model: Model[Ragged, Floats]) -> Floats:
         transitions = model.ops.xp.zeros((N_TAGS, N_TAGS, model.get_dim("nO")), dtype="f")
     transitions[OUTSIDE, INSIDE] = FORBIDDEN
     return transitions
-
-
-def _starts(X: Ragged) -> Ints:
-    """The first token of each document that is not empty."""
-    return (X.lengths.cumsum() - X.lengths)[X.lengths > 0]

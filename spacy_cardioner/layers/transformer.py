@@ -9,8 +9,7 @@
   compute in lower precision.
 """
 
-# No `from __future__ import annotations`: configs are checked against the types of the registered
-# function, which must not be strings.
+# No postponed annotations: spaCy checks configs against the types of registered functions.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,11 +32,8 @@ from spacy_cardioner.layers.windows import (
 if TYPE_CHECKING:
     from spacy_transformers.data_classes import FullTransformerBatch, TransformerData
 
-TRANSFORMER = "spacy_cardioner.TransformerModel.v1"
-
 # Maximum number of wordpieces that are encoded at once in prediction, including padding.
 MAX_PIECES = 8192
-
 # Maximum number of these that are padding, on a CPU, where another call costs about as much. On a
 # GPU padding is faster than another call.
 MAX_PADDING = 64
@@ -94,7 +90,6 @@ def create_set_windows(
     windows (str): "context" for `create_context_windows`, "sentence" for `create_sentence_windows`.
     window, context (int): The arguments of these.
     pipe (str): Name of the encoder in the pipeline.
-    RETURNS (Callable): Takes the pipeline and returns it.
     """
     create = create_context_windows if windows == "context" else create_sentence_windows
     get_spans = create(window, context)
@@ -138,10 +133,6 @@ def fitting_windows(get_spans: GetSpans, model: Any, docs: list[Doc]) -> Windows
     """Split documents into windows that are not too long for the encoder.
 
     A single token that is too long remains: the encoder truncates it.
-
-    get_spans (Callable): Splits documents into windows of tokens.
-    model (TransformerModel): The encoder, for its tokenizer.
-    RETURNS (list[list[Span]]): The windows of each document.
     """
     return [list(_halve_oversized(windows, model.tokenizer)) for windows in get_spans(docs)]
 
@@ -162,14 +153,10 @@ def _halve_oversized(windows: Sequence[Span], tokenizer: Any) -> Iterable[Span]:
 def _encode(
     lighter: LighterCopy, model: Model, pieces: Any, is_train: bool
 ) -> tuple[Any, Callable[..., Any]]:
-    """Run the encoder, in prediction on batches of the windows, the shortest first.
-
-    In training, all windows form one batch: mixed precision would scale the gradients of a batch
-    again with each batch after it.
-    """
+    """Run the encoder, in prediction on batches of the windows, the shortest first."""
     from thinc.layers.pytorchwrapper import forward as run
 
-    if is_train:
+    if is_train:  # in one batch: mixed precision scales gradients again with each batch
         lighter.forget()
         return run(model, pieces, is_train)
     lengths = pieces.attention_mask.sum(axis=1).astype(int)
@@ -183,12 +170,7 @@ def _encode(
 
 
 def _batches(lengths: Any, padding: int) -> Iterator[Any]:
-    """Split windows, sorted by length, into batches with few wordpieces and little padding.
-
-    lengths (Array): Number of wordpieces of each window.
-    padding (int): Maximum number of wordpieces of padding in a batch.
-    YIELDS (Array): The indices of the windows in a batch.
-    """
+    """Split windows, sorted by length, into batches of indices with at most so much padding."""
     order = numpy.argsort(lengths, kind="stable")
     start = total = 0
     for end, length in enumerate(lengths[order].tolist()):

@@ -1,32 +1,29 @@
 """Words that are embedded once per batch."""
 
-# No `from __future__ import annotations`: configs are checked against the types of the registered
-# function, which must not be strings.
-from collections.abc import Callable
+# No postponed annotations: spaCy checks configs against the types of registered functions.
 from typing import Any
 
 import numpy
 from spacy.attrs import NORM, ORTH
 from spacy.tokens import Doc
 from thinc.api import Model
-from thinc.types import Floats2d
+
+from spacy_cardioner.layers import Backprop, Tok2Vec, Vectors
 
 # 2^64 divided by the golden ratio. It is odd, so that no bit of a hash is lost.
 _MIX = numpy.uint64(0x9E3779B97F4A7C15)
 
 
-def create_unique_words(
-    tok2vec: Model[list[Doc], list[Floats2d]],
-) -> Model[list[Doc], list[Floats2d]]:
+def create_unique_words(tok2vec: Tok2Vec) -> Tok2Vec:
     """Registered function: embed each distinct word of a batch once.
 
     The results are the same except for rounding. Training uses `tok2vec` unchanged.
 
-    tok2vec (Model[List[Doc], List[Floats2d]]): An embedding that depends only on the text and norm
+    tok2vec (Tok2Vec): An embedding that depends only on the text and norm
         of a word, such as `spacy.MultiHashEmbed.v2` with NORM, PREFIX, SUFFIX and SHAPE: not on its
         neighbours, or on annotations by other components.
     """
-    model: Model[list[Doc], list[Floats2d]] = Model(
+    model: Tok2Vec = Model(
         "unique_words",
         _forward,
         init=_init,
@@ -37,20 +34,14 @@ def create_unique_words(
     return model
 
 
-def _init(
-    model: Model[list[Doc], list[Floats2d]],
-    X: list[Doc] | None = None,
-    Y: list[Floats2d] | None = None,
-) -> None:
+def _init(model: Tok2Vec, X: list[Doc] | None = None, Y: Vectors | None = None) -> None:
     tok2vec = model.layers[0]
     tok2vec.initialize(X=X, Y=Y)
     if tok2vec.has_dim("nO"):
         model.set_dim("nO", tok2vec.get_dim("nO"))
 
 
-def _forward(
-    model: Model[list[Doc], list[Floats2d]], docs: list[Doc], is_train: bool
-) -> tuple[list[Floats2d], Callable[[list[Floats2d]], Any]]:
+def _forward(model: Tok2Vec, docs: list[Doc], is_train: bool) -> tuple[Vectors, Backprop]:
     tok2vec = model.layers[0]
     if is_train or not any(map(len, docs)):
         return tok2vec(docs, is_train)
@@ -62,9 +53,8 @@ def _forward(
 
 
 def unique_words(docs: list[Doc]) -> tuple[Doc, Any]:
-    """The distinct words of several documents.
+    """The distinct words of documents that are not all empty.
 
-    docs (List[Doc]): Documents of one vocabulary, not all of them empty.
     RETURNS (Tuple[Doc, Ints1d]): A document of the words; and for each token of all documents, the
         index of its word in it.
     """

@@ -19,10 +19,7 @@ AT_ONCE = 200
 
 
 def create_cached_vectors() -> Callable[[Vocab], Vectors]:
-    """Create the vectors `spacy_cardioner.CachedVectors.v1` for `[nlp.vectors]`.
-
-    RETURNS (Callable): Takes the vocabulary and returns its vectors.
-    """
+    """Create the vectors `spacy_cardioner.CachedVectors.v1` for `[nlp.vectors]`."""
     return lambda vocab: CachedVectors(strings=vocab.strings)
 
 
@@ -36,7 +33,6 @@ class CachedVectors(Vectors):
     data: Any
 
     def __init__(self, **settings: Any) -> None:
-        """Initialize the table. The arguments are those of spaCy's Vectors."""
         super().__init__(**settings)
         self._forget()
 
@@ -61,16 +57,12 @@ class CachedVectors(Vectors):
         for start in range(0, len(unknown), AT_ONCE):
             new = unknown[start : start + AT_ONCE]
             made = super().get_batch(new)
-            self._rows.update(
-                zip(new, range(len(self._rows), len(self._rows) + len(new)), strict=True)
-            )
+            self._rows.update((word, row) for row, word in enumerate(new, len(self._rows)))
             self._kept = numpy.concatenate([self._kept, made]) if self._kept.size else made
         return self._kept[[self._rows[word] for word in words]]
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
-        """Save the table as spaCy does, but in half precision if that is exact, as it is after
-        `cardioner shrink`.
-        """
+        """Save the table, in half precision if that is exact, as it is after `cardioner shrink`."""
         full = self.data
         with numpy.errstate(over="ignore"):
             half = full.astype("float16")

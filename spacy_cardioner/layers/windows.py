@@ -8,10 +8,10 @@ Windows depend only on the note. A sentence gate leaves out those whose centre i
 and the vectors of their tokens, do not change.
 """
 
-# No `from __future__ import annotations`: configs are checked against the types of the registered
-# function, which must not be strings.
-from collections.abc import Callable, Iterable, Iterator
+# No postponed annotations: spaCy checks configs against the types of registered functions.
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy
@@ -26,7 +26,6 @@ GATED = "gated"
 
 Windows = list[list[Span]]
 GetSpans = Callable[[list[Doc]], Windows]
-Range = tuple[int, int]
 Array = NDArray[Any]
 
 
@@ -35,10 +34,9 @@ def create_context_windows(window: int, context: int) -> GetSpans:
 
     window (int): Maximum number of tokens in a window.
     context (int): Number of these that are context, on each side unless the note ends there.
-    RETURNS (Callable): Splits documents into windows.
     RAISES (CardionerError): The window has no centre.
     """
-    return partial(_get_windows, partial(_even_parts, _centre(window, context)), context)
+    return partial(_get_windows, _centre(window, context), context, False)
 
 
 def create_sentence_windows(window: int, context: int) -> GetSpans:
@@ -46,7 +44,7 @@ def create_sentence_windows(window: int, context: int) -> GetSpans:
 
     The arguments are those of `create_context_windows`. A long sentence has several windows.
     """
-    return partial(_get_windows, partial(_sentence_parts, _centre(window, context)), context)
+    return partial(_get_windows, _centre(window, context), context, True)
 
 
 def _centre(window: int, context: int) -> int:
@@ -58,36 +56,25 @@ def _centre(window: int, context: int) -> int:
     return window - 2 * context
 
 
-def _get_windows(
-    get_centres: Callable[[Doc], Iterable[Range]], context: int, docs: list[Doc]
-) -> Windows:
+def _get_windows(size: int, context: int, by_sentence: bool, docs: list[Doc]) -> Windows:
     """The windows of each document that are encoded: at least one, unless it is empty."""
     windows: Windows = []
     for doc in docs:
         gated = gated_tokens(doc)
         spans = [
             doc[max(start - context, 0) : min(end + context, len(doc))]
-            for start, end in get_centres(doc)
+            for part in (doc.sents if by_sentence else [doc[:]])
+            for start, end in _cut(part.start, part.end, size)
             if not gated[start:end].all()
         ]
         windows.append(spans or [doc[:1]] if len(doc) else [])
     return windows
 
 
-def _even_parts(size: int, doc: Doc) -> Iterator[Range]:
-    yield from _cut(0, len(doc), size)
-
-
-def _sentence_parts(size: int, doc: Doc) -> Iterator[Range]:
-    for sentence in doc.sents:
-        yield from _cut(sentence.start, sentence.end, size)
-
-
-def _cut(start: int, end: int, size: int) -> Iterator[Range]:
+def _cut(start: int, end: int, size: int) -> Iterator[tuple[int, int]]:
     """Split a range into the smallest number of parts of at most `size`, as even as possible."""
     n_parts = -(-(end - start) // size)
-    bounds = [start + (end - start) * i // max(n_parts, 1) for i in range(n_parts + 1)]
-    yield from zip(bounds, bounds[1:], strict=False)
+    return pairwise(start + (end - start) * i // max(n_parts, 1) for i in range(n_parts + 1))
 
 
 def gated_tokens(doc: Doc) -> Array:
@@ -103,11 +90,9 @@ def central_alignment(docs: list[Doc], windows: Windows, align: Ragged, row: int
 
     The start and end of a note do not count as edges. Gated tokens keep no wordpieces.
 
-    docs (list[Doc]): The documents. Empty ones have no windows.
-    windows (Windows): The windows of each document.
+    windows (Windows): The windows of each document. Empty documents have none.
     align (Ragged): The wordpieces of each token in all windows, numbered window by window.
     row (int): Number of wordpieces in each window, including padding.
-    RETURNS (Ragged): The alignment with the wordpieces that are kept.
     """
     pieces: Any = align.dataXd
     n_pieces: Any = align.lengths

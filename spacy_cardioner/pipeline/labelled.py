@@ -32,10 +32,7 @@ class LabelledPipe(TrainablePipe):
         return list(self.labels)
 
     def add_label(self, label: str) -> int:
-        """Add a label.
-
-        RETURNS (int): 0 if label is already present, otherwise 1.
-        """
+        """Add a label. RETURNS (int): 0 if it is already present, otherwise 1."""
         if label in self.labels:
             return 0
         self.cfg["labels"].append(label)

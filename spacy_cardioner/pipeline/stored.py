@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import srsly
 from spacy.pipeline import Pipe
+
+from spacy_cardioner.errors import CardionerError
+
+# The setting for the files of the language of a pipeline.
+DEFAULT = "default"
 
 Self = TypeVar("Self", bound="StoredPipe")
 
@@ -37,10 +44,7 @@ class StoredPipe(Pipe):
         raise NotImplementedError
 
     def set_data(self, data: Mapping[str, Any]) -> None:
-        """Take over what `get_data` returned.
-
-        RAISES (CardionerError): The content of a file is malformed.
-        """
+        """Take over what `get_data` returned. RAISES (CardionerError): It is malformed."""
         raise NotImplementedError
 
     def to_bytes(self, *, exclude: Iterable[str] = ()) -> bytes:
@@ -64,3 +68,32 @@ class StoredPipe(Pipe):
         folder = Path(path)
         self.set_data({name: _READERS[Path(name).suffix](folder / name) for name in self.files})
         return self
+
+
+def resource(language: str, name: str) -> Path:
+    """The file of this package for a language.
+
+    RAISES (CardionerError): There is none.
+    """
+    folder = Path(str(files("spacy_cardioner"))) / "resources"
+    path = folder / language / name
+    if not path.is_file():
+        known = sorted(found.parent.name for found in folder.glob(f"*/{name}"))
+        raise CardionerError(
+            f"no {name} for the language {language!r}, only for {', '.join(known)}: give a file of "
+            "your own, or one of these languages"
+        )
+    return path
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    RAISES (CardionerError): It is missing or malformed.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise CardionerError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CardionerError(f"{path}: cannot be read: {error}") from error

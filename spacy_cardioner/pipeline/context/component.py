@@ -2,8 +2,7 @@
 hypothetical or about the family, by medspaCy's ConText with rules for Spanish, English and Italian.
 """
 
-# No `from __future__ import annotations`: configs are checked against the types of the registered
-# functions, which must not be strings.
+# No postponed annotations: spaCy checks configs against the types of registered functions.
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,8 +14,6 @@ from spacy.tokens import Doc, Span
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.pipeline.context.rules import (
     CONTEXT_RULES,
-    DEFAULT,
-    ONE_PARAGRAPH,
     RULES_FILE,
     SECTION_RULES,
     SECTIONS_FILE,
@@ -28,13 +25,11 @@ from spacy_cardioner.pipeline.context.rules import (
     read_sections,
 )
 from spacy_cardioner.pipeline.context.sections import SECTIONS_KEY, SectionFinder, get_section
-from spacy_cardioner.pipeline.stored import StoredPipe
+from spacy_cardioner.pipeline.stored import DEFAULT, StoredPipe
 from spacy_cardioner.spans import SPANS_KEY
 
 if TYPE_CHECKING:
     from spacy_cardioner.pipeline.context.linear import LinearConText
-
-INSTALL = 'pip install "spacy_cardioner[context]"'
 
 # medspaCy's own categories, attributes and sections.
 SPAN_ATTRS = {
@@ -86,16 +81,11 @@ class Context(StoredPipe):
     ) -> None:
         """Initialize the component.
 
-        A missing file is no error yet: a saved pipeline has its own rules, and they are loaded
-        after this.
-
-        rules (Union[str, List[str]]): "default" for the rules of the pipeline's language, the path
-            of a file in medspaCy's format, or a list of these, where the rules of a later file
-            replace earlier ones with the same literal. Saved with the pipeline.
-        sections (Optional[str]): "default" for the section titles of the pipeline's language, the
-            path of a file in medspaCy's format, or None for no sections.
-        language (Optional[str]): Language of the default rules and titles, if it is not the
-            pipeline's.
+        rules (Union[str, List[str]]): "default" for the rules of the language, the path of a file
+            in medspaCy's format, or a list of these, see `read_rules`. Saved with the pipeline.
+        sections (Optional[str]): "default" for the section titles of the language, the path of a
+            file in medspaCy's format, or None for no sections.
+        language (Optional[str]): Language of the defaults, if it is not the pipeline's.
         spans_key (str): Key of the Doc.spans dict where overlapping entities are.
         span_attrs (Dict[str, Dict[str, Any]]): For each category of cues, attributes to set in
             addition to medspaCy's.
@@ -115,6 +105,7 @@ class Context(StoredPipe):
         require_medspacy()
         lang = language or nlp.lang or ""
         sources = [rules] if isinstance(rules, str) else list(rules)
+        # A missing file is no error yet: a saved pipeline has its own rules.
         paths = [path for path in (*sources, sections) if path not in (DEFAULT, None)]
         self.missing = [str(path) for path in paths if not Path(str(path)).exists()]
         if not self.missing:
@@ -126,7 +117,7 @@ class Context(StoredPipe):
         self.rules = rules
         self.sections = sections
         self.section_finder = SectionFinder(
-            sections[SECTION_RULES], sections.get(ONE_PARAGRAPH, ())
+            sections[SECTION_RULES], sections.get("one_paragraph", ())
         )
         self.context = LinearConText(
             self.nlp,
@@ -148,7 +139,8 @@ class Context(StoredPipe):
                 "spaCy's sentencizer, before this one"
             )
         doc.spans[SECTIONS_KEY] = self.section_finder(doc)
-        targets = self._targets(doc)
+        spans = [*doc.ents, *doc.spans.get(self.spans_key, ())]
+        targets = list({(span.start, span.end, span.label): span for span in spans}.values())
         for target in targets:
             for name, value in self.section_attrs.get(get_section(target) or "", {}).items():
                 target._.set(name, value)
@@ -156,29 +148,18 @@ class Context(StoredPipe):
             context.set_context_attributes(context.edges(doc, targets))
         return doc
 
-    def _targets(self, doc: Doc) -> list[Span]:
-        """The entities, each once."""
-        spans = [*doc.ents, *doc.spans.get(self.spans_key, ())]
-        return list({(span.start, span.end, span.label): span for span in spans}.values())
-
     def _loaded(self) -> "LinearConText":
         if self.context is None:
             raise CardionerError(f"{self.missing[0]}: no such file of rules or titles")
         return self.context
 
     def get_data(self) -> Mapping[str, Any]:
-        """RETURNS (Mapping[str, Any]): The rules and titles, in medspaCy's format.
-
-        RAISES (CardionerError): A file of rules is missing.
-        """
+        """RETURNS (Mapping[str, Any]): The rules and titles, in medspaCy's format."""
         self._loaded()
         return {RULES_FILE: self.rules, SECTIONS_FILE: self.sections}
 
     def set_data(self, data: Mapping[str, Any]) -> None:
-        """Replace the rules and titles.
-
-        RAISES (CardionerError): They are malformed.
-        """
+        """Replace the rules and titles."""
         self._use(
             check_file(data[RULES_FILE], CONTEXT_RULES, f"{self.name}/{RULES_FILE}"),
             check_file(data[SECTIONS_FILE], SECTION_RULES, f"{self.name}/{SECTIONS_FILE}"),
@@ -212,5 +193,5 @@ def require_medspacy() -> None:
         except ImportError as error:
             raise CardionerError(
                 f"cardioner_context needs medspaCy ({error}). Install it, with a Python before "
-                f"3.12: {INSTALL}"
+                '3.12: pip install "spacy_cardioner[context]"'
             ) from error

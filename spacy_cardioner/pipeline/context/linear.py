@@ -41,7 +41,6 @@ class LinearConText(ConText):
     ) -> None:
         """Create a ConText without rules. Use `add` to add them.
 
-        nlp (Language): The pipeline, for its tokenizer.
         span_attrs (Mapping): The attributes that each category of cues sets.
         terminating_types (Mapping): For a category, the categories that end its scope.
         """
@@ -57,8 +56,7 @@ class LinearConText(ConText):
     def edges(self, doc: Doc, targets: Sequence[Span]) -> list[tuple[Span, ConTextModifier]]:
         """Find which cues modify which targets, without modifying the document.
 
-        doc (Doc): A document with sentences.
-        targets (Sequence[Span]): Its entities, which may overlap.
+        targets (Sequence[Span]): The entities, which may overlap.
         RETURNS (list[tuple[Span, ConTextModifier]]): Each target with each cue that modifies it.
         """
         sentences = [range(s.start, s.end) for s in doc.sents for _ in range(s.start, s.end)]
@@ -86,10 +84,7 @@ class LinearConText(ConText):
 
 
 def list_reach(doc: Doc, sentences: Sequence[range]) -> dict[int, int]:
-    """The end of the list that a sentence introduces, for each token of such sentences.
-
-    sentences (Sequence[range]): The tokens of the sentence of each token.
-    """
+    """The end of the list that a sentence introduces, for each token of such sentences."""
     reach: dict[int, int] = {}
     for match in LIST.finditer(doc.text):
         span = doc.char_span(match.start(), match.end(), alignment_mode="expand")
@@ -120,7 +115,6 @@ def scope(
 ) -> tuple[int, int]:
     """The tokens that a cue may modify, before other cues limit them.
 
-    start, end (int): The tokens of the cue.
     bounds (tuple[int, int]): Its sentence, up to the end of the brackets around the cue.
     list_end (int | None): The end of the list that its line introduces.
 
@@ -138,29 +132,18 @@ def scope(
 
 
 def limit_scopes(modifiers: Sequence[ConTextModifier]) -> None:
-    """End each scope where another cue in it ends it.
-
-    modifiers (Sequence[ConTextModifier]): In the order of the text. They do not overlap.
-    """
+    """End each scope where another cue in it ends it. Cues do not overlap and are in order."""
     for index, modifier in enumerate(modifiers):
         if modifier.direction in SILENT:
             continue
-        for later in range(index + 1, len(modifiers)):
-            other = modifiers[later]
-            if other.modifier_span[0] >= modifier.scope_span[1]:
-                break
-            if _may_end(other, modifier):
-                modifier.limit_scope(other)
-        for earlier in range(index - 1, -1, -1):
-            other = modifiers[earlier]
-            if other.modifier_span[1] <= modifier.scope_span[0]:
-                break
-            if _may_end(other, modifier):
-                modifier.limit_scope(other)
-
-
-def _may_end(other: ConTextModifier, modifier: ConTextModifier) -> bool:
-    return other.direction != "PSEUDO" or other.category == modifier.category
+        for places in (range(index + 1, len(modifiers)), range(index - 1, -1, -1)):
+            for place in places:
+                other = modifiers[place]
+                (first, last), (start, end) = other.modifier_span, modifier.scope_span
+                if first >= end or last <= start:
+                    break
+                if other.direction != "PSEUDO" or other.category == modifier.category:
+                    modifier.limit_scope(other)
 
 
 def link(modifiers: Iterable[ConTextModifier], targets: Iterable[Span]) -> None:

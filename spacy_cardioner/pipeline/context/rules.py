@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +11,14 @@ from spacy.matcher import Matcher
 from spacy.vocab import Vocab
 
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.pipeline.stored import DEFAULT, read_json, resource
 
 if TYPE_CHECKING:
     from medspacy.context import ConTextRule
 
-DEFAULT = "default"
 CONTEXT_RULES = "context_rules"
 TERMINATING_TYPES = "terminating_types"
 SECTION_RULES = "section_rules"
-ONE_PARAGRAPH = "one_paragraph"
 RULES_FILE = "context_rules.json"
 SECTIONS_FILE = "sections.json"
 
@@ -33,15 +30,7 @@ def rules_path(language: str) -> Path:
 
     RAISES (CardionerError): The language has none.
     """
-    return _resource(language, RULES_FILE, "context rules")
-
-
-def sections_path(language: str) -> Path:
-    """The file with our section titles, for the setting "rules" of ``medspacy_sectionizer``.
-
-    RAISES (CardionerError): The language has none.
-    """
-    return _resource(language, SECTIONS_FILE, "section titles")
+    return resource(language, RULES_FILE)
 
 
 def read_rules(sources: Sequence[str], language: str) -> RuleFile:
@@ -52,15 +41,13 @@ def read_rules(sources: Sequence[str], language: str) -> RuleFile:
 
     sources (Sequence[str]): Paths, or "default" for the rules of the language. The rules of a later
         file replace earlier ones with the same literal.
-    language (str): The code of the language.
-    RETURNS (dict): The content of one file with all rules.
     RAISES (CardionerError): A file is missing or malformed, or there are no rules.
     """
     rules: list[dict[str, Any]] = []
     terminating: dict[str, list[str]] = {}
     for source in sources:
         path = rules_path(language) if source == DEFAULT else Path(source)
-        data = read_json(path, CONTEXT_RULES)
+        data = check_file(read_json(path), CONTEXT_RULES, str(path))
         own = {rule["literal"].casefold() for rule in data[CONTEXT_RULES]}
         kept = [rule for rule in rules if rule["literal"].casefold() not in own]
         rules = kept + data[CONTEXT_RULES]
@@ -74,8 +61,7 @@ def read_rules(sources: Sequence[str], language: str) -> RuleFile:
 def medspacy_rules(language: str) -> list[ConTextRule]:
     """Our rules for a language as objects, for the method ``add`` of medspaCy's own ConText.
 
-    They include the categories of cues that end their scope, which medspaCy does not read from a
-    file.
+    medspaCy does not read from a file which categories of cues end their scope.
 
     RAISES (CardionerError): The language has none.
     """
@@ -95,28 +81,12 @@ def read_sections(source: str | None, language: str) -> RuleFile:
     that end at an empty line.
 
     source (str | None): A path, "default" for the titles of the language, or None for no titles.
-    language (str): The code of the language.
-    RETURNS (dict): The content of the file.
     RAISES (CardionerError): The file is missing or malformed.
     """
     if source is None:
         return {SECTION_RULES: []}
-    path = sections_path(language) if source == DEFAULT else Path(source)
-    return read_json(path, SECTION_RULES)
-
-
-def read_json(path: Path, key: str) -> RuleFile:
-    """Read a file with a list of rules under a key.
-
-    RAISES (CardionerError): It is missing or malformed.
-    """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise CardionerError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise CardionerError(f"{path}: cannot be read: {error}") from error
-    return check_file(data, key, str(path))
+    path = resource(language, SECTIONS_FILE) if source == DEFAULT else Path(source)
+    return check_file(read_json(path), SECTION_RULES, str(path))
 
 
 def check_file(data: Any, key: str, where: str) -> RuleFile:
@@ -138,9 +108,8 @@ def check_file(data: Any, key: str, where: str) -> RuleFile:
 def make_rules(
     data: RuleFile, span_attrs: Mapping[str, Mapping[str, Any]], vocab: Vocab
 ) -> list[ConTextRule]:
-    """Make medspaCy's rules.
+    """Make medspaCy's rules of what `read_rules` returned.
 
-    data (dict): The rules, as `read_rules` returns them.
     span_attrs (Mapping): The attributes that each category sets.
     RAISES (CardionerError): A rule is malformed, or has no effect.
     """
@@ -150,7 +119,10 @@ def make_rules(
     for number, fields in enumerate(data[CONTEXT_RULES], start=1):
         try:
             rule = ConTextRule.from_dict(fields)
-            _check_pattern(rule.pattern, vocab)
+            if isinstance(rule.pattern, str):
+                re.compile(rule.pattern)
+            elif rule.pattern is not None:
+                Matcher(vocab, validate=True).add("rule", [rule.pattern])
         except (TypeError, ValueError, re.error) as error:
             raise CardionerError(
                 f"context rule {number} ({fields['literal']!r}): {error}"
@@ -162,23 +134,3 @@ def make_rules(
             )
         rules.append(rule)
     return rules
-
-
-def _check_pattern(pattern: Any, vocab: Vocab) -> None:
-    if isinstance(pattern, str):
-        re.compile(pattern)
-    elif pattern is not None:
-        Matcher(vocab, validate=True).add("rule", [pattern])
-
-
-def _resource(language: str, name: str, what: str) -> Path:
-    folder = Path(str(files("spacy_cardioner"))) / "resources"
-    path = folder / language / name
-    if not path.is_file():
-        known = sorted(found.parent.name for found in folder.glob(f"*/{name}"))
-        raise CardionerError(
-            f"no {what} for the language {language!r}, only for {', '.join(known)}: set "
-            '"language" to one of these, or set '
-            f'"{"rules" if name == RULES_FILE else "sections"}" to a file of your own'
-        )
-    return path

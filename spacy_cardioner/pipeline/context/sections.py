@@ -45,8 +45,7 @@ class SectionFinder:
         """RETURNS (SpanGroup): The sections, titles included, with their category as label."""
         starts: list[tuple[int, str]] = []
         for sentence in doc.sents:
-            category = self.category(sentence.text)
-            if category:
+            if category := self.category(sentence.text):
                 starts.append((sentence.start, category))
         spans = [
             Span(doc, start, self._end(doc[start:end], category), label=category)
@@ -62,12 +61,10 @@ class SectionFinder:
     def _end(self, section: Span, category: str) -> int:
         if category not in self.one_paragraph:
             return section.end
-        text = section.text
-        title = TITLE.match(text)
+        title = TITLE.match(section.text)
         assert title is not None  # every section starts with one
-        body = text[title.end() :]
-        start = len(text) - len(body.lstrip())
-        empty = EMPTY_LINE.search(text, start)
+        body = section.text[title.end() :].lstrip()
+        empty = EMPTY_LINE.search(section.text, len(section.text) - len(body))
         if empty is None:
             return section.end
         return int(section.char_span(0, empty.start() + 1, alignment_mode="expand").end)
@@ -82,10 +79,7 @@ def normalize(title: str) -> str:
 
 
 def get_section(span: Span) -> str | None:
-    """The category of the section where a span starts, or None.
-
-    This is what ``span._.note_section`` returns.
-    """
+    """The category of the section where a span starts, or None: ``span._.note_section``."""
     sections = span.doc.spans.get(SECTIONS_KEY, ())
     index = bisect_right(sections, span.start, key=attrgetter("start")) - 1
     if index >= 0 and span.start < sections[index].end:

@@ -19,9 +19,8 @@ COLOURS = {
 
 
 def displacy_view(doc: Doc) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The input of displaCy for ``doc.ents`` with their context.
+    """The input of displaCy for the entities of a document that `cardioner_context` processed.
 
-    doc (Doc): A document processed by `cardioner_context`.
     RETURNS (tuple[dict, dict]): Data and options for
         ``displacy.render(data, style="ent", manual=True, options=options)``.
     """

@@ -1,7 +1,6 @@
 """The component `cardioner_gate`: marks sentences without entities, which need not be encoded."""
 
-# No `from __future__ import annotations`: configs are checked against the types of the registered
-# functions, which must not be strings.
+# No postponed annotations: spaCy checks configs against the types of registered functions.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -47,19 +46,19 @@ def gate_score(examples: Iterable[Example], *, spans_key: str, **cfg: Any) -> di
     RETURNS (Dict[str, Any]): ``gate_recall``, the share of the sentences with an entity that pass,
         and ``gate_spared``, the share of all sentences that are gated.
     """
-    wanted = gated = missed = total = 0
+    gated: list[bool] = []
+    missed: list[bool] = []
     for eg in examples:
         entity, _ = targets_of(eg, spans_key, ())
         closed = gated_tokens(eg.predicted)
         for sentence in eg.predicted.sents:
             here = slice(sentence.start, sentence.end)
-            total += 1
-            wanted += bool(entity[here].any())
-            gated += bool(closed[here].all())
-            missed += bool(entity[here].any() and closed[here].all())
+            gated.append(bool(closed[here].all()))
+            if entity[here].any():
+                missed.append(gated[-1])
     return {
-        "gate_recall": 1 - missed / wanted if wanted else None,
-        "gate_spared": gated / total if total else None,
+        "gate_recall": 1 - sum(missed) / len(missed) if missed else None,
+        "gate_spared": sum(gated) / len(gated) if gated else None,
     }
 
 
@@ -102,7 +101,6 @@ class SentenceGate(LabelledPipe):
         spans_key (str): Key of the Doc.spans dict with the entities to learn from.
         threshold (Optional[float]): Sentences with a lower probability are gated. Default: the
             threshold that `tune` found, or 0 (no sentence is gated) if it was not called.
-        scorer (Optional[Callable]): The scoring method.
         """
         self.vocab = nlp.vocab
         self.model = model
@@ -147,7 +145,6 @@ class SentenceGate(LabelledPipe):
         recall (float): The share of sentences with entities that must pass.
         open_sentences (float): The share of all sentences that must pass. It is a safeguard where
             few documents are available to estimate the recall.
-        RETURNS (float): The threshold.
         RAISES (CardionerError): No sentence has an entity.
         """
         every, wanted = [], []

@@ -1,7 +1,6 @@
 """The component `cardioner_gazetteer`: marks the names of a list wherever a document has them."""
 
-# No `from __future__ import annotations`: configs are checked against the types of the registered
-# functions, which must not be strings.
+# No postponed annotations: spaCy checks configs against the types of registered functions.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -26,11 +25,8 @@ _MAX_CACHE = 200_000
 
 
 class Mark(NamedTuple):
-    """A name in a document.
+    """A name in a document, with token boundaries and the label of its pattern.
 
-    start (int): Its first token.
-    end (int): The token after its last.
-    label (str): The label of its pattern.
     kind (str): "ingredient", "combination", "group", "abbreviation" or "brand".
     candidates (list[str]): Its ids, the likeliest first. An ambiguous name has more than one.
     always (bool): Whether the name is an entity wherever it occurs.
@@ -61,8 +57,6 @@ _ATTRS = {
 def get_marks(doc: Doc, spans_key: str = GAZETTEER) -> Iterator[Mark]:
     """Read the names that the gazetteer marked in a document.
 
-    doc (Doc): A document that the gazetteer has processed.
-    spans_key (str): Key of the group in ``doc.spans``.
     YIELDS (Mark): The marks, in the order of the text. They do not overlap.
     """
     group = doc.spans.get(spans_key, ())
@@ -73,10 +67,8 @@ def get_marks(doc: Doc, spans_key: str = GAZETTEER) -> Iterator[Mark]:
 
 
 def find_gazetteer(nlp: Language, name: str, used_by: str) -> "Gazetteer":
-    """Find the gazetteer of a pipeline, which may be disabled.
+    """Find the gazetteer of a pipeline, which may be disabled, for a component that needs it.
 
-    name (str): Name of the component.
-    used_by (str): Name of the component that needs it, for the message.
     RAISES (CardionerError): The pipeline has no such component.
     """
     component = dict(nlp.components).get(name)
@@ -95,18 +87,12 @@ class Gazetteer(StoredPipe):
 
     It comes first and needs no other component. The names come from a patterns file (see
     `initialize`) or from `add_patterns`. Each name that is found becomes a span with the label and
-    the id (ATC code, as ``kb_id``) of its pattern. `get_marks` also returns its kind, all its ids,
-    whether it is an analyte, and whether it is in a laboratory context, by the rules of the
-    pipeline's language.
+    the id (ATC code, as ``kb_id``) of its pattern. `get_marks` returns all that is known of it.
     """
 
     files = (PATTERNS_FILE,)
 
     def __init__(self, nlp: Language, name: str = GAZETTEER, spans_key: str = GAZETTEER) -> None:
-        """Initialize the component.
-
-        spans_key (str): Key of the Doc.spans dict to save the spans under.
-        """
         self.vocab = nlp.vocab
         self.name = name
         self.spans_key = spans_key
@@ -114,11 +100,9 @@ class Gazetteer(StoredPipe):
         self._cache: dict[int, tuple[str, ...]] = {}
 
     def __len__(self) -> int:
-        """The number of patterns."""
         return len(self.lexicon)
 
     def __contains__(self, name: str) -> bool:
-        """Whether a name is in the list, regardless of case and accents."""
         return name in self.lexicon
 
     @property
@@ -157,9 +141,7 @@ class Gazetteer(StoredPipe):
     ) -> None:
         """Replace the names by those of a patterns file.
 
-        patterns (Optional[Sequence[dict]]): The patterns. In a config, under
-            ``[initialize.components.gazetteer.patterns]``: ``@readers = "srsly.read_jsonl.v1"``
-            and ``path``, as for spaCy's rulers.
+        patterns (Optional[Sequence[dict]]): The patterns, read as for spaCy's rulers.
         """
         if patterns is not None:
             self.clear()
@@ -186,9 +168,7 @@ class Gazetteer(StoredPipe):
         return doc
 
     def find(self, doc: Doc) -> Iterator[Mark]:
-        """Find the names of a document, without modifying it.
-
-        Of several names that start at a token, the longest is found.
+        """Find the names of a document, without modifying it: at each token the longest.
 
         YIELDS (Mark): The names, in the order of the text. They do not overlap.
         """
@@ -221,7 +201,9 @@ class Gazetteer(StoredPipe):
                 found, new_line = found if new_line else (), True
             elif found:
                 new_line = False
-                if found == _HYPHEN and _is_inside_word(doc, index):
+                # A hyphen inside a word separates nothing.
+                inner = 0 < index < len(doc) - 1 and found == _HYPHEN
+                if inner and not (doc[index].whitespace_ or doc[index - 1].whitespace_):
                     found = ()
             folded += found
             owners += [index] * len(found)
@@ -232,11 +214,6 @@ class Gazetteer(StoredPipe):
             self._cache.clear()
         self._cache[orth] = _NEW_LINE if text in ("\n", "\r\n", "\r") else pieces(text)
         return self._cache[orth]
-
-
-def _is_inside_word(doc: Doc, index: int) -> bool:
-    """Whether a token touches the tokens before and after it."""
-    return 0 < index < len(doc) - 1 and not (doc[index].whitespace_ or doc[index - 1].whitespace_)
 
 
 def _joined(patterns: Sequence[Pattern]) -> tuple[str, str, list[str], bool]:

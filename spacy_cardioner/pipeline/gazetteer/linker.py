@@ -1,7 +1,6 @@
 """The component `cardioner_linker`: gives the drugs that were found their ATC codes."""
 
-# No `from __future__ import annotations`: configs are checked against the types of the registered
-# functions, which must not be strings.
+# No postponed annotations: spaCy checks configs against the types of registered functions.
 from spacy.language import Language
 from spacy.pipeline import Pipe
 from spacy.tokens import Doc, Span
@@ -25,8 +24,8 @@ class Linker(Pipe):
     - ``span._.match``: how it was found: "exact" (as in the list), "normalised" (in another case,
       spelling or language, or with a dose or a salt), "part" (only a part is known, such as one
       substance of two), or None;
-    - ``span._.candidates``: all codes that the name may stand for, the likeliest first. For a
-      combination of which only the parts are known, the codes of all parts.
+    - ``span._.candidates``: all codes that the name, or its known parts, may stand for, the
+      likeliest first.
     """
 
     def __init__(
@@ -41,7 +40,6 @@ class Linker(Pipe):
 
         gazetteer (str): Name of the `cardioner_gazetteer` with the names.
         label (str): The label of the entities that get codes.
-        spans_key (str): Key of the Doc.spans dict where overlapping entities are.
         """
         self.nlp = nlp
         self.name = name
@@ -53,10 +51,7 @@ class Linker(Pipe):
                 Span.set_extension(extension, default=default)
 
     def __call__(self, doc: Doc) -> Doc:
-        """Link the entities of a document.
-
-        RAISES (CardionerError): The pipeline has no gazetteer.
-        """
+        """Link the entities of a document."""
         for ent in doc.ents:
             if ent.label_ == self.label:
                 code = self._link(ent)

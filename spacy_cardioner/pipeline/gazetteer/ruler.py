@@ -1,7 +1,6 @@
 """The component `cardioner_ruler`: adds names of the gazetteer that the model missed."""
 
-# No `from __future__ import annotations`: configs are checked against the types of the registered
-# functions, which must not be strings.
+# No postponed annotations: spaCy checks configs against the types of registered functions.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -31,7 +30,6 @@ from spacy_cardioner.spans import (
 )
 
 PRECISION_FILE = "precision.json"
-_ANALYTE = "analyte"
 
 
 @Language.factory(
@@ -64,7 +62,6 @@ class Ruler(StoredPipe):
 
         threshold (float): Ignore names with a lower precision.
         gazetteer (str): Name of the `cardioner_gazetteer` that marks the names.
-        spans_key (str): Key of the Doc.spans dict where overlapping entities are.
         """
         self.nlp = nlp
         self.name = name
@@ -74,10 +71,7 @@ class Ruler(StoredPipe):
         self.precision = Precision()
 
     def __call__(self, doc: Doc) -> Doc:
-        """Add the missing entities of a document.
-
-        RAISES (CardionerError): The pipeline has no gazetteer.
-        """
+        """Add the missing entities of a document."""
         if added := list(self.find(doc)):
             before = read_entities(doc, self.spans_key)
             after = sorted([*before, *added], key=in_order)
@@ -85,10 +79,8 @@ class Ruler(StoredPipe):
         return doc
 
     def find(self, doc: Doc) -> Iterator[Entity]:
-        """Find the missing entities, without modifying the document.
+        """Find the missing entities, in the order of the text, without modifying the document.
 
-        doc (Doc): A document that the gazetteer and the model have processed.
-        YIELDS (Entity): The missing entities, in the order of the text.
         RAISES (CardionerError): The pipeline has no gazetteer.
         """
         taken = {
@@ -99,20 +91,12 @@ class Ruler(StoredPipe):
         gazetteer = find_gazetteer(self.nlp, self.gazetteer, self.name)
         for mark in get_marks(doc, gazetteer.spans_key):
             place = range(mark.start, mark.end)
-            if taken.isdisjoint((mark.label, token) for token in place):
-                score = self._score(mark, doc)
-                if score is not None:
+            free = taken.isdisjoint((mark.label, token) for token in place)
+            if free and not (mark.analyte and mark.laboratory):
+                score = 1.0 if mark.always else self.precision.of(*_counted_as(mark, doc))
+                if mark.always or score >= self.threshold:
                     code = next(iter(mark.candidates), "")
                     yield Entity(*mark[:3], score=score, kb_id=code, source=self.name)
-
-    def _score(self, mark: Mark, doc: Doc) -> float | None:
-        """The precision of a mark that is an entity, None for others."""
-        if mark.analyte and mark.laboratory:
-            return None
-        if mark.always:
-            return 1.0
-        precision = self.precision.of(*_counted_as(mark, doc))
-        return precision if precision >= self.threshold else None
 
     def initialize(
         self,
@@ -126,7 +110,6 @@ class Ruler(StoredPipe):
         Documents in which its label was not annotated do not count. Where nothing can be measured,
         only names with "always" are added.
 
-        get_examples (Callable[[], Iterable[Example]]): Annotated documents, if `corpus` is None.
         corpus (Optional[Union[str, List[str]]]): DocBins with annotated documents, or folders of
             them, for `spacy assemble`.
         RAISES (CardionerError): The pipeline has no gazetteer; a file is not a DocBin.
@@ -166,4 +149,4 @@ class Ruler(StoredPipe):
 def _counted_as(mark: Mark, doc: Doc) -> tuple[str, str]:
     """The group and the name that a mark counts for."""
     name = " ".join(pieces(doc[mark.start : mark.end].text))
-    return (_ANALYTE if mark.analyte else mark.kind), name
+    return ("analyte" if mark.analyte else mark.kind), name

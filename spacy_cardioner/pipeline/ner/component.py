@@ -1,7 +1,6 @@
 """The component `cardioner_ner`: entities of several labels, which may be nested."""
 
-# No `from __future__ import annotations`: configs are checked against the types of the registered
-# functions, which must not be strings.
+# No postponed annotations: spaCy checks configs against the types of registered functions.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -47,16 +46,13 @@ DEFAULT_NER_MODEL = Config().from_str(ner_default_config)["model"]
 
 ClassWeights = Literal["inverse"] | dict[Literal["B", "I", "O"], float] | None
 
-LOSSES = {"crf": crf_loss, "softmax": softmax_loss}
-
 
 def ner_score(examples: Iterable[Example], *, spans_key: str, **cfg: Any) -> dict[str, Any]:
     """Score all entities strictly, and those in ``doc.ents`` as spaCy's `ner` does.
 
     Predictions of a label are ignored in documents where it was not annotated.
 
-    RETURNS (Dict[str, Any]): ``spans_{spans_key}_p``, ``_r``, ``_f`` and ``_per_type``, and
-        ``ents_p``, ``ents_r``, ``ents_f`` and ``ents_per_type``.
+    RETURNS (Dict[str, Any]): ``spans_{spans_key}_p``, ``_r``, ``_f``, ``_per_type``; also of ents.
     """
     examples = list(examples)
     layers = {id(eg.predicted): layers_of(eg.reference, spans_key) for eg in examples}
@@ -131,7 +127,6 @@ class MultiHeadNER(LabelledPipe):
         class_weights (Optional[Union[str, Dict[str, float]]]): Weights of the tags B, I and O in
             the loss: None for equal weights, "inverse" for their inverse frequency in the data, or
             a dict by tag. See `layers.losses` for their effect.
-        scorer (Optional[Callable]): The scoring method.
         RAISES (CardionerError): A setting is out of range.
         """
         if isinstance(class_weights, dict) and min(class_weights.values(), default=1.0) <= 0:
@@ -170,38 +165,27 @@ class MultiHeadNER(LabelledPipe):
             kept = [e for e in self._allowed(doc, entities) if (e.score or 0) >= self.threshold]
             spans = write_entities(doc, kept, self.spans_key, layers=self.labels)
             if self.alternatives is not None:
-                self._write_alternatives(doc, list(self._allowed(doc, alternatives)))
+                # Not entities: their scores are kept in the group only.
+                key, others = alternatives_key(self.spans_key), [*self._allowed(doc, alternatives)]
+                attrs = {"scores": [one.score for one in others], "layers": [*self.labels]}
+                group = [Span(doc, *one[:3]) for one in others]
+                doc.spans[key] = SpanGroup(doc, name=key, spans=group, attrs=attrs)
             taken = {token.i for ent in doc.ents for token in ent}
             doc.set_ents([*doc.ents, *non_overlapping(spans, taken=taken)])
 
     def _allowed(self, doc: Doc, entities: Iterable[Entity]) -> Iterator[Entity]:
-        """The entities outside gated sentences, without white space at their boundaries, which a
-        Doc does not allow.
-        """
+        """The entities outside gated sentences, without white space around them (spaCy's E1010)."""
         gated = gated_tokens(doc)
         for entity in entities:
-            start, end = entity.start, entity.end
-            if gated[start:end].any():
-                continue
-            while start < end and doc[start].is_space:
-                start += 1
-            while start < end and doc[end - 1].is_space:
-                end -= 1
-            if start < end:
-                yield entity._replace(start=start, end=end, source=self.name)
-
-    def _write_alternatives(self, doc: Doc, entities: Sequence[Entity]) -> None:
-        """Write spans that are not entities: their scores are kept in the group only."""
-        key = alternatives_key(self.spans_key)
-        spans = [Span(doc, *entity[:3]) for entity in entities]
-        attrs = {"scores": [entity.score for entity in entities], "layers": list(self.labels)}
-        doc.spans[key] = SpanGroup(doc, name=key, spans=spans, attrs=attrs)
+            words = [i for i in range(entity.start, entity.end) if not doc[i].is_space]
+            if words and not gated[entity.start : entity.end].any():
+                yield entity._replace(start=words[0], end=words[-1] + 1, source=self.name)
 
     def get_loss(self, examples: Iterable[Example], scores: Floats) -> tuple[float, Floats]:
         """Find the loss and its gradient for a batch of examples and the model's output."""
         tags, known = self._get_targets(examples)
         asarray = self.model.ops.xp.asarray
-        loss = LOSSES[self.model.attrs["decoder"]]
+        loss = crf_loss if self.model.attrs["decoder"] == "crf" else softmax_loss
         return loss(scores, asarray(tags), asarray(known), asarray(self._get_weights()))
 
     def _get_targets(self, examples: Iterable[Example]) -> tuple[Ints, Floats]:
@@ -223,15 +207,13 @@ class MultiHeadNER(LabelledPipe):
         return tags, known
 
     def _get_gold_spans(self, eg: Example) -> dict[str, list[Span]]:
-        """The aligned gold spans of each label that is annotated in a document.
-
-        Of overlapping spans of one label, the longest is kept.
-        """
+        """The aligned gold spans of each annotated label, the longest of those that overlap."""
         if self.spans_key not in eg.reference.spans:
             return {}
         layers = layers_of(eg.reference, self.spans_key)
         spans = list(eg.reference.spans[self.spans_key])
-        if not _same_tokens(eg):
+        ours, theirs = (doc.to_array(["ORTH", "SPACY"]) for doc in (eg.predicted, eg.reference))
+        if not numpy.array_equal(ours, theirs):
             spans = eg.get_aligned_spans_y2x(spans, allow_overlap=True)
         return {
             label: non_overlapping(span for span in spans if span.label_ == label)
@@ -244,8 +226,8 @@ class MultiHeadNER(LabelledPipe):
         if self.class_weights == "inverse":
             counts = numpy.array([self.cfg["tag_counts"][label] for label in self.labels], "f")
             return counts.sum(axis=1, keepdims=True) / (N_TAGS * numpy.maximum(counts, 1.0))
-        given = self.class_weights or {}
-        row = [given.get("B", 1.0), given.get("I", 1.0), given.get("O", 1.0)]
+        given: dict[Any, float] = {**(self.class_weights or {})}
+        row = [given.get(tag, 1.0) for tag in "BIO"]
         return numpy.array([row] * len(self.labels), "f")
 
     def initialize(
@@ -261,22 +243,11 @@ class MultiHeadNER(LabelledPipe):
         """
         sample = self._add_labels(get_examples, labels)
         self._require_labels()
-        self._count_tags(get_examples())
+        counts = numpy.zeros((len(self.labels), N_TAGS), dtype="i")
+        for eg in get_examples():
+            tags, known = self._get_targets([eg])
+            counts += ((tags[..., None] == range(N_TAGS)) & (known[..., None] > 0)).sum(axis=1)
+        self.cfg["tag_counts"] = dict(zip(self.labels, counts.tolist(), strict=True))
         self.model.set_dim("nO", len(self.labels))  # otherwise `chain` infers it from the last axis
         label_sample: Any = self.model.ops.alloc2f(1, len(self.labels))
         self.model.initialize(X=sample, Y=label_sample)
-
-    def _count_tags(self, examples: Iterable[Example]) -> None:
-        """Count the tags of each head, where they are known."""
-        counts = numpy.zeros((len(self.labels), N_TAGS), dtype="i")
-        for eg in examples:
-            tags, known = self._get_targets([eg])
-            for tag in range(N_TAGS):
-                counts[:, tag] += ((tags == tag) & (known > 0)).sum(axis=1)
-        self.cfg["tag_counts"] = dict(zip(self.labels, counts.tolist(), strict=True))
-
-
-def _same_tokens(eg: Example) -> bool:
-    """Whether both documents have the same tokens and need no alignment."""
-    attrs: list[int | str] = ["ORTH", "SPACY"]
-    return numpy.array_equal(eg.predicted.to_array(attrs), eg.reference.to_array(attrs))

@@ -41,7 +41,6 @@ def decode(
     lengths (Sequence[int]): The number of tokens of each document.
     labels (Sequence[str]): The label of each head.
     alternatives (float | None): Lowest probability of alternatives, above 0. None finds none.
-    RETURNS (list[Decoded]): The entities of each document.
     """
     tags = best_tags(steps)
     log_joint, log_next = (to_numpy(array) for array in posterior(steps))

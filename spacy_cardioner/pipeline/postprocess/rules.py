@@ -1,71 +1,49 @@
-"""Rules that use all entities of a note: four pure functions.
+"""Rules that use all entities of a note: three pure functions.
 
 A rule takes a document and its entities (with token boundaries) and returns entities. It changes
-only those of the given labels. The rules need these lists, which are read from JSON files:
-
-- "joiners": texts that join two drugs into one, e.g. "/" without spaces;
-- "dose_units" and "dose_links": units of doses, also after a "/" ("mcg/kg/min"), and words before a
-  dose ("al 5 %");
-- "glue": signs that make one word of the words on both sides ("heparin-induced");
-- "not_repeated": names that are a drug in one place and a measured value in another.
+only those of the given labels.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
-from importlib.resources import files
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from spacy.tokens import Doc
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.normalise import fold
+from spacy_cardioner.pipeline.stored import DEFAULT, read_json, resource
 from spacy_cardioner.spans import Entity, in_order
 
-DEFAULT = "default"
 RULES_FILE = "postprocess.json"
 LANGUAGES = ("es", "en", "it")
 
+# For `repeat_names`: the share of the places of a name that must be entities already, and the
+# score that one of these must have, if scores are known.
+MIN_SHARE = 0.5
+MIN_SCORE = 0.5
+
 # Longer words in capitals are headings or emphasis, shorter ones are abbreviations.
 _MAX_ABBREVIATION = 5
-_NUMBER = r"\d+(?:[.,]\d+)*"
+
+Name = tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Rules:
-    """The lists that the rules need, see the description of the module."""
+class Rules(NamedTuple):
+    """The lists that the rules need.
+
+    joiners (Sequence[str]): Texts that join two drugs into one, e.g. "/" without spaces.
+    glue (Sequence[str]): Signs that make one word of their neighbours ("heparin-induced").
+    not_repeated (Sequence[str]): Names that are a drug here and a measured value there.
+    """
 
     joiners: Sequence[str] = ()
-    dose_units: Sequence[str] = ()
-    dose_links: Sequence[str] = ()
     glue: Sequence[str] = ()
     not_repeated: Sequence[str] = ()
-
-    def to_dict(self) -> dict[str, list[str]]:
-        """RETURNS (dict): The content of a file."""
-        return {name: list(values) for name, values in asdict(self).items()}
-
-    @cached_property
-    def dose(self) -> re.Pattern[str]:
-        """Matches a name with a dose before or after it."""
-        units = "|".join(map(re.escape, sorted(self.dose_units, key=len, reverse=True)))
-        links = "|".join(map(re.escape, self.dose_links))
-        amount = rf"{_NUMBER}\s*(?:{units})(?:\s*/\s*(?:{units}))*(?!\w)"
-        return re.compile(
-            rf"(?P<before>{amount}\s+)?(?P<name>.+?)(?P<after>\s*\(?(?:\b(?:{links})\s*)?{amount}\)?)?",
-            re.IGNORECASE | re.DOTALL,
-        )
-
-    @cached_property
-    def skipped(self) -> frozenset[str]:
-        """The names that are not repeated, in lower case."""
-        return frozenset(name.casefold() for name in self.not_repeated)
 
 
 def read_rules(source: str, language: str) -> Rules:
@@ -76,19 +54,11 @@ def read_rules(source: str, language: str) -> Rules:
     RAISES (CardionerError): The file is missing or malformed, or the language has no rules.
     """
     if source != DEFAULT:
-        return to_rules(_read_json(Path(source)), source)
-    languages = LANGUAGES if language == "xx" else (language,)
-    joined: dict[str, list[str]] = defaultdict(list)
-    for code in languages:
-        if code not in LANGUAGES:
-            raise CardionerError(
-                f"there are no postprocessing rules for the language '{code}' (only for "
-                f"{', '.join(LANGUAGES)}); set 'rules' to a file of your own"
-            )
-        path = Path(str(files("spacy_cardioner"))) / "resources" / code / RULES_FILE
-        for name, values in _read_json(path).items():
-            joined[name] += [value for value in values if value not in joined[name]]
-    return to_rules(joined, DEFAULT)
+        return to_rules(read_json(Path(source)), source)
+    codes = LANGUAGES if language == "xx" else (language,)
+    read = [read_json(resource(code, RULES_FILE)) for code in codes]
+    joined = {key: [value for lists in read for value in lists[key]] for key in Rules._fields}
+    return Rules(**{key: list(dict.fromkeys(values)) for key, values in joined.items()})
 
 
 def to_rules(data: Any, source: str) -> Rules:
@@ -96,20 +66,13 @@ def to_rules(data: Any, source: str) -> Rules:
 
     RAISES (CardionerError): It is not an object of lists of strings, or has an unknown key.
     """
-    known = Rules().to_dict()
-    if not isinstance(data, dict) or not set(data) <= set(known):
-        raise CardionerError(f"{source}: not an object with only the lists {', '.join(known)}")
+    if not isinstance(data, dict) or not set(data) <= set(Rules._fields):
+        known = ", ".join(Rules._fields)
+        raise CardionerError(f"{source}: not an object with only the lists {known}")
     for name, values in data.items():
         if not isinstance(values, list) or not all(isinstance(v, str) and v for v in values):
             raise CardionerError(f'{source}: "{name}" is not a list of non-empty strings')
     return Rules(**data)
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CardionerError(f"{path}: cannot be read as JSON ({error})") from error
 
 
 def join_parts(
@@ -123,7 +86,7 @@ def join_parts(
     last: dict[str, int] = {}  # index of the last entity of each label
     for entity in sorted(entities, key=in_order):
         before = joined[last[entity.label]] if entity.label in last else None
-        if before and entity.label in labels and _between(doc, before, entity) in rules.joiners:
+        if before and entity.label in labels and _is_joined(doc, before, entity, rules):
             scores = [one.score for one in (before, entity) if one.score is not None]
             whole = Entity(before.start, entity.end, entity.label, score=min(scores, default=None))
             joined[last[entity.label]] = whole
@@ -133,32 +96,10 @@ def join_parts(
     return joined
 
 
-def _between(doc: Doc, first: Entity, second: Entity) -> str | None:
-    """The text between two entities, or None if they touch or overlap."""
-    gap = doc[first.end : second.start]
-    if second.start <= first.end:
-        return None
-    return doc[first.end - 1].whitespace_ + gap.text_with_ws
-
-
-def cut_doses(
-    doc: Doc, entities: Iterable[Entity], labels: Collection[str], rules: Rules
-) -> list[Entity]:
-    """Remove doses at the boundaries of entities, if that leaves whole tokens and a word."""
-    return [
-        _trimmed(doc, entity, rules.dose) if entity.label in labels else entity
-        for entity in entities
-    ]
-
-
-def _trimmed(doc: Doc, entity: Entity, dose: re.Pattern[str]) -> Entity:
-    span = doc[entity.start : entity.end]
-    parts = dose.fullmatch(span.text)
-    if not parts or not re.search(r"[^\W\d_]{2}", parts["name"]):
-        return entity
-    start, end = (span.start_char + offset for offset in parts.span("name"))
-    name = doc.char_span(start, end)
-    return entity if name is None else entity._replace(start=name.start, end=name.end)
+def _is_joined(doc: Doc, first: Entity, second: Entity, rules: Rules) -> bool:
+    """Whether nothing but a joiner is between two entities."""
+    gap = doc[first.end - 1].whitespace_ + doc[first.end : second.start].text_with_ws
+    return first.end < second.start and gap in rules.joiners
 
 
 def expand_abbreviations(
@@ -211,85 +152,53 @@ def _is_short_for(short: str, long: str) -> bool:
 
 
 def repeat_names(
-    doc: Doc,
-    entities: Iterable[Entity],
-    labels: Collection[str],
-    rules: Rules,
-    *,
-    min_share: float,
-    min_score: float,
+    doc: Doc, entities: Iterable[Entity], labels: Collection[str], rules: Rules
 ) -> list[Entity]:
     """Add the other places of a name that is an entity in one place of the note.
 
     A new entity has the highest score of that name, times the share of its places that were found.
-
-    min_share (float): Lowest share of the places of a name that are entities already.
-    min_score (float): Lowest score of the most probable of them, if scores are known.
     """
     entities = list(entities)
     words = [_spelling(token.text) for token in doc]
-    added = (
-        one
-        for label in labels
-        for one in _repeated(doc, words, entities, label, rules, min_share, min_score)
-    )
+    skipped = {name.casefold() for name in rules.not_repeated}
+    taken = _taken(entities)
+    added: list[Entity] = []
+    for label in labels:
+        found: dict[Name, list[float | None]] = defaultdict(list)
+        for one in entities:
+            if one.label == label:
+                found[tuple(words[one.start : one.end])].append(one.score)
+        for name, starts in _places(doc, words, found, taken[label], rules.glue).items():
+            share = len(found[name]) / (len(found[name]) + len(starts))
+            score = max((score for score in found[name] if score is not None), default=None)
+            sure = score is None or score >= MIN_SCORE
+            if share >= MIN_SHARE and sure and " ".join(name).casefold() not in skipped:
+                scaled = None if score is None else score * share
+                added += [Entity(at, at + len(name), label, score=scaled) for at in starts]
     return sorted([*entities, *added], key=in_order)
 
 
-def _repeated(
-    doc: Doc,
-    words: Sequence[str],
-    entities: Sequence[Entity],
-    label: str,
-    rules: Rules,
-    min_share: float,
-    min_score: float,
-) -> Iterator[Entity]:
-    sources = [one for one in entities if one.label == label]
-    counts: Counter[tuple[str, ...]] = Counter()
-    best: dict[tuple[str, ...], float | None] = {}
-    for one in sources:
-        name = tuple(words[one.start : one.end])
-        counts[name] += 1
-        scores = [score for score in (best.get(name), one.score) if score is not None]
-        best[name] = max(scores, default=None)
-    places = _places(doc, words, list(counts), _taken(sources)[label], set(rules.glue))
-    for name, starts in places.items():
-        share = counts[name] / (counts[name] + len(starts))
-        score = best[name]
-        sure = score is None or score >= min_score
-        if share >= min_share and sure and " ".join(name).casefold() not in rules.skipped:
-            for start in starts:
-                scaled = None if score is None else score * share
-                yield Entity(start, start + len(name), label, score=scaled)
-
-
 def _places(
-    doc: Doc,
-    words: Sequence[str],
-    names: Iterable[tuple[str, ...]],
-    taken: set[int],
-    glue: set[str],
-) -> dict[tuple[str, ...], list[int]]:
+    doc: Doc, words: Sequence[str], names: Iterable[Name], taken: set[int], glue: Sequence[str]
+) -> dict[Name, list[int]]:
     """Where the names occur outside the taken tokens. Of several names, the longest is chosen."""
-    by_first: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    by_first: dict[str, list[Name]] = defaultdict(list)
     for name in sorted(names, key=len, reverse=True):
         by_first[name[0]].append(name)
-    places: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    places: dict[Name, list[int]] = defaultdict(list)
     end_of_last = 0
     for start, word in enumerate(words):
         for name in by_first.get(word, ()) if start >= end_of_last else ():
             end = start + len(name)
-            if tuple(words[start:end]) != name or not taken.isdisjoint(range(start, end)):
-                continue
-            if not _is_glued(doc, start, end, glue):
+            free = tuple(words[start:end]) == name and taken.isdisjoint(range(start, end))
+            if free and not _is_glued(doc, start, end, glue):
                 places[name].append(start)
                 end_of_last = end
                 break
     return places
 
 
-def _is_glued(doc: Doc, start: int, end: int, glue: set[str]) -> bool:
+def _is_glued(doc: Doc, start: int, end: int, glue: Sequence[str]) -> bool:
     """Whether one of the signs touches the tokens from start to end."""
     before = start and not doc[start - 1].whitespace_ and doc[start - 1].text in glue
     after = end < len(doc) and not doc[end - 1].whitespace_ and doc[end].text in glue

@@ -33,14 +33,12 @@ _PRIOR_CASES = 2.0
 
 def words_of(doc: Doc) -> Words:
     """The words of a document. Its vocabulary must have the lexical attributes of a language."""
-    words: Words = doc.to_array("LOWER").astype("uint64")
-    return words
+    return numpy.asarray(doc.to_array("LOWER"), dtype="uint64")
 
 
 def sequence_keys(words: Words, starts: Ints, ends: Ints) -> Keys:
-    """The keys of sequences of words.
+    """The keys of sequences of words, given by their boundaries.
 
-    starts, ends (Ints): The first word of each sequence, and the one after its last.
     RETURNS (Keys): A hash of each sequence. In a table of 50,000 keys, one unknown sequence in
         80,000 is mistaken for a known one.
     """
@@ -51,27 +49,22 @@ def sequence_keys(words: Words, starts: Ints, ends: Ints) -> Keys:
     return (keys >> numpy.uint64(32)).astype("uint32")
 
 
-class LogOdds:
-    """The log odds that something is true of a sequence of words."""
+class LogOdds(NamedTuple):
+    """The log odds that something is true of a sequence of words.
 
-    def __init__(self, keys: Keys, values: Floats, prior: float) -> None:
-        """Initialize the table.
+    keys (Keys): The sequences, sorted.
+    values (Floats): The log odds of each.
+    prior (float): The log odds of all other sequences.
+    """
 
-        keys (Keys): The sequences, sorted.
-        values (Floats): The log odds of each.
-        prior (float): The log odds of all other sequences.
-        """
-        self.keys = keys
-        self.values = values.astype("float16")
-        self.prior = prior
+    keys: Keys
+    values: Floats
+    prior: float
 
     @classmethod
     def from_cases(cls, keys: Keys, true: NDArray[numpy.bool_], min_count: int) -> LogOdds:
-        """Count cases.
+        """Count cases: the sequence of each, and whether it is true there. Drop rare sequences.
 
-        keys (Keys): The sequence of each case.
-        true (NDArray[bool]): Whether it is true in this case.
-        min_count (int): Drop sequences with fewer cases.
         RETURNS (LogOdds): The log odds, smoothed towards those of all cases.
         """
         share = (true.sum() + 1.0) / (len(true) + 2.0)
@@ -81,7 +74,8 @@ class LogOdds:
         misses = cases - hits + _PRIOR_CASES * (1 - share)
         values = numpy.log((hits + _PRIOR_CASES * share) / misses)
         kept = cases >= min_count
-        return cls(unique[kept], values[kept], float(numpy.log(share / (1 - share))))
+        prior = float(numpy.log(share / (1 - share)))
+        return cls(unique[kept], values[kept].astype("float16"), prior)
 
     def look_up(self, keys: Keys) -> Floats:
         """The log odds of sequences. Unknown sequences have the prior."""
@@ -90,10 +84,6 @@ class LogOdds:
         places = numpy.searchsorted(self.keys, keys) % len(self.keys)
         known = self.keys[places] == keys
         return numpy.where(known, self.values[places], self.prior).astype("f")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The table as data for msgpack."""
-        return {"keys": self.keys, "values": self.values, "prior": self.prior}
 
 
 class BoundaryCounts(NamedTuple):
@@ -116,11 +106,7 @@ class BoundaryCounts(NamedTuple):
     def from_documents(
         cls, documents: Iterable[tuple[Words, Boundaries]], *, min_count: int = 3
     ) -> BoundaryCounts:
-        """Count in annotated documents.
-
-        documents (Iterable[tuple[Words, Boundaries]]): The words and entities of each.
-        min_count (int): Drop sequences that occur less often.
-        """
+        """Count in annotated documents, given the words and entities of each."""
         cases: dict[str, list[Cases]] = {table: [] for table in cls._fields}
         for words, boundaries in documents:
             of_words, of_gaps = word_keys(words), gap_keys(words)
@@ -138,7 +124,7 @@ class BoundaryCounts(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """The table as data for msgpack."""
-        return {name: table.to_dict() for name, table in self._asdict().items()}
+        return {name: table._asdict() for name, table in self._asdict().items()}
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> BoundaryCounts:
@@ -153,10 +139,7 @@ def word_keys(words: Words) -> Keys:
 
 
 def gap_keys(words: Words) -> Keys:
-    """The keys of all pairs of neighbouring words, and of the pairs at both ends of the document.
-
-    RETURNS (Keys): One more than words. The key at i is that of the words i - 1 and i.
-    """
+    """The keys of all pairs of neighbours and of both ends: at i that of the words i - 1 and i."""
     padded = numpy.pad(words, 1)
     gaps = numpy.arange(len(words) + 1)
     return sequence_keys(padded, gaps, gaps + 2)

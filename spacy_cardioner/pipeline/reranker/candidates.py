@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy
 from spacy.tokens import SpanGroup
@@ -45,11 +45,7 @@ _NO_GAP = -6.0
 
 
 def candidates_of(alternatives: SpanGroup, label: str) -> list[Entity]:
-    """The candidates of a label.
-
-    alternatives (SpanGroup): Spans with probabilities. Of equal spans, the most probable counts.
-    RETURNS (list[Entity]): The candidates, sorted. Their score is their probability.
-    """
+    """The candidates of a label, sorted. Of equal spans, the most probable counts."""
     probable: dict[tuple[int, int], float] = {}
     for span, score in zip(alternatives, alternatives.attrs["scores"], strict=True):
         if span.label_ == label:
@@ -61,9 +57,7 @@ def candidates_of(alternatives: SpanGroup, label: str) -> list[Entity]:
 def features(counts: BoundaryCounts, words: Words, candidates: Sequence[Entity]) -> Floats:
     """The features of each candidate.
 
-    counts (BoundaryCounts): What annotated documents say.
-    words (Words): The words of the document.
-    candidates (Sequence[Entity]): The candidates of one label, sorted.
+    candidates (Sequence[Entity]): The candidates of one label in a document, sorted.
     RETURNS (Floats): A row for each candidate, a column for each of `FEATURES`. Probabilities and
         counts are log odds. "begins_inside" and "ends_inside" are the highest between its own
         words. "mass" is the sum of its probability and of those of all candidates that overlap it.
@@ -88,23 +82,15 @@ def features(counts: BoundaryCounts, words: Words, candidates: Sequence[Entity])
 
 
 def choose(candidates: Iterable[Entity], threshold: float) -> list[Entity]:
-    """Choose candidates that do not overlap, the most probable first.
-
-    threshold (float): Drop candidates with a lower score.
-    """
-    probable = [one for one in candidates if _probability(one) >= threshold]
-    return non_overlapping(probable, order=lambda one: -_probability(one))
-
-
-def _probability(candidate: Entity) -> float:
-    return candidate.score or 0.0
+    """Choose candidates above a threshold that do not overlap, the most probable first."""
+    probable = [one for one in candidates if (one.score or 0) >= threshold]
+    return non_overlapping(probable, order=lambda one: -(one.score or 0))
 
 
 def _own(counts: BoundaryCounts, words: Words, candidates: Sequence[Entity]) -> Floats:
     """The features of each candidate by itself: a column for each of `OWN`."""
     starts, ends = _boundaries(candidates)
-    probable = numpy.array([_probability(one) for one in candidates])
-    probable = numpy.clip(probable, _RAREST, 1 - _RAREST)
+    probable = numpy.clip([one.score or 0 for one in candidates], _RAREST, 1 - _RAREST)
     of_words, keys = word_keys(words), gap_keys(words)
     first, last = counts.first.look_up(of_words), counts.last.look_up(of_words)
     begins, ends_at = counts.begins.look_up(keys), counts.ends.look_up(keys)
@@ -122,18 +108,9 @@ def _boundaries(candidates: Sequence[Entity]) -> tuple[Ints, Ints]:
     return table[:, 0], table[:, 1]
 
 
-def _overlaps(candidates: Sequence[Entity]) -> Iterator[tuple[int, int]]:
-    """The indices of all pairs of overlapping candidates, each pair once."""
-    for first, one in enumerate(candidates):
-        for second in range(first + 1, len(candidates)):
-            if candidates[second].start >= one.end:
-                break
-            yield first, second
-
-
 def _compare(candidates: Sequence[Entity]) -> tuple[Floats, Ints, Ints]:
     """The mass of each candidate, and the indices of its rival and its neighbours, -1 for none."""
-    probable = [_probability(one) for one in candidates]
+    probable = [one.score or 0.0 for one in candidates]
     mass = numpy.array(probable)
     best = numpy.full((len(candidates), 1 + len(SIDES)), -1)
 
@@ -144,16 +121,19 @@ def _compare(candidates: Sequence[Entity]) -> tuple[Floats, Ints, Ints]:
 
     # The candidates are sorted: the second of a pair ends later if both start together, and starts
     # later if both end together.
-    for first, second in _overlaps(candidates):
-        for place, other in ((first, second), (second, first)):
-            mass[place] += probable[other]
-            look_at(place, 0, other)
-        if candidates[first].start == candidates[second].start:
-            look_at(first, 1, second)
-            look_at(second, 2, first)
-        elif candidates[first].end == candidates[second].end:
-            look_at(second, 3, first)
-            look_at(first, 4, second)
+    for first, one in enumerate(candidates):
+        for second in range(first + 1, len(candidates)):
+            if candidates[second].start >= one.end:
+                break
+            for place, other in ((first, second), (second, first)):
+                mass[place] += probable[other]
+                look_at(place, 0, other)
+            if candidates[second].start == one.start:
+                look_at(first, 1, second)
+                look_at(second, 2, first)
+            elif candidates[second].end == one.end:
+                look_at(second, 3, first)
+                look_at(first, 4, second)
     return mass, best[:, 0], best[:, 1:]
 
 

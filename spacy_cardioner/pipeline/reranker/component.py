@@ -2,8 +2,7 @@
 boundaries.
 """
 
-# No `from __future__ import annotations`: configs are checked against the types of the registered
-# functions, which must not be strings.
+# No postponed annotations: spaCy checks configs against the types of registered functions.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 

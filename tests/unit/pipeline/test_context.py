@@ -29,15 +29,11 @@ pytest.importorskip("medspacy", reason='needs medspaCy: pip install "spacy_cardi
 from medspacy.context import ConTextModifier
 
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.pipeline.context import (
-    CONTEXT_ATTRIBUTES,
-    displacy_view,
-    medspacy_rules,
-    register_attributes,
-    rules_path,
-    sections_path,
-)
+from spacy_cardioner.pipeline.context.component import CONTEXT_ATTRIBUTES, register_attributes
+from spacy_cardioner.pipeline.context.rules import SECTIONS_FILE, medspacy_rules, rules_path
 from spacy_cardioner.pipeline.context.sections import SECTIONS_KEY, SectionFinder, get_section
+from spacy_cardioner.pipeline.context.view import displacy_view
+from spacy_cardioner.pipeline.stored import resource
 from spacy_cardioner.spans import SPANS_KEY
 from spacy_cardioner.tokenizer import blank
 
@@ -322,7 +318,7 @@ def test_missing_file_is_an_error_when_it_is_needed(tmp_path: Path) -> None:
 
 
 def test_language_without_rules_is_an_error() -> None:
-    with pytest.raises(CardionerError, match="no context rules for the language 'xx', only for"):
+    with pytest.raises(CardionerError, match="no context_rules.json for the language 'xx'"):
         blank("xx").add_pipe("cardioner_context")
 
 
@@ -371,7 +367,7 @@ def test_medspacy_takes_our_rules_as_objects() -> None:
 
 def test_medspacy_takes_our_titles() -> None:
     nlp = blank("es")
-    nlp.add_pipe("medspacy_sectionizer", config={"rules": str(sections_path("es"))})
+    nlp.add_pipe("medspacy_sectionizer", config={"rules": str(resource("es", SECTIONS_FILE))})
     assert nlp.get_pipe("medspacy_sectionizer").rules
 
 
@@ -384,7 +380,7 @@ def test_rules_say_what_they_mean(lang: str) -> None:
     cues = [rule for rule in rules if rule["direction"] not in ("PSEUDO", "TERMINATE")]
     assert {rule["category"] for rule in cues} == set(CATEGORIES)
     assert all(rule["max_scope"] <= 30 for rule in cues)
-    titles = json.loads(sections_path(lang).read_text(encoding="utf-8"))["section_rules"]
+    titles = json.loads(resource(lang, SECTIONS_FILE).read_text(encoding="utf-8"))["section_rules"]
     assert len({title["literal"].casefold() for title in titles}) == len(titles)
 
 
@@ -532,7 +528,7 @@ def test_displacy_shows_negated_and_family_findings_apart(nlp: Language) -> None
 
 WITHOUT_MEDSPACY = """
 import sys, warnings
-import spacy_cardioner.pipeline.context
+import spacy_cardioner.pipeline.context.component
 assert "medspacy" not in sys.modules, "imported too early"
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.tokenizer import blank
