@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 from spacy_cardioner.gazetteer.names import Name
-from spacy_cardioner.gazetteer.normalise import fold, pieces, split_combination, stem
+from spacy_cardioner.gazetteer.normalise import count_letters, fold, pieces, split_combination, stem
 from spacy_cardioner.gazetteer.report import Report
 
-WORDS = Path(__file__).with_name("words.tsv")
 MIN_LETTERS = 4
 MAX_WORDS = 6
 MAX_LENGTH = 60
@@ -26,7 +25,7 @@ _SYSTEMATIC = re.compile(r"[\[\]{}=]|\)[-\w']|[-\w]\(|\d['′]?,\d|\d-\w{1,2}-|\
 _BRACKET = re.compile(r"\s*\([^()]*\)?")
 _QUALIFIED = re.compile(r",(?!\d)")
 _NUMBER_AT_END = re.compile(r"\s(?:\d{3,}|\d+(?:/\d+)+(?:-\d+)?|\d{4}-\d{4})$")
-_ACID_AT_END = re.compile(r"(?P<rest>\S+)\s+(?P<acid>[aá]cido)", re.IGNORECASE)
+_ACID_AT_END = re.compile(r"^(?P<rest>\S+)\s+(?P<acid>[aá]cido)$", re.IGNORECASE)
 _LIST = re.compile(r",\s*(?=.*\s(?:and|y|e)\s)", re.IGNORECASE)
 _LINK_AT_EDGE = re.compile(r"^(?:de|di|of)(?:\s|$)|(?:^|\s)(?:de|di|of)$", re.IGNORECASE)
 _WORD = re.compile(r"[^\s/]+")
@@ -41,7 +40,8 @@ _PLURALS = {
 def words() -> dict[str, frozenset[str]]:
     """The words to remove from names, folded, by their use in ``words.tsv``."""
     found: dict[str, set[str]] = {}
-    for line in WORDS.read_text(encoding="utf-8").splitlines()[1:]:
+    path = Path(__file__).with_name("words.tsv")
+    for line in path.read_text(encoding="utf-8").splitlines()[1:]:
         use, _, listed = line.partition("\t")
         found.setdefault(use, set()).update(fold(word) for word in listed.split())
     for use in ("salt", "ion"):
@@ -59,46 +59,41 @@ def _dose() -> re.Pattern[str]:
 def clean(name: Name, report: Report) -> Iterator[Name]:
     """Turn a name of a registry into the names that notes may use.
 
-    name (Name): The name. Curated names are not changed.
     report (Report): Counts each change.
     YIELDS (Name): The name, if anything is left; its parts, if it is a combination; the name
-        without its salt; the singular.
+        without its salt; the singular. A curated name is not changed.
     """
     report.note("read", name.text)
     text = unicodedata.normalize("NFC", name.text)
     text = " ".join(_MARKS.sub("", text).split()).rstrip(" .;,")
     if name.curated:
         yield replace(name, text=text)
-    elif text := _strip(name, text, report):
-        name = replace(name, text=text)
-        yield name
-        yield from _parts(name, report)
-        yield from _without_salt(name, report)
-        yield from _singular(name, report)
-
-
-def _strip(name: Name, text: str, report: Report) -> str:
-    """Remove what is not part of the name; the result may be empty."""
-    for step, change in (
-        ("pack", _without_pack),
-        ("bracket", _without_bracket),
-        ("dose", _without_dose),
-        ("form", _without_form),
-        ("company", partial(_without_company, name=name)),
-        ("order", _acid_first),
-        ("systematic", _without_systematic),
-        ("qualified", _without_qualified),
-    ):
-        before, text = text, change(text)
+        return
+    for step, change in _STEPS.items():
+        before, text = text, change(text, name)
         if text != before:
             report.note(step, before, text)
         if not text:
-            break
-    return text
-
-
-def _without_pack(text: str) -> str:
-    return text.split("*")[0].strip()
+            return
+    name = replace(name, text=text)
+    yield name
+    if name.kind == "ingredient":
+        parts = split_combination(text)
+        if len(parts) == 1:
+            yield from _without_salt(name, report)
+        elif all(count_letters(part) >= MIN_LETTERS for part in parts):
+            report.note("combination", text, " | ".join(parts))
+            for part in map(_acid_first, parts):
+                # A part has no ids, because it is not a name of the registry.
+                found = replace(name, text=part, code="", also=(), source_id="", substance=part)
+                yield found
+                yield from _without_salt(found, report)
+    elif name.kind == "group":
+        lower = text.lower()
+        text = " ".join(_singular(word, name.lang) for word in lower.split())
+        if text != lower:
+            report.note("number", name.text, text)
+            yield replace(name, text=text)
 
 
 def _without_bracket(text: str) -> str:
@@ -111,7 +106,7 @@ def _without_dose(text: str) -> str:
     if found := _dose().search(text):
         text = text[: found.start()] if found.start() else text[found.end() :]
         text = _cut(text.strip(" ,;.-+/"), words()["link"])
-    while (number := _NUMBER_AT_END.search(text)) and _letters(text) > MIN_LETTERS:
+    while (number := _NUMBER_AT_END.search(text)) and count_letters(text) > MIN_LETTERS:
         text = text[: number.start()]
     return text
 
@@ -158,8 +153,7 @@ def _without_company(text: str, name: Name) -> str:
 
 
 def _acid_first(text: str) -> str:
-    found = _ACID_AT_END.fullmatch(text)
-    return f"{found['acid']} {found['rest']}" if found else text
+    return _ACID_AT_END.sub(r"\g<acid> \g<rest>", text)
 
 
 def _without_systematic(text: str) -> str:
@@ -177,37 +171,26 @@ def _without_qualified(text: str) -> str:
     return "" if _QUALIFIED.search(text) else text
 
 
-def _parts(name: Name, report: Report) -> Iterator[Name]:
-    """The parts of a combination, without ids, because they are not names of the registry."""
-    parts = split_combination(name.text) if name.kind == "ingredient" else []
-    if len(parts) < 2 or any(_letters(part) < MIN_LETTERS for part in parts):
-        return
-    report.note("combination", name.text, " | ".join(parts))
-    for part in map(_acid_first, parts):
-        found = replace(name, text=part, code="", also=(), source_id="", substance=part)
-        yield found
-        yield from _without_salt(found, report)
+# What is not part of the name, in the order in which it is removed.
+_STEPS: dict[str, Callable[[str, Name], str]] = {
+    "pack": lambda text, _: text.split("*")[0].strip(),
+    "bracket": lambda text, _: _without_bracket(text),
+    "dose": lambda text, _: _without_dose(text),
+    "form": lambda text, _: _without_form(text),
+    "company": _without_company,
+    "order": lambda text, _: _acid_first(text),
+    "systematic": lambda text, _: _without_systematic(text),
+    "qualified": lambda text, _: _without_qualified(text),
+}
 
 
 def _without_salt(name: Name, report: Report) -> Iterator[Name]:
-    if name.kind == "ingredient" and len(split_combination(name.text)) == 1:
-        yield from _changed(name, strip_salt(name.text), name.text, "salt", report)
-
-
-def _singular(name: Name, report: Report) -> Iterator[Name]:
-    if name.kind == "group":
-        lower = name.text.lower()
-        text = " ".join(_singular_word(word, name.lang) for word in lower.split())
-        yield from _changed(name, text, lower, "number", report)
-
-
-def _changed(name: Name, text: str, before: str, step: str, report: Report) -> Iterator[Name]:
-    if text != before:
-        report.note(step, name.text, text)
+    if (text := strip_salt(name.text)) != name.text:
+        report.note("salt", name.text, text)
         yield replace(name, text=text)
 
 
-def _singular_word(word: str, lang: str) -> str:
+def _singular(word: str, lang: str) -> str:
     for plural, ending in _PLURALS.get(lang, ()):
         if len(word) > MIN_LETTERS and plural.search(word):
             return plural.sub(ending, word)
@@ -215,11 +198,9 @@ def _singular_word(word: str, lang: str) -> str:
 
 
 def strip_salt(text: str) -> str:
-    """Remove the salt from the name of a substance.
+    """Remove the salt from a name such as "bisoprololo fumarato" or "clorhidrato de diltiazem".
 
-    text (str): A name such as "bisoprololo fumarato" or "clorhidrato de diltiazem".
-    RETURNS (str): The name without salt. A name such as "lithium carbonate", which has only ions,
-        is not changed.
+    A name such as "lithium carbonate", which has only ions, is not changed.
     """
     listed = words()
     kept = []
@@ -242,17 +223,12 @@ def reason_to_drop(name: Name) -> str | None:
     found = [piece for piece in pieces(name.text) if piece.isalnum()]
     if found and all(piece in words()["unit"] or piece.isdigit() for piece in found):
         return "unit"
-    if _letters(name.text) < MIN_LETTERS:
+    if count_letters(name.text) < MIN_LETTERS:
         return "short"
     return "generic" if found[0] in words()["generic"] or _is_vague(found) else None
 
 
 def _is_vague(found: Sequence[str]) -> bool:
     """Whether no piece of a name distinguishes one drug from another."""
-    listed = words()
     uses = ("generic", "vague", "weak", "link", "form")
-    return all(any(piece in listed[use] for use in uses) for piece in found)
-
-
-def _letters(text: str) -> int:
-    return sum(map(str.isalpha, text))
+    return all(any(piece in words()[use] for use in uses) for piece in found)

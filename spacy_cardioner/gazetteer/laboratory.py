@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from importlib.resources import files
+from itertools import islice, takewhile
 from pathlib import Path
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.lexicon import Lexicon
 from spacy_cardioner.gazetteer.normalise import pieces
 from spacy_cardioner.gazetteer.patterns import Pattern
+from spacy_cardioner.texts import read_texts
 
+RESOURCES = Path(__file__).parents[1] / "resources"
 RULES_FILE = "analytes.tsv"
-ANALYTE, CONTEXT, UNIT = "analyte", "context", "unit"
-TREATMENT, DOSE, BETWEEN, DRUG = "treatment", "dose", "between", "drug"
-KINDS = (ANALYTE, CONTEXT, UNIT, DRUG, TREATMENT, DOSE, BETWEEN)
+ANALYTE, BETWEEN = "analyte", "between"
+_LABORATORY = (ANALYTE, "context", "unit")
+_TREATMENT = ("drug", "treatment", "dose")
+KINDS = (*_LABORATORY, *_TREATMENT, BETWEEN)
 
-_LABORATORY = {ANALYTE, CONTEXT, UNIT}
-_TREATMENT = {TREATMENT, DOSE, DRUG}
 _SENTENCE_END = {".", "!", "?", "…", "\n"}
 # The number of pieces before and after a name that belong to its context.
 _WINDOW = 10
 # Characters between a name and its value, and within a value such as "3,5 - 5".
 _SIGNS = set(":=(<>≤≥≈~±,-[/x×^*")
-# A percentage may be a measured value or the strength of a solution.
-_AMBIGUOUS = {"%"}
 
 
 class Laboratory:
@@ -70,7 +69,7 @@ class Laboratory:
         cues.sort(key=lambda cue: (cue[1] == ANALYTE, cue[0]))
         return bool(cues) and cues[0][1] in _LABORATORY
 
-    def _value(self, after: Sequence[str]) -> bool | None:
+    def _value(self, after: list[str]) -> bool | None:
         """Whether the text continues with a measured value (True), a dose (False), or neither."""
         start = 0
         while start < len(after) and not after[start].isdigit():
@@ -80,7 +79,8 @@ class Laboratory:
         end = start
         while end < len(after) and (after[end].isdigit() or after[end] in _SIGNS):
             end += 1
-        if end == start or after[end:] and after[end] in _AMBIGUOUS:
+        # A percentage may be a measured value or the strength of a solution.
+        if end == start or after[end : end + 1] == ["%"]:
             return None
         return self._kind_at(after, end) not in _TREATMENT
 
@@ -100,27 +100,21 @@ class Laboratory:
                     yield start, end, rules[0].label
 
 
-def _own_sentence(folded: Sequence[str]) -> Sequence[str]:
+def _own_sentence(folded: Sequence[str]) -> list[str]:
     """The pieces before the end of the sentence."""
-    ends = (index for index, piece in enumerate(folded) if piece in _SENTENCE_END)
-    return folded[: next(ends, len(folded))]
+    return list(takewhile(lambda piece: piece not in _SENTENCE_END, folded))
 
 
 @lru_cache(maxsize=8)
 def laboratory(lang: str) -> Laboratory:
     """The rules of a language, or of all languages for one without rules, such as "xx"."""
-    folder = Path(str(files("spacy_cardioner"))) / "resources"
-    own = folder / lang / RULES_FILE
-    return Laboratory([own] if own.is_file() else sorted(folder.glob(f"*/{RULES_FILE}")))
+    own = RESOURCES / lang / RULES_FILE
+    return Laboratory([own] if own.is_file() else sorted(RESOURCES.glob(f"*/{RULES_FILE}")))
 
 
 def _read(path: Path) -> Iterator[tuple[str, str]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CardionerError(f"{path}: cannot be read: {error}") from error
-    for number, line in enumerate(lines[1:], 2):
-        name, tab, kind = line.partition("\t")
+    for number, line in islice(enumerate(read_texts(path), 1), 1, None):
+        name, _, kind = line.rstrip("\r\n").partition("\t")
         if kind not in KINDS or not pieces(name):
             raise CardionerError(
                 f"{path}:{number}: needs a name, a tab, and one of {', '.join(KINDS)}"

@@ -80,10 +80,7 @@ class Lexicon:
                     yield start, start + length, found
 
     def look_up(self, name: str) -> Answer | None:
-        """Look up a mention, which may have a dose, a salt or several substances.
-
-        RETURNS (Answer | None): None if nothing in it is known.
-        """
+        """Look up a mention with any dose, salt or several substances; None if none is known."""
         if name not in self._answers:
             if len(self._answers) > _MAX_CACHE:
                 self._answers.clear()
@@ -94,11 +91,9 @@ class Lexicon:
         if whole := self._look_up_whole(name):
             return whole
         for parts in (split_combination(name), _HYPHEN.split(name)):
-            found = [answer for answer in map(self._look_up_whole, parts) if answer]
-            if found and len(parts) > 1:
-                return Answer(PART, _joined_candidates(found))
-        found = self._look_up_inside(name)
-        return Answer(PART, _joined_candidates(found)) if found else None
+            if len(parts) > 1 and (found := _parts(map(self._look_up_whole, parts))):
+                return found
+        return _parts(self._look_up_inside(name))
 
     def _look_up_whole(self, name: str) -> Answer | None:
         known: Sequence[Pattern] = self._patterns.get(" ".join(pieces(name)), ())
@@ -139,15 +134,14 @@ def in_case(pattern: Pattern, text: str) -> bool:
     """Whether a mention has the required case: that of an abbreviation, or upper case."""
     if pattern.kind != "abbreviation" or text.isupper():
         return True
-    return _joined(pattern.text) == _joined(text)
+    own, given = (re.sub(r"[\W_]", "", fold(each, lower=False)) for each in (pattern.text, text))
+    return own == given
 
 
-def _joined_candidates(answers: Iterable[Answer]) -> list[str]:
-    return list(dict.fromkeys(code for answer in answers for code in answer.candidates))
-
-
-def _joined(text: str) -> str:
-    return "".join(char for char in fold(text, lower=False) if char.isalnum())
+def _parts(answers: Iterable[Answer | None]) -> Answer | None:
+    """The answer for a mention of whose parts some are known."""
+    codes = dict.fromkeys(code for answer in answers if answer for code in answer.candidates)
+    return Answer(PART, list(codes)) if codes else None
 
 
 def _order(name: str) -> str:

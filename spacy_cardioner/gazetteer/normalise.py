@@ -43,26 +43,22 @@ _SPELLINGS = [
         ("w", "v"),
         (r"([a-z])\1+", r"\1"),
         ("(?<=brom|clor|luor)uro?$|(?<=iod)uro?$", "id"),
+        # Endings: of the plural, of Latin, vowels.
+        ("(?<=[a-z]{4}[^isu])s$", ""),
+        ("(?<=[a-z]{4})(?:um|us)$", ""),
+        ("(?<=[a-z]{3})[aeiou]+$", ""),
     )
 ]
 _ROMAN_NUMBER = re.compile("[ivx]+")
-_PLURAL = re.compile("(?<=[a-z]{4}[^isu])s$")
-_LATIN_ENDING = re.compile("(?<=[a-z]{4})(?:um|us)$")
-_VOWELS = re.compile("(?<=[a-z]{3})[aeiou]+$")
 
 
 def fold(text: str, lower: bool = True) -> str:
-    """Remove accents and trademarks, unify hyphens and Greek letters, and lower the case.
-
-    lower (bool): Whether to lower the case.
-    """
+    """Remove accents and trademarks, unify hyphens and Greek letters, and lower the case."""
+    text = text.translate(_SIGNS)
     if not text.isascii():
-        text = _HYPHENS.sub("-", text.translate(_SIGNS))
-        marked = unicodedata.normalize("NFKD", text)
+        marked = unicodedata.normalize("NFKD", _HYPHENS.sub("-", text))
         text = "".join(char for char in marked if not unicodedata.combining(char))
         text = _GREEK_LETTER.sub(lambda letter: _GREEK[letter[0].lower()], text)
-    else:
-        text = text.translate(_SIGNS)
     return text.casefold() if lower else text
 
 
@@ -87,13 +83,15 @@ def stem(word: str) -> str:
 
     "heparin", "heparina" and "eparina" have the same stem; so have "atropine" and "atropinum".
     """
-    if _ROMAN_NUMBER.fullmatch(word):
-        return word
-    for pattern, spelling in _SPELLINGS:
-        word = pattern.sub(spelling, word)
-    word = _PLURAL.sub("", word)
-    word = _LATIN_ENDING.sub("", word)
-    return _VOWELS.sub("", word)
+    if not _ROMAN_NUMBER.fullmatch(word):
+        for pattern, spelling in _SPELLINGS:
+            word = pattern.sub(spelling, word)
+    return word
+
+
+def count_letters(text: str) -> int:
+    """The number of letters."""
+    return sum(map(str.isalpha, text))
 
 
 def key(text: str) -> str:
@@ -103,16 +101,13 @@ def key(text: str) -> str:
 
 
 def split_combination(text: str) -> list[str]:
-    """Split a combination such as "sacubitrilo/valsartán" into its substances.
-
-    RETURNS (list[str]): The parts; only the name itself if it is not a combination.
-    """
+    """Split "sacubitrilo/valsartán" into its substances. Another name is its only part."""
     parts: list[str] = []
     start = 0
     for sign in _COMBINED.finditer(text):
-        if _VITAMIN.search(text[start : sign.start()]):
-            continue
-        parts.append(text[start : sign.start()].strip())
-        start = sign.end()
+        part = text[start : sign.start()]
+        if not _VITAMIN.search(part):
+            parts.append(part.strip())
+            start = sign.end()
     parts.append(text[start:].strip())
     return parts if all(_WORD.search(part) for part in parts) else [text]
