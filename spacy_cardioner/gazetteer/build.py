@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from spacy.util import get_lang_class
 from tqdm import tqdm
 
-from spacy_cardioner.gazetteer import readers
 from spacy_cardioner.gazetteer.clean import clean, reason_to_drop, strip_salt
 from spacy_cardioner.gazetteer.names import KINDS, Kind, Name, code_rank
-from spacy_cardioner.gazetteer.normalise import fold, key, pieces
+from spacy_cardioner.gazetteer.normalise import count_letters, fold, key, pieces
 from spacy_cardioner.gazetteer.patterns import LABEL, Pattern
+from spacy_cardioner.gazetteer.readers import read
 from spacy_cardioner.gazetteer.report import Report
 from spacy_cardioner.gazetteer.usage import Usage, count_usage
+from spacy_cardioner.layout import LANGUAGES
 from spacy_cardioner.texts import read_texts
 
 # The maximal number of letters of an abbreviation.
@@ -56,7 +58,9 @@ class Entry:
     def add(self, name: Name) -> None:
         """Add what a registry says."""
         self.curated |= name.curated
-        self.kinds.add("abbreviation" if _is_abbreviation(name) else name.kind)
+        capitals = name.cased and not name.curated and name.text.isupper()
+        short = capitals and count_letters(name.text) <= SHORT
+        self.kinds.add("abbreviation" if short else name.kind)
         self.read.add(name.text if name.cased else name.text.lower())
         if name.curated:
             self.chosen += [c for c in (name.code, *name.also) if c and c not in self.chosen]
@@ -80,15 +84,14 @@ class Entry:
 
     @property
     def spelling(self) -> str:
-        """One of its spellings."""
+        """The first of its spellings."""
         return self.spellings[0]
 
     @property
     def all_codes(self) -> list[str]:
         """Its codes, the likeliest first."""
         codes = self.codes or Counter(self.found)
-        rank = sorted(codes, key=lambda code: (code_rank(code)[:3], -codes[code], code))
-        return self.chosen or rank
+        return self.chosen or sorted(codes, key=lambda c: (code_rank(c)[:3], -codes[c], c))
 
     @property
     def is_substance(self) -> bool:
@@ -101,13 +104,6 @@ class Entry:
 Entries = dict[str, Entry]
 
 
-def _is_abbreviation(name: Name) -> bool:
-    short = sum(map(str.isalpha, name.text)) <= SHORT
-    return name.kind == "abbreviation" or (
-        name.cased and not name.curated and name.text.isupper() and short
-    )
-
-
 def build(
     sources: Sequence[tuple[str | None, Path]],
     *,
@@ -116,31 +112,39 @@ def build(
     label: str = LABEL,
     report: Report | None = None,
 ) -> list[Pattern]:
-    """Make patterns from the files of registries.
+    """Make patterns from the files of registries, sorted.
 
     sources (Sequence[tuple[str | None, Path]]): Files with their registry, None to detect it.
     texts (Sequence[Path]): Raw texts, general and clinical, to recognise common words.
     langs (Iterable[str]): Keep names in these languages or in none. Default: all names.
-    label (str): The label of all patterns.
     report (Report | None): Filled with the counts of each step.
-    RETURNS (list[Pattern]): The patterns, sorted.
     RAISES (CardionerError): A file is invalid.
     """
-    report = report if report is not None else Report()
-    entries = _join(_read(sources, frozenset(langs)), report)
+    report = report or Report()
+    wanted = set(langs)
+    names = (
+        name
+        for registry, path in sources
+        for name in tqdm(read(path, registry), path.name, delay=2, unit="name")
+        if not (wanted and name.lang) or name.lang in wanted
+    )
+    entries = _join(names, report)
     _drop_latin(entries, report)
     _find_codes(entries, report)
     for path in texts:
         _drop_common(entries, read_texts(path), report)
     _drop_stop_words(entries, report)
-    return sorted(_patterns(entries, label, report))
-
-
-def _read(sources: Sequence[tuple[str | None, Path]], langs: frozenset[str]) -> Iterator[Name]:
-    for registry, path in sources:
-        for name in tqdm(readers.read(path, registry), path.name, delay=2, unit="name"):
-            if not langs or not name.lang or name.lang in langs:
-                yield name
+    patterns = []
+    for entry in entries.values():
+        first, *also = entry.all_codes or sorted(entry.ids)[:1]
+        if not entry.all_codes:
+            report.note("source id", entry.spelling, first)
+        elif also:
+            report.note("ambiguous", entry.spelling, " ".join([first, *also]))
+        for spelling in entry.spellings:
+            report.note("kept", spelling, first)
+            patterns.append(Pattern(spelling, first, entry.kind, tuple(also), label))
+    return sorted(patterns)
 
 
 def _join(names: Iterable[Name], report: Report) -> Entries:
@@ -211,27 +215,25 @@ def _find_codes(entries: Entries, report: Report) -> None:
 
 def _drop_common(entries: Entries, texts: Iterable[str], report: Report) -> None:
     """Drop names that texts use for something else; see `usage`."""
-    usage, total = count_usage(texts, entries)
-    frequency = {joined: used.lower / max(total, 1) for joined, used in usage.items()}
+    usage = count_usage(texts, entries)
     substances = {key(entry.spelling) for entry in entries.values() if entry.is_substance}
-    known = sorted(f for joined, f in frequency.items() if f and key(joined) in substances)
+    counts = {joined: used.lower for joined, used in usage.items() if used.lower}
+    known = sorted(count for joined, count in counts.items() if key(joined) in substances)
     for joined, used in usage.items():
         entry = entries[joined]
         if entry.curated or key(joined) in substances or used.count < EVIDENCE:
             continue
-        if step := _other_meaning(entry, used, frequency[joined], known):
+        if step := _other_meaning(entry, used, known):
             report.note(step, entry.spelling)
             del entries[joined]
 
 
-def _other_meaning(
-    entry: Entry, used: Usage, frequency: float, known: Sequence[float]
-) -> str | None:
+def _other_meaning(entry: Entry, used: Usage, known: Sequence[int]) -> str | None:
     """What else a name means in texts: "common", "abbreviation", or None.
 
-    known (Sequence[float]): The sorted frequencies of the names of substances with a code.
+    known (Sequence[int]): The sorted counts, in lower case, of the names of substances with a code.
     """
-    letters = sum(map(str.isalpha, entry.spelling))
+    letters = count_letters(entry.spelling)
     if letters <= SHORT and used.upper >= ALWAYS * used.count:
         return "abbreviation"
     if used.lower < EVIDENCE:
@@ -242,29 +244,14 @@ def _other_meaning(
     # A synonym is common if it is more frequent than nearly all substances, a name without a code
     # if it is more frequent than half of them.
     share = 0.99 if entry.all_codes else 0.5
-    too_frequent = known and frequency > known[int(share * (len(known) - 1))]
+    too_frequent = known and used.lower > known[int(share * (len(known) - 1))]
     return "common" if too_frequent else None
 
 
 def _drop_stop_words(entries: Entries, report: Report) -> None:
     """Drop spaCy's stop words of the three languages."""
-    from spacy.lang.en.stop_words import STOP_WORDS as ENGLISH
-    from spacy.lang.es.stop_words import STOP_WORDS as SPANISH
-    from spacy.lang.it.stop_words import STOP_WORDS as ITALIAN
-
-    for word in sorted(ENGLISH | SPANISH | ITALIAN):
+    listed = (get_lang_class(lang).Defaults.stop_words for lang in LANGUAGES)
+    for word in sorted(set().union(*listed)):
         joined = " ".join(pieces(word))
         if joined in entries and not entries[joined].curated:
             report.note("common", entries.pop(joined).spelling)
-
-
-def _patterns(entries: Mapping[str, Entry], label: str, report: Report) -> Iterator[Pattern]:
-    for entry in entries.values():
-        first, *also = entry.all_codes or sorted(entry.ids)[:1]
-        if not entry.all_codes:
-            report.note("source id", entry.spelling, first)
-        elif also:
-            report.note("ambiguous", entry.spelling, " ".join([first, *also]))
-        for spelling in entry.spellings:
-            report.note("kept", spelling, first)
-            yield Pattern(spelling, first, entry.kind, tuple(also), label)

@@ -15,9 +15,6 @@ from spacy_cardioner.gazetteer.names import Name, index_names, is_atc, product_n
 from spacy_cardioner.gazetteer.tables import check_unique, opened
 
 ROOT = "aemps_prescripcion"
-SUBSTANCES = "DICCIONARIO_PRINCIPIOS_ACTIVOS.xml"
-LABORATORIES = "DICCIONARIO_LABORATORIOS.xml"
-CODES = "DICCIONARIO_ATC.xml"
 
 
 class Cima:
@@ -33,9 +30,11 @@ class Cima:
     def read(self, path: Path) -> Iterator[Name]:
         """Read the names. Without the dictionaries, only those of products."""
         folder = path.parent
-        substances = _dictionary(folder / SUBSTANCES, "nroprincipioactivo", "principioactivo")
-        laboratories = _dictionary(folder / LABORATORIES, "codigolaboratorio", "laboratorio")
-        for code, text in _dictionary(folder / CODES, "codigoatc", "descatc").items():
+        substances = _dictionary(
+            folder, "PRINCIPIOS_ACTIVOS", "nroprincipioactivo", "principioactivo"
+        )
+        laboratories = _dictionary(folder, "LABORATORIOS", "codigolaboratorio", "laboratorio")
+        for code, text in _dictionary(folder, "ATC", "codigoatc", "descatc").items():
             if is_atc(code):
                 yield from index_names(code, text.removeprefix(f"{code} - "), "cima", "es")
         ids: dict[str, int] = {}
@@ -52,29 +51,27 @@ class Cima:
             yield from product_names(substance, _text(entry, "des_nomco"), company)
 
 
-def _dictionary(path: Path, key: str, value: str) -> dict[str, str]:
+def _dictionary(folder: Path, name: str, key: str, value: str) -> dict[str, str]:
+    path = folder / f"DICCIONARIO_{name}.xml"
     if not path.exists():
         return {}
     return {_text(entry, key): _text(entry, value) for entry in _elements(path)}
 
 
 def _elements(path: Path, root: str | None = None) -> Iterator[Element]:
-    """Read the children of the root, and forget each when the next one is read.
-
-    root (str | None): The required tag of the root.
-    """
+    """Read the children of the root, which may need a tag, and forget each before the next."""
     with opened(path) as stream:
+        events = ElementTree.iterparse(stream, ("start", "end"))
         try:
-            depth, top = 0, None
-            for event, element in ElementTree.iterparse(stream, ("start", "end")):
+            _, top = next(events)
+            if root is not None and _tag(top) != root:
+                raise CardionerError(
+                    f"{path}: not {Cima.title}: its root is {_tag(top)} instead of {root}"
+                )
+            depth = 0
+            for event, element in events:
                 depth += 1 if event == "start" else -1
-                if top is None:
-                    top = element
-                    if root is not None and _tag(top) != root:
-                        raise CardionerError(
-                            f"{path}: not {Cima.title}: its root is {_tag(top)} instead of {root}"
-                        )
-                elif event == "end" and depth == 1:
+                if event == "end" and depth == 0:
                     yield element
                     top.clear()
         except ElementTree.ParseError as error:

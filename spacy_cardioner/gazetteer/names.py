@@ -52,11 +52,7 @@ class Name:
 
 
 def product_names(substance: Name, product: str, company: str = "") -> Iterator[Name]:
-    """The names in a line of a register of products: the substance, and the product itself.
-
-    substance (Name): The substance; its text may be "".
-    product, company (str): The name of the product and its company, "" if missing.
-    """
+    """The names in a line of a register of products: the substance and the product, if not ""."""
     name = replace(substance, substance=substance.text, cased=False)
     if name.text:
         yield name

@@ -11,6 +11,7 @@ import srsly
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.names import KINDS
+from spacy_cardioner.texts import read_jsonl
 
 LABEL = "FARMACO"
 # Where a pipeline keeps its patterns, in the folder of the gazetteer.
@@ -42,16 +43,14 @@ class Pattern(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """The pattern as spaCy's rulers take it, with keys of our own, which they ignore."""
-        found: dict[str, Any] = {"label": self.label, "pattern": self.text}
-        if self.id:
-            found["id"] = self.id
-        if self.also:
-            found["also"] = list(self.also)
-        if self.kind != "ingredient":
-            found["kind"] = self.kind
-        if self.always:
-            found["always"] = True
-        return found
+        own = {
+            "id": self.id,
+            "also": list(self.also),
+            "kind": self.kind if self.kind != "ingredient" else "",
+            "always": self.always,
+        }
+        given = {key: value for key, value in own.items() if value}
+        return {"label": self.label, "pattern": self.text, **given}
 
 
 def to_pattern(entry: Mapping[str, Any], where: str = "pattern") -> Pattern:
@@ -85,14 +84,8 @@ def read_patterns(path: Path) -> Iterator[Pattern]:
 
     RAISES (CardionerError): The file or one of its lines cannot be read.
     """
-    number = 0
-    try:
-        with path.open(encoding="utf-8") as stream:
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    yield to_pattern(srsly.json_loads(line), f"{path}:{number}")
-    except (OSError, ValueError) as error:
-        raise CardionerError(f"{path}:{number}: cannot be read as JSONL ({error})") from error
+    for number, row in read_jsonl(path):
+        yield to_pattern(row, f"{path}:{number}")
 
 
 def dump_patterns(patterns: Iterable[Pattern]) -> str:

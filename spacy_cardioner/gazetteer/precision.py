@@ -8,9 +8,6 @@ from typing import Any
 # The prior counts as this many occurrences.
 _STRENGTH = 2.0
 
-# Occurrences that are entities, and all occurrences.
-Counts = tuple[int, int]
-
 
 class Precision:
     """The smoothed precision of names, which are counted by group, such as brands or analytes.
@@ -22,9 +19,9 @@ class Precision:
     source: Efron and Morris, Stein's Paradox in Statistics, 1977, for shrinkage towards groups
     """
 
-    def __init__(self, counts: Mapping[str, Mapping[str, Counts]] | None = None) -> None:
-        """Start from counts by group and name."""
-        self.counts = {group: dict(names) for group, names in (counts or {}).items()}
+    def __init__(self) -> None:
+        # Occurrences that are entities, and all occurrences, by group and name.
+        self.counts: dict[str, dict[str, tuple[int, int]]] = {}
         self._priors: dict[str, float] = {}
 
     def count(self, group: str, name: str, right: bool) -> None:
@@ -55,12 +52,10 @@ class Precision:
     @classmethod
     def from_dict(cls, data: Mapping[str, Mapping[str, Any]]) -> Precision:
         """Make a precision from the data of `to_dict`."""
-        return cls(
-            {
-                group: {name: (int(right), int(seen)) for name, (right, seen) in names.items()}
-                for group, names in data.items()
-            }
-        )
+        precision = cls()
+        for group, names in data.items():
+            precision.counts[group] = {name: (right, seen) for name, (right, seen) in names.items()}
+        return precision
 
 
 def _mean(rates: list[float], prior: float, strength: float = _STRENGTH) -> float:

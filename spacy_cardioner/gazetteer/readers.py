@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -9,31 +10,17 @@ from pathlib import Path
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.cima import Cima
-from spacy_cardioner.gazetteer.names import (
-    KINDS,
-    Kind,
-    Name,
-    index_names,
-    is_atc,
-    product_names,
-)
+from spacy_cardioner.gazetteer.names import KINDS, Name, index_names, is_atc, product_names
 from spacy_cardioner.gazetteer.tables import Row, Table, read_head
+from spacy_cardioner.layout import LANGUAGES
 
-# The columns of the user's own tables.
-LANGS = ("es", "en", "it")
 # RxNorm's ingredient, precise ingredient, several ingredients, brand. Other types have doses.
-RXNORM_TYPES: dict[str, Kind] = {
-    "IN": "ingredient",
-    "PIN": "ingredient",
-    "MIN": "ingredient",
-    "BN": "brand",
-}
+RXNORM_TYPES = ("IN", "PIN", "MIN", "BN")
 
 
 def recognise(path: Path) -> str | None:
-    """Detect the registry of a file from its first lines.
+    """Detect the registry of a file from its first lines: a key of `REGISTRIES`, or None.
 
-    RETURNS (str | None): The key in `REGISTRIES`, or None for an unknown file.
     RAISES (CardionerError): The file cannot be read, is empty, or is not text.
     """
     head = read_head(path)
@@ -74,8 +61,9 @@ def _aifa(rows: Iterable[Row]) -> Iterator[Name]:
                 "the code AIC is not a number; a cell may contain a delimiter: fix the line"
             )
         code = cells.get("code", "")
-        substance = Name(cells["substance"], "ingredient", "aifa", cells["id"], "it")
-        substance = replace(substance, code=code if is_atc(code) else "")
+        if not is_atc(code):
+            code = ""
+        substance = Name(cells["substance"], "ingredient", "aifa", cells["id"], "it", code)
         yield from product_names(substance, cells["name"], cells["company"])
 
 
@@ -110,29 +98,25 @@ def _fda(rows: Iterable[Row]) -> Iterator[Name]:
 
 def _own(rows: Iterable[Row]) -> Iterator[Name]:
     for row in rows:
-        yield from _own_names(row, row.cells["name"], row.cells["lang"])
+        cells = row.cells
+        if "name" in cells:
+            yield from _own_names(row, [cells["name"]], cells["lang"])
+        else:
+            for lang in LANGUAGES:
+                yield from _own_names(row, map(str.strip, cells[lang].split("|")), lang)
 
 
-def _own_by_language(rows: Iterable[Row]) -> Iterator[Name]:
-    for row in rows:
-        for lang in LANGS:
-            for text in row.cells[lang].split("|"):
-                yield from _own_names(row, text.strip(), lang)
-
-
-def _own_names(row: Row, text: str, lang: str) -> Iterator[Name]:
-    if not text:
-        return
-    code = row.cells["code"]
+def _own_names(row: Row, texts: Iterable[str], lang: str) -> Iterator[Name]:
+    code, kind = row.cells["code"], row.cells["kind"] or "ingredient"
     also = tuple(filter(None, map(str.strip, row.cells.get("also", "").split("|"))))
-    for part in (code, *also):
-        if part and not is_atc(part):
-            raise row.error(f"{part!r} is not an ATC code; fix the line")
-    kind = row.cells["kind"] or "ingredient"
-    if kind not in KINDS:
-        raise row.error(f"{kind!r} is not a kind of name; use one of {', '.join(KINDS)}")
-    source_id = code or f"{row.path.stem}:{row.line}"
-    yield Name(text, kind, "own", source_id, lang, code, curated=True, also=also)
+    for text in filter(None, texts):
+        for part in (code, *also):
+            if part and not is_atc(part):
+                raise row.error(f"{part!r} is not an ATC code; fix the line")
+        if kind not in KINDS:
+            raise row.error(f"{kind!r} is not a kind of name; use one of {', '.join(KINDS)}")
+        source_id = code or f"{row.path.stem}:{row.line}"
+        yield Name(text, kind, "own", source_id, lang, code, curated=True, also=also)
 
 
 def _rxnorm_list(rows: Iterable[Row]) -> Iterator[Name]:
@@ -161,10 +145,10 @@ def _rxnorm_release(rows: Iterable[Row]) -> Iterator[Name]:
 
 
 def _rxnorm_name(cells: dict[str, str], code: str = "") -> Name:
-    text, number, kind = cells["name"], cells["number"], RXNORM_TYPES[cells["type"]]
-    if kind == "brand":
-        return Name(text, kind, "rxnorm", number)
-    return Name(text, kind, "rxnorm", number, lang="en", code=code)
+    text, number = cells["name"], cells["number"]
+    if cells["type"] == "BN":
+        return Name(text, "brand", "rxnorm", number)
+    return Name(text, "ingredient", "rxnorm", number, lang="en", code=code)
 
 
 # source: https://www.aifa.gov.it/liste-farmaci-a-h, https://www.aifa.gov.it/liste-di-trasparenza
@@ -222,7 +206,7 @@ FDA = Table(
         "substances": "activeingredient",
     },
     _fda,
-    quoted=False,
+    quoting=csv.QUOTE_NONE,
     unique=["application", "product"],
 )
 # A user's table: one row per name, whose kind is one of `KINDS`, by default an ingredient.
@@ -231,15 +215,14 @@ OWN = Table(
     "\t",
     {"name": "name", "code": "atc", "kind": "kind", "lang": "lang"},
     _own,
-    quoted=False,
+    quoting=csv.QUOTE_NONE,
     optional=["kind", "lang"],
 )
 # Or one row per code and kind. Names and the further codes of "also" are delimited by bars.
 OWN_BY_LANGUAGE = replace(
     OWN,
-    columns={"code": "atc", "kind": "kind", **{lang: lang for lang in LANGS}, "also": "also"},
-    names=_own_by_language,
-    optional=["also", *LANGS],
+    columns={"code": "atc", "kind": "kind", **{lang: lang for lang in LANGUAGES}, "also": "also"},
+    optional=["also", *LANGUAGES],
 )
 # source: https://www.nlm.nih.gov/research/umls/rxnorm/docs/techdoc.html
 RXNORM_LIST = Table(
@@ -247,7 +230,7 @@ RXNORM_LIST = Table(
     "\t",
     {"type": "type", "number": "number", "name": "name"},
     _rxnorm_list,
-    quoted=False,
+    quoting=csv.QUOTE_NONE,
     unique=["number"],
     header=["type", "number", "name"],
     first_line=re.compile(r"(?:BN|IN|PIN|MIN)\t\d+\t[^\t]+$"),

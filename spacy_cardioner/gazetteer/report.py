@@ -45,10 +45,7 @@ class Report:
         self.examples: dict[str, list[str]] = {step: [] for step in STEPS}
 
     def note(self, step: str, before: str, after: str = "") -> None:
-        """Count a name that a step changed or dropped.
-
-        before, after (str): The name before and after the step, "" if it was dropped.
-        """
+        """Count a name that a step changed, or dropped if there is none after it."""
         self.counts[step] += 1
         if self.counts[step].bit_count() == 1:
             self.examples[step].append(f"{before} → {after}" if after else before)

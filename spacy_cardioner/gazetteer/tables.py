@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.names import Name
@@ -45,7 +45,7 @@ class Table:
     delimiters (str): The characters that may delimit its columns.
     columns (Mapping[str, str]): For each field the header of its column, folded.
     names (Callable[[Iterable[Row]], Iterator[Name]]): Makes the names of its rows.
-    quoted (bool): Whether cells may be in quotation marks.
+    quoting (int): Whether cells may be in quotation marks, as in `csv.reader`.
     optional (Sequence[str]): Fields whose column may be missing.
     unique (Sequence[str]): Fields whose values together identify a row.
     header (Sequence[str]): The header, for a file that has none.
@@ -56,7 +56,7 @@ class Table:
     delimiters: str
     columns: Mapping[str, str]
     names: Callable[[Iterable[Row]], Iterator[Name]]
-    quoted: bool = True
+    quoting: Literal[0, 1, 2, 3] = csv.QUOTE_MINIMAL
     optional: Sequence[str] = ()
     unique: Sequence[str] = ()
     header: Sequence[str] = ()
@@ -107,7 +107,7 @@ class Table:
                 f"{path}: columns are delimited by {DELIMITERS[delimiter]}, but {self.title} uses "
                 f"{wanted}"
             )
-        reader = self._reader(_read_lines(path), delimiter)
+        reader = csv.reader(_read_lines(path), delimiter=delimiter, quoting=self.quoting)
         try:
             for cells in reader:
                 if any(cell.strip() for cell in cells):
@@ -125,8 +125,8 @@ class Table:
             return self.delimiters[0] if matches else None
         for delimiter in dict.fromkeys((*self.delimiters, *DELIMITERS)):
             with suppress(csv.Error):
-                rows = islice(self._reader(head, delimiter), HEADER_LINES)
-                if any(self._places(cells)[0] for cells in rows):
+                rows = csv.reader(head, delimiter=delimiter, quoting=self.quoting)
+                if any(self._places(cells)[0] for cells in islice(rows, HEADER_LINES)):
                     return delimiter
         return None
 
@@ -143,11 +143,6 @@ class Table:
             return {}, 0
         filled = [i for i, title in enumerate(titles) if title]
         return found, max(required.values() if self.optional else filled) + 1
-
-    def _reader(self, lines: Iterable[str], delimiter: str) -> Any:
-        return csv.reader(
-            lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
-        )
 
 
 def check_unique(

@@ -12,7 +12,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from spacy_cardioner.gazetteer.normalise import fold, pieces
+from spacy_cardioner.gazetteer.lexicon import Lexicon
+from spacy_cardioner.gazetteer.normalise import fold
+from spacy_cardioner.gazetteer.patterns import Pattern
 
 _PIECE = re.compile(r"[^\W\d_]+|\d+|[^\w\s]|\n")
 _SENTENCE_ENDS = set('.!?:;\n•·-–*"“«(')
@@ -20,52 +22,38 @@ _SENTENCE_ENDS = set('.!?:;\n•·-–*"“«(')
 
 @dataclass
 class Usage:
-    """Counts of the occurrences of a name.
-
-    count (int): All.
-    inside (int): Those inside a sentence: not at the start of a sentence or line.
-    lower (int): Those inside a sentence in lower case.
-    upper (int): Those in upper case.
-    """
+    """Counts of the occurrences of a name."""
 
     count: int = 0
+    # Not at the start of a sentence or line.
     inside: int = 0
+    # Inside a sentence and in lower case.
     lower: int = 0
     upper: int = 0
 
-    def add(self, text: str, inside: bool) -> None:
-        """Count an occurrence."""
-        self.count += 1
-        self.inside += inside
-        self.lower += inside and text.islower()
-        self.upper += text.isupper()
 
-
-def count_usage(texts: Iterable[str], names: Iterable[str]) -> tuple[dict[str, Usage], int]:
+def count_usage(texts: Iterable[str], names: Iterable[str]) -> dict[str, Usage]:
     """Count how texts use names. Of several names that start with a word, the longest counts.
 
-    RETURNS (tuple[dict[str, Usage], int]): The usage of the names that occur, by the pieces of the
-        name joined by spaces; and the number of words in all texts.
+    RETURNS (dict[str, Usage]): The usage of the names that occur, by their pieces joined by spaces.
     """
-    wanted = {" ".join(pieces(name)) for name in names}
-    longest: dict[str, int] = {}
-    for joined in wanted:
-        first, *rest = joined.split(" ")
-        longest[first] = max(longest.get(first, 0), len(rest) + 1)
+    lexicon = Lexicon(map(Pattern, names))
     usage: dict[str, Usage] = {}
-    total = 0
     for text in texts:
         found = list(_words(text))
-        total += len(found)
         folded = [fold(word) for word, _ in found]
-        for start, first in enumerate(folded):
-            for length in range(longest.get(first, 0), 0, -1):
-                joined = " ".join(folded[start : start + length])
-                if joined in wanted:
-                    words = " ".join(word for word, _ in found[start : start + length])
-                    usage.setdefault(joined, Usage()).add(words, found[start][1])
-                    break
-    return usage, total
+        last = -1
+        for start, end, _ in lexicon.find(folded):
+            if start > last:
+                last = start
+                words = " ".join(word for word, _ in found[start:end])
+                inside = found[start][1]
+                used = usage.setdefault(" ".join(folded[start:end]), Usage())
+                used.count += 1
+                used.inside += inside
+                used.lower += inside and words.islower()
+                used.upper += words.isupper()
+    return usage
 
 
 def _words(text: str) -> Iterator[tuple[str, bool]]:

@@ -139,12 +139,11 @@ def test_a_name_as_frequent_as_no_substance_is_a_common_word(tmp_path: Path) -> 
 
 
 def test_usage_counts_case_and_place() -> None:
-    usage, words = count_usage(
+    usage = count_usage(
         ["Vita e vita. VITA, la vita:\nVita - vita", "Acido folico e ácido\u0301 fólico"],
         ["vita", "acido folico", "none"],
     )
 
-    assert words == 13
     assert vars(usage["vita"]) == {"count": 6, "inside": 3, "lower": 3, "upper": 1}
     assert usage["acido folico"].count == 2
     assert "none" not in usage
