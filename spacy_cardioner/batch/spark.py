@@ -104,12 +104,13 @@ def _write(good: DataFrame, kind: OutputFormat, path: str, mode: str, with_text:
         rows = good.select(F.col("note_id").alias("id"), *["text"] * with_text, entities)
         return rows.write.json(path, mode=mode)
     rows = good.select(F.inline(kind.value))
-    if kind is OutputFormat.parquet:
+    if kind is OutputFormat.omop:
+        rows = rows.withColumn("note_nlp_id", F.monotonically_increasing_id() + 1)
+    if kind is OutputFormat.parquet or (kind, path[-8:]) == (OutputFormat.omop, ".parquet"):
         rows.write.parquet(path, mode=mode)
     elif kind is OutputFormat.tsv:
         rows.write.csv(path, mode, sep="\t", quote="", escapeQuotes=False, emptyValue="", **CSV)
     else:
-        rows = rows.withColumn("note_nlp_id", F.monotonically_increasing_id() + 1)
         time = "yyyy-MM-dd HH:mm:ss"
         rows.write.csv(path, mode, quoteAll=True, escape='"', timestampFormat=time, **CSV)
 
@@ -123,7 +124,6 @@ def per_note(
         fields = (f"`{field}`: {SPARK.get(kind, kind)}" for field, kind in table.types.items())
         schema += f", {name} array<struct<{', '.join(fields)}>>"
     pairs = notes.selectExpr(f"cast(`{columns.id}` as string)", f"`{columns.text}`")
-    settings = Settings(str(settings.model), settings.batch_size, gpu=settings.gpu)
     return pairs.mapInPandas(partial(_annotate, settings, tables), schema)
 
 

@@ -52,6 +52,7 @@ FORMATS = {
     "lines": OutputFormat.jsonl,
     "note_nlp": OutputFormat.omop,
     "table": OutputFormat.tsv,
+    "omop.parquet": OutputFormat.omop,
 }
 MASTER = "local-cluster[2,1,1024]"
 
@@ -137,6 +138,9 @@ def check(out: Path) -> None:
     assert sorted(row["note_id"] for row in omop) == FOUND
     assert len({row["note_nlp_id"] for row in omop}) == len(FOUND)
     assert omop[0]["nlp_datetime"][10] == " "
+    typed = parquet.read_table(out / "omop.parquet").to_pylist()
+    assert sorted(str(row["note_id"]) for row in typed) == FOUND
+    assert {row["nlp_datetime"].date() for row in typed} == {row["nlp_date"] for row in typed}
     table = [line.split("\t") for part in written(out / "table") for line in part.split("\n")[:-1]]
     assert table[0] == list(brat.TSV_HEADER)
     assert sorted(row[0] for row in table if row != table[0]) == FOUND
