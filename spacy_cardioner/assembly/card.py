@@ -16,7 +16,6 @@ from spacy_cardioner.files import versions
 from spacy_cardioner.layout import languages_of
 
 FIGURES = {"p": "precision", "r": "recall", "f": "f1"}
-REQUIREMENTS = "requirements.txt"
 
 
 def make_card(
@@ -29,13 +28,18 @@ def make_card(
         ``"languages": ["es"]`` is left out for other languages.
     metrics (Path | None): Folder with ``LABEL_LANG.json`` files, as `cardioner evaluate --corpus`
         writes them. Those of the pipeline's languages are used.
-    lang (str): Language of the pipeline.
     name (str): Name of the package, without the language.
     RETURNS (dict): The meta data. ``performance`` has strict scores from 0 to 1, per label
         (``ents_per_type``) and one by one (``FARMACO_es_f``), as spaCy prints them.
     RAISES (CardionerError): A file is missing or malformed.
     """
-    card = {key: _in_language(value, lang, template) for key, value in _read(template).items()}
+    card = _read(template)
+    for key, value in card.items():
+        if isinstance(value, dict):
+            if lang not in value:
+                known = ", ".join(value)
+                raise CardionerError(f"{template}: has texts for {known}, but not for '{lang}'")
+            card[key] = value[lang]
     card["sources"] = [
         {key: value for key, value in source.items() if key != "languages"}
         for source in card.get("sources", ())
@@ -50,34 +54,26 @@ def package(
 ) -> Path:
     """Build the wheel of a pipeline with `spacy package`.
 
-    model (Path): Folder of the pipeline.
     template, metrics, lang: As for `make_card`.
-    version (str): Version of the package.
     output (Path): Folder of the wheel. ``requirements.txt`` in it names the wheel.
     RETURNS (Path): The wheel.
     RAISES (CardionerError): The pipeline or a file of the card is missing or malformed.
     """
-    meta = _read(model / "meta.json")
-    transformer = any("transformer" in pipe for pipe in meta.get("pipeline", ()))
-    card = make_card(template, metrics, lang, "cardioner_trf" if transformer else "cardioner")
+    pipes = _read(model / "meta.json").get("pipeline", ())
+    name = "cardioner_trf" if any("transformer" in pipe for pipe in pipes) else "cardioner"
     with tempfile.TemporaryDirectory() as folder:
         meta_path = Path(folder) / "meta.json"
-        srsly.write_json(meta_path, card)
-        _run_spacy_package(model, Path(folder), meta_path, version)
+        srsly.write_json(meta_path, make_card(template, metrics, lang, name))
+        command = [sys.executable, "-m", "spacy", "package", str(model), folder]
+        command += ["--meta-path", str(meta_path), "--version", version, "--build", "wheel"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise CardionerError(f"{model}: spacy package failed:\n{done.stdout}{done.stderr}")
         (built,) = Path(folder).glob("*/dist/*.whl")
         output.mkdir(parents=True, exist_ok=True)
         wheel = Path(shutil.copy(built, output))
-    (output / REQUIREMENTS).write_text(f"{wheel.as_posix()}\n", encoding="utf-8")
+    (output / "requirements.txt").write_text(f"{wheel.as_posix()}\n", encoding="utf-8")
     return wheel
-
-
-def _run_spacy_package(model: Path, folder: Path, meta_path: Path, version: str) -> None:
-    """Run `spacy package`, without the output of the tools that it calls."""
-    command = [sys.executable, "-m", "spacy", "package", str(model), str(folder)]
-    command += ["--meta-path", str(meta_path), "--version", version, "--build", "wheel"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise CardionerError(f"{model}: spacy package failed:\n{done.stdout}{done.stderr}")
 
 
 def _scores(metrics: Path, lang: str) -> dict[str, Any]:
@@ -86,10 +82,9 @@ def _scores(metrics: Path, lang: str) -> dict[str, Any]:
     for source in languages_of(lang):
         for path in sorted(metrics.glob(f"*_{source}.json")):
             try:
-                labels = _read(path)["strict"]["labels"].items()
                 found = {
                     label: {short: figures[long] for short, long in FIGURES.items()}
-                    for label, figures in labels
+                    for label, figures in _read(path)["strict"]["labels"].items()
                 }
             except (KeyError, TypeError, AttributeError) as error:
                 raise CardionerError(
@@ -99,14 +94,6 @@ def _scores(metrics: Path, lang: str) -> dict[str, Any]:
                 per_type[label if label not in per_type else f"{label} ({source})"] = figures
                 scores |= {f"{label}_{source}_{short}": f for short, f in figures.items()}
     return {**scores, "ents_per_type": per_type} if per_type else {}
-
-
-def _in_language(value: Any, lang: str, template: Path) -> Any:
-    if not isinstance(value, dict):
-        return value
-    if lang not in value:
-        raise CardionerError(f"{template}: has texts for {', '.join(value)}, but not for '{lang}'")
-    return value[lang]
 
 
 def _read(path: Path) -> dict[str, Any]:

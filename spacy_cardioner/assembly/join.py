@@ -18,9 +18,7 @@ def join(config: Path, trained: Path, lang: str, corpus: Path, output: Path) -> 
 
     config (Path): The config, see ``configs/assemble.cfg``.
     trained (Path): Folder of the trained pipeline.
-    lang (str): Its language.
     corpus (Path): Folder of DocBins, to measure the precision of the names of the gazetteer.
-    output (Path): Folder of the new pipeline.
     RAISES (CardionerError): The trained pipeline is missing.
     """
     try:

@@ -13,22 +13,18 @@ from spacy.language import Language
 from spacy.util import load_model_from_config
 from thinc.api import Model
 
-from spacy_cardioner.assembly.stack import FACTORY, NER, copy_components
+from spacy_cardioner.assembly.stack import copy_components, ner_of
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.pipeline.ner.component import MultiHeadNER
 
 
 def narrow(nlp: Language, *, lang: str, labels: Sequence[str]) -> Language:
-    """Make a pipeline of another language code, with some of the labels.
+    """Make a new pipeline of another language code, with some of the labels.
 
     nlp (Language): A pipeline, usually of the language "xx", with a `cardioner_ner` named "ner".
-    lang (str): Language code of the new pipeline.
-    labels (Sequence[str]): The labels to keep.
-    RETURNS (Language): A new pipeline.
     RAISES (CardionerError): The pipeline has no `cardioner_ner`, or no such label.
     """
-    if NER not in nlp.pipe_names or nlp.get_pipe_meta(NER).factory != FACTORY:
-        raise CardionerError(f"the pipeline has no {FACTORY} named '{NER}'")
-    known = nlp.get_pipe(NER).labels  # type: ignore[attr-defined]
+    known = ner_of(nlp).labels
     if unknown := sorted(set(labels) - set(known)):
         raise CardionerError(
             f"the pipeline has no label {unknown[0]}; its labels are: {', '.join(known)}"
@@ -38,11 +34,11 @@ def narrow(nlp: Language, *, lang: str, labels: Sequence[str]) -> Language:
     narrowed = load_model_from_config(config)
     copy_components(nlp, narrowed)
     narrowed.vocab.vectors = nlp.vocab.vectors
-    _keep_heads(narrowed.get_pipe(NER), [i for i, label in enumerate(known) if label in labels])
+    _keep_heads(ner_of(narrowed), [i for i, label in enumerate(known) if label in labels])
     return narrowed
 
 
-def _keep_heads(pipe: Any, heads: Sequence[int]) -> None:
+def _keep_heads(pipe: MultiHeadNER, heads: Sequence[int]) -> None:
     """Drop all other heads of a `cardioner_ner`."""
     labels = [pipe.labels[head] for head in heads]
     for label in labels:
@@ -61,8 +57,7 @@ def _keep_heads(pipe: Any, heads: Sequence[int]) -> None:
         kept.append((layer, "T", transitions[..., list(heads)]))
     for node, name, _ in kept:
         node.set_param(name, None)  # dimensions cannot be changed while there are weights
-    linear.set_dim("nO", len(rows), force=True)
-    layer.set_dim("nO", len(heads), force=True)
-    pipe.model.set_dim("nO", len(heads), force=True)
+    for node, size in ((linear, len(rows)), (layer, len(heads)), (pipe.model, len(heads))):
+        node.set_dim("nO", size, force=True)
     for node, name, weights in kept:
         node.set_param(name, weights)

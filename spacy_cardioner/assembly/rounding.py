@@ -22,7 +22,6 @@ def round_floats(array: NDArray[numpy.float32], bits: int) -> NDArray[numpy.floa
     `bits` times. In a sum, the absolute error matters, not the error relative to each number.
 
     array (NDArray[float32]): Finite numbers. If all are equal, they are returned unchanged.
-    bits (int): How often the step is halved.
     RETURNS (NDArray[float32]): A new array; no number changes by more than half a step.
     """
     deviation = float(array.std(dtype="f8"))
@@ -33,12 +32,10 @@ def round_floats(array: NDArray[numpy.float32], bits: int) -> NDArray[numpy.floa
 
 
 def round_weights(nlp: Language, *, weight_bits: int, vector_bits: int) -> None:
-    """Round the weights of all trained components, and the word vectors.
+    """Round the weights of all trained components, and the word vectors, in place.
 
-    nlp (Language): The pipeline, changed in place.
-    weight_bits (int): Bits for the weights, see `round_floats`.
-    vector_bits (int): Bits for the vectors. The vector of a word is the mean of many rows, in which
-        errors average out.
+    weight_bits, vector_bits (int): See `round_floats`. Vectors need fewer: that of a word is the
+        mean of many rows, in which errors average out.
     """
     for _, pipe in nlp.components:
         model = getattr(pipe, "model", None)

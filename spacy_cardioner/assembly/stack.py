@@ -18,9 +18,9 @@ from spacy.util import load_model_from_config
 from thinc.api import Model
 
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.pipeline.ner.component import MultiHeadNER
 
 ARCHITECTURE = "spacy_cardioner.Encoders.v1"
-FACTORY = "cardioner_ner"
 TOK2VEC, NER = "tok2vec", "ner"
 VECTOR_SETTINGS = ("shape", "mode", "attr", "minn", "maxn", "hash_count", "hash_seed", "bow", "eow")
 
@@ -40,12 +40,9 @@ def stack(pipelines: Sequence[Language]) -> Language:
     _check(pipelines)
     config = first.config.interpolate()
     encoder = config["components"][TOK2VEC]
-    encoder["model"] = {
-        "@architectures": ARCHITECTURE,
-        "count": len(pipelines),
-        "tok2vec": encoder["model"],
-    }
-    width = sum(heads_of(nlp).get_dim("nI") for nlp in pipelines)
+    count, tok2vec = len(pipelines), encoder["model"]
+    encoder["model"] = {"@architectures": ARCHITECTURE, "count": count, "tok2vec": tok2vec}
+    width = sum(_heads_of(nlp).get_dim("nI") for nlp in pipelines)
     config["components"][NER]["model"]["tok2vec"]["width"] = width
     nlp = load_model_from_config(config, vocab=first.vocab)
     copy_components(first, nlp, exclude=(TOK2VEC, NER))
@@ -62,27 +59,29 @@ def copy_components(source: Language, target: Language, exclude: Sequence[str] =
             target.get_pipe(name).from_bytes(saved, exclude=["vocab"])  # type: ignore[attr-defined]
 
 
-def heads_of(nlp: Language) -> Model[Any, Any]:
-    """The layer with the heads of a pipeline's `cardioner_ner`."""
-    model: Model[Any, Any] = nlp.get_pipe(NER).model  # type: ignore[attr-defined]
-    return model.get_ref("output_layer")
+def ner_of(nlp: Language) -> MultiHeadNER:
+    """The `cardioner_ner` of a pipeline. RAISES (CardionerError): It has none named "ner"."""
+    if NER in nlp.pipe_names and isinstance(pipe := nlp.get_pipe(NER), MultiHeadNER):
+        return pipe
+    raise CardionerError(f"the pipeline has no cardioner_ner named '{NER}'")
+
+
+def _heads_of(nlp: Language) -> Model[Any, Any]:
+    return ner_of(nlp).model.get_ref("output_layer")
 
 
 def _check(pipelines: Sequence[Language]) -> None:
     first = pipelines[0]
     for nlp in pipelines:
-        if missing := [name for name in (TOK2VEC, NER) if name not in nlp.pipe_names]:
-            raise CardionerError(
-                f"a pipeline has no component '{missing[0]}', and cannot be stacked"
-            )
-        if nlp.get_pipe_meta(NER).factory != FACTORY:
-            raise CardionerError(f"'{NER}' is not a {FACTORY}: only its heads can be averaged")
-        if nlp.config["components"][NER]["model"]["hidden_width"]:
-            raise CardionerError(f"'{NER}' has a hidden layer; only linear heads can be averaged")
+        if TOK2VEC not in nlp.pipe_names:
+            raise CardionerError(f"the pipeline has no component '{TOK2VEC}'")
+        labels = ner_of(nlp).labels
         components = nlp.config["components"]
+        if components[NER]["model"]["hidden_width"]:
+            raise CardionerError(f"'{NER}' has a hidden layer; only linear heads can be averaged")
         if any(components[name] != first.config["components"][name] for name in (TOK2VEC, NER)):
             raise CardionerError("the configs of the pipelines differ; stack seeds of one config")
-        if nlp.get_pipe(NER).labels != first.get_pipe(NER).labels:  # type: ignore[attr-defined]
+        if labels != ner_of(first).labels:
             raise CardionerError("the labels of the pipelines differ")
         if not _same_vectors(nlp.vocab.vectors, first.vocab.vectors):
             raise CardionerError("the vectors of the pipelines differ; a pipeline has one table")
@@ -104,17 +103,18 @@ def _stack_encoders(nlp: Language, pipelines: Sequence[Language]) -> None:
 
 def _stack_heads(nlp: Language, pipelines: Sequence[Language]) -> None:
     """Concatenate the weights of the heads, and average what does not depend on the encoder."""
-    pipe: Any = nlp.get_pipe(NER)
-    first: Any = pipelines[0].get_pipe(NER)
-    pipe.cfg.update(first.cfg)
-    heads, members = heads_of(nlp), [heads_of(member) for member in pipelines]
-    linear = heads.layers[0]
-    for layer, like in ((heads, members[0]), (linear, members[0].layers[0])):
-        layer.set_dim("nO", like.get_dim("nO"))
-        layer.set_dim("nI", sum(member.get_dim("nI") for member in members), force=True)
-    xp = heads.ops.xp
-    weights = [member.layers[0].get_param("W") / len(members) for member in members]
-    linear.set_param("W", xp.hstack(weights))
-    linear.set_param("b", xp.mean(xp.stack([m.layers[0].get_param("b") for m in members]), axis=0))
+    ner_of(nlp).cfg.update(ner_of(pipelines[0]).cfg)
+    heads, members = _heads_of(nlp), [_heads_of(member) for member in pipelines]
+    linear, linears = heads.layers[0], [member.layers[0] for member in members]
+    for layer, likes in ((heads, members), (linear, linears)):
+        layer.set_dim("nO", likes[0].get_dim("nO"))
+        layer.set_dim("nI", sum(like.get_dim("nI") for like in likes), force=True)
+
+    def mean(layers: Sequence[Model[Any, Any]], name: str) -> Any:
+        return heads.ops.xp.stack([layer.get_param(name) for layer in layers]).mean(axis=0)
+
+    weights = [layer.get_param("W") / len(linears) for layer in linears]
+    linear.set_param("W", heads.ops.xp.hstack(weights))
+    linear.set_param("b", mean(linears, "b"))
     if members[0].has_param("T"):
-        heads.set_param("T", xp.mean(xp.stack([m.get_param("T") for m in members]), axis=0))
+        heads.set_param("T", mean(members, "T"))

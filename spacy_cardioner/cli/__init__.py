@@ -11,10 +11,8 @@ from spacy_cardioner import __version__
 from spacy_cardioner.cli import gazetteer, pretrain
 from spacy_cardioner.cli.annotate import annotate
 from spacy_cardioner.cli.assemble import assemble, card, narrow, package, rerank, shrink, stack
-from spacy_cardioner.cli.check_corpus import check_corpus
-from spacy_cardioner.cli.convert import audit, convert
+from spacy_cardioner.cli.corpus import audit, check_corpus, convert, split
 from spacy_cardioner.cli.evaluate import evaluate
-from spacy_cardioner.cli.split import split
 from spacy_cardioner.cli.train import crossval, experiments, train
 from spacy_cardioner.errors import CardionerError
 
@@ -67,11 +65,9 @@ def main() -> None:
     """Run the command line: status 0 for success, 1 for faulty input, 2 for wrong usage."""
     try:
         app()
-    except CardionerError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(1)
-    except OSError as error:
-        # Errors that spaCy raises have a text only.
-        named = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        typer.echo(f"error: {named}", err=True)
+    except (CardionerError, OSError) as error:
+        message = str(error)
+        if isinstance(error, OSError) and error.filename:  # those that spaCy raises have none
+            message = f"{error.filename}: {error.strerror}"
+        typer.echo(f"error: {message}", err=True)
         sys.exit(1)

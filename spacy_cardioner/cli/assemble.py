@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
 import srsly
 import typer
 
+from spacy_cardioner.cli.options import DocBins, Lang
+from spacy_cardioner.loading import load_pipeline, save_pipeline
+
 Model = Annotated[str, typer.Argument(help="An installed pipeline, or the folder of one.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the new pipeline.")]
-Template = Annotated[
-    Path, typer.Argument(help="JSON with description, licence and sources of the data.")
-]
 Metrics = Annotated[
     Path | None, typer.Option(help="Folder that `cardioner evaluate --corpus` wrote.")
 ]
-Corpus = Annotated[Path, typer.Option(help="Folder that `cardioner convert --corpus` wrote.")]
-Lang = Annotated[str, typer.Option(help="Language of the pipeline: es, en, it, or xx.")]
-Name = Annotated[str, typer.Option(help="Name of the package, without the language.")]
 
 
 def stack(
@@ -33,7 +31,6 @@ def stack(
     The members have a `cardioner_ner` without a hidden layer, on a `tok2vec`.
     """
     from spacy_cardioner.assembly.stack import stack as stack_pipelines
-    from spacy_cardioner.loading import load_pipeline, save_pipeline
 
     save_pipeline(stack_pipelines([load_pipeline(model) for model in models]), output)
 
@@ -49,7 +46,6 @@ def narrow(
     What the `cardioner_ner` finds for these labels does not change.
     """
     from spacy_cardioner.assembly.narrow import narrow as narrow_pipeline
-    from spacy_cardioner.loading import load_pipeline, save_pipeline
 
     save_pipeline(narrow_pipeline(load_pipeline(model), lang=lang, labels=label), output)
 
@@ -58,7 +54,7 @@ def assemble(
     config: Annotated[Path, typer.Argument(help="A config, such as configs/assemble.cfg.")],
     model: Annotated[Path, typer.Argument(help="Folder of the trained pipeline.")],
     lang: Lang,
-    corpus: Corpus,
+    corpus: DocBins,
     output: Output,
 ) -> None:
     """Join a trained pipeline with the untrained components.
@@ -74,28 +70,23 @@ def rerank(
     model: Model,
     run: Annotated[Path, typer.Argument(help="Folder that `cardioner crossval` wrote.")],
     label: Annotated[list[str], typer.Option(help="A label to rerank. Repeat for more.")],
-    corpus: Corpus,
+    corpus: DocBins,
     output: Output,
     threshold: Annotated[
         float | None,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            help="Leave out less probable entities; half of the F1 is optimal. [default: 0.4]",
-        ),
+        typer.Option(min=0, max=1, help="Drop less probable entities. [default: 0.4]"),
     ] = None,
 ) -> None:
     """Add a component that reranks the boundaries of entities.
 
-    It learns from the entities that the pipelines of all folds find in their held-out documents,
-    and from how often entities begin and end between two words. It pays for labels with long
-    entities. A pipeline without such a label, or a run with one fold, is copied unchanged.
+    It learns from the entities that the pipelines of all folds find in their held-out documents. It
+    pays for labels with long entities. A pipeline without such a label, or a run with one fold, is
+    copied unchanged.
     """
     from spacy_cardioner.assembly.rerank import rerank as rerank_pipeline
-    from spacy_cardioner.loading import load_pipeline, save_pipeline
 
     nlp = load_pipeline(model)
-    reranked = rerank_pipeline(nlp, run, corpus, label, threshold=threshold)
+    reranked = rerank_pipeline(nlp, run, corpus, label, threshold)
     typer.echo(f"reranked labels: {', '.join(reranked) or 'none'}")
     save_pipeline(nlp, output)
 
@@ -110,12 +101,10 @@ def shrink(
 ) -> None:
     """Round the weights of a pipeline, to shrink its wheel.
 
-    The wheel shrinks to about a third. The numbers of a layer are rounded to multiples of one step:
-    their standard deviation, halved as often as the precision says. Memory and speed do not change.
-    Evaluate the pipeline afterwards.
+    The wheel shrinks to about a third; memory and speed do not change. Evaluate the pipeline
+    afterwards. Precision: how often the rounding step, a standard deviation, is halved.
     """
     from spacy_cardioner.assembly.rounding import round_weights
-    from spacy_cardioner.loading import load_pipeline, save_pipeline
 
     nlp = load_pipeline(model)
     round_weights(nlp, weight_bits=weight_bits, vector_bits=vector_bits)
@@ -123,16 +112,17 @@ def shrink(
 
 
 def card(
-    template: Template,
+    template: Annotated[
+        Path, typer.Argument(help="JSON with description, licence and sources of the data.")
+    ],
     lang: Lang,
     output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file to write.")],
     metrics: Metrics = None,
-    name: Name = "cardioner",
+    name: Annotated[
+        str, typer.Option(help="Name of the package, without the language.")
+    ] = "cardioner",
 ) -> None:
-    """Write the meta data of a package, with its scores.
-
-    It is for `spacy package --meta-path`.
-    """
+    """Write meta data for `spacy package`, with scores."""
     from spacy_cardioner.assembly.card import make_card
 
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -146,17 +136,13 @@ def package(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the wheel.")],
     metrics: Metrics = None,
     version: Annotated[str, typer.Option(help="Version of the package.")] = "0.1.0",
-    ship: Annotated[
-        str, typer.Option(help="A folder that gets a copy of the wheel. Empty for none.")
-    ] = "",
+    ship: Annotated[str, typer.Option(help="Folder for a copy of the wheel, if not empty.")] = "",
 ) -> None:
     """Build the wheel of a pipeline, with its model card.
 
     The name is LANG_cardioner, or LANG_cardioner_trf if the pipeline has a transformer.
     OUTPUT/requirements.txt names the wheel, for `pip install -r`.
     """
-    import shutil
-
     from spacy_cardioner.assembly.card import package as build
 
     wheel = build(model, template, metrics, lang, version, output)

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from spacy_cardioner.cli.options import Published
+
 
 def evaluate(
     pred: Annotated[
@@ -17,27 +19,20 @@ def evaluate(
             "`cardioner crossval`."
         ),
     ],
-    gold: Annotated[
-        Path | None, typer.Option(help="Gold annotations: a BRAT folder or a TSV.")
-    ] = None,
-    corpus: Annotated[
-        Path | None,
-        typer.Option(help="Folder of the MultiCardioNER corpus, in place of --gold."),
-    ] = None,
+    gold: Annotated[Path | None, typer.Option(help="Gold: a BRAT folder or a TSV.")] = None,
+    corpus: Published = None,
     lang: Annotated[
         str | None, typer.Option(help="With --corpus: es, en, it, or xx for all three.")
     ] = None,
     compare: Annotated[
-        Path | None,
-        typer.Option(help="Other predictions, to compare with --pred by strict micro F1."),
+        Path | None, typer.Option(help="Other predictions, to compare by strict micro F1.")
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
-            help="Also write the results as JSON to this file. With --corpus: a folder, for a file "
-            "LABEL_LANG.json each.",
+            help="JSON file for the results. With --corpus: a folder for LABEL_LANG.json files.",
         ),
     ] = None,
     documents: Annotated[
@@ -48,14 +43,11 @@ def evaluate(
         Path | None,
         typer.Option(
             dir_okay=False,
-            help="The predictions with their scores, as `annotate --format jsonl` writes them, to "
-            "show whether the scores are probabilities.",
+            help="The predictions with scores, as `annotate --format jsonl` writes them.",
         ),
     ] = None,
     only: Annotated[list[str], typer.Option(help="Score only this label. Repeatable.")] = [],  # noqa: B006
-    resamples: Annotated[
-        int, typer.Option(min=1, help="Number of bootstrap resamples for the intervals.")
-    ] = 1000,
+    resamples: Annotated[int, typer.Option(min=1, help="Number of bootstrap resamples.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 13,
     lenient: Annotated[
         bool,
@@ -88,10 +80,8 @@ def evaluate(
         if lang is None:
             raise typer.BadParameter("--corpus needs --lang")
         if gold or compare or documents or calibration or only:
-            raise typer.BadParameter(
-                "--corpus cannot be combined with --gold, --compare, --documents, --calibration or "
-                "--only"
-            )
+            names = "--gold, --compare, --documents, --calibration or --only"
+            raise typer.BadParameter(f"--corpus cannot be combined with {names}")
         results = list(evaluation.evaluate_run(corpus, pred, lang, **settings))
         typer.echo(render_run(results))
         if output is not None:

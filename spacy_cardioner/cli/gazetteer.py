@@ -37,7 +37,6 @@ def build(
     text: Annotated[
         list[Path],
         typer.Option(
-            "--text",
             help="Raw general and clinical text of the language, to recognise common words: .txt, "
             "or .jsonl with the key 'text', also compressed (.gz). Repeat for more.",
         ),
@@ -52,8 +51,7 @@ def build(
 ) -> None:
     """Clean the names of registries and write them as patterns for a pipeline.
 
-    Also writes a report of what each step did to how many names, with examples, and a manifest of
-    the inputs.
+    Also writes a report of what each step did, with examples, and a manifest of the inputs.
     """
     from spacy_cardioner.files import manifest, write_texts
     from spacy_cardioner.gazetteer.build import build as build_patterns
@@ -82,8 +80,7 @@ def build(
 @app.command()
 def add(
     pipeline: Annotated[
-        str,
-        typer.Option("--pipeline", "--model", help="Name of an installed pipeline, or its folder."),
+        str, typer.Option("--pipeline", "--model", help="An installed pipeline, or its folder.")
     ],
     name: Annotated[str | None, typer.Argument(help="The name to add.")] = None,
     atc: Annotated[str, typer.Option(help="Its ATC code.")] = "",
@@ -92,8 +89,7 @@ def add(
     ] = "ingredient",
     label: Annotated[str, typer.Option(help="Label of the entities.")] = "FARMACO",
     table: Annotated[
-        Path | None,
-        typer.Option("--table", help="Add all names of this table (.tsv: name, atc, kind)."),
+        Path | None, typer.Option(help="Add all names of this table (.tsv: name, atc, kind).")
     ] = None,
 ) -> None:
     """Add names to a pipeline, in its folder, without training.
@@ -124,10 +120,8 @@ def add(
 def _source(source: str) -> tuple[str | None, Path]:
     from spacy_cardioner.gazetteer.readers import REGISTRIES
 
-    kind, sign, file = source.partition("=")
-    if sign and kind in REGISTRIES:
-        return kind, Path(file)
-    return None, Path(source)
+    kind, _, file = source.partition("=")
+    return (kind, Path(file)) if file and kind in REGISTRIES else (None, Path(source))
 
 
 def _date(path: Path) -> str:
@@ -153,7 +147,7 @@ def _pattern(name: str, atc: str, kind: str, label: str) -> Pattern:
 
 def _patterns_file(pipeline: str) -> Path:
     """The patterns file of a pipeline, given by the name of its package or by its folder."""
-    from spacy.util import get_model_meta, get_package_path, is_package, load_config
+    from spacy.util import get_package_path, is_package, load_config
 
     from spacy_cardioner.gazetteer.patterns import PATTERNS_FILE
 
@@ -162,18 +156,17 @@ def _patterns_file(pipeline: str) -> Path:
         if not is_package(pipeline):
             raise CardionerError(f"{pipeline}: neither an installed pipeline nor a folder")
         folder = get_package_path(pipeline)
-    if not (folder / "config.cfg").exists() and (folder / "meta.json").exists():
-        meta = get_model_meta(folder)
-        folder = folder / f"{meta['lang']}_{meta['name']}-{meta['version']}"
     try:
-        components = load_config(folder / "config.cfg")["components"]
+        # A package keeps its pipeline in a subfolder.
+        [path, *_] = [*folder.glob("config.cfg"), *folder.glob("*-[0-9]*/config.cfg")]
+        components = load_config(path)["components"]
     except (OSError, KeyError, ValueError) as error:
         raise CardionerError(
             f"{folder}: no config.cfg of a pipeline ({type(error).__name__})"
         ) from error
     for name, config in components.items():
         if config.get("factory") == "cardioner_gazetteer":
-            return folder / str(name) / PATTERNS_FILE
+            return path.parent / str(name) / PATTERNS_FILE
     raise CardionerError(
         f"{pipeline}: the pipeline has no component cardioner_gazetteer; add one with "
         'nlp.add_pipe("cardioner_gazetteer", name="gazetteer", first=True) and save the pipeline'

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from spacy_cardioner.cli.options import Lang
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.layout import LANGUAGES
 
@@ -20,8 +21,7 @@ app = typer.Typer(
 Texts = Annotated[
     list[Path],
     typer.Option(
-        "--texts",
-        help="Raw texts: .txt, .jsonl with the key 'text', both also compressed (.gz); a DocBin "
+        help="Raw texts: .txt, .jsonl with the key 'text', also compressed (.gz); a DocBin "
         "(.spacy), or a folder with DocBins. Repeat for more.",
     ),
 ]
@@ -30,11 +30,10 @@ Texts = Annotated[
 @app.command()
 def vectors(
     texts: Texts,
-    lang: Annotated[str, typer.Option(help="Language of the tokenizer: es, en, it, or xx.")],
+    lang: Lang,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the vectors.")],
     rawtext: Annotated[
-        str,
-        typer.Option(help="Folder with LANG.jsonl.gz, more raw texts; for xx, three of them."),
+        str, typer.Option(help="Folder with LANG.jsonl.gz, more raw texts; for xx, three of them.")
     ] = "",
     dim: Annotated[int, typer.Option(min=1, help="Width of a vector.")] = 96,
     buckets: Annotated[int, typer.Option(min=1, help="Rows of the table.")] = 50_000,

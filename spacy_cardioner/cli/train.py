@@ -3,41 +3,29 @@
 from __future__ import annotations
 
 import json
-from enum import Enum
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from spacy_cardioner.cli.options import DocBins, Lang
+
 if TYPE_CHECKING:
-    from spacy_cardioner.training.trainer import Run
-
-
-class Family(str, Enum):
-    """The families of pipelines."""
-
-    cpu = "cpu"
-    trf = "trf"
+    from spacy_cardioner.training.recipe import Recipe
 
 
 RecipeFile = Annotated[
     Path, typer.Argument(metavar="RECIPE", help="A recipe (YAML), such as configs/single.yml.")
 ]
-Lang = Annotated[str, typer.Option(help="Language of the pipeline: es, en, it, or xx.")]
-Docs = Annotated[
-    Path, typer.Option("--corpus", help="Folder that `cardioner convert --corpus` wrote.")
-]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")]
-FamilyOption = Annotated[Family, typer.Option(help="Which stages of the recipe to train.")]
-Vectors = Annotated[
-    Path | None, typer.Option(help="Folder that `cardioner pretrain vectors` wrote.")
-]
+Family = Annotated[str, typer.Option(help="Which stages of the recipe to train: cpu or trf.")]
+Vectors = Annotated[Path | None, typer.Option(help="Folder of `cardioner pretrain vectors`.")]
 Gazetteer = Annotated[Path | None, typer.Option(help="Patterns file (.jsonl) with drug names.")]
 Settings = Annotated[
     list[str],
-    typer.Option(
-        "--set", "-s", help="A setting of all configs: training.max_epochs=5. Repeat for more."
-    ),
+    typer.Option("--set", "-s", help="A setting: training.max_epochs=5. Repeat for more."),
 ]
 Seeds = Annotated[
     list[int], typer.Option("--seed", help="Seeds in place of the recipe's. Repeat for more.")
@@ -49,10 +37,10 @@ FoldsFile = Annotated[Path, typer.Option(help="Folds that `cardioner split` wrot
 
 def train(
     recipe: RecipeFile,
-    corpus: Docs,
+    corpus: DocBins,
     lang: Lang,
     output: Output,
-    family: FamilyOption = Family.cpu,
+    family: Family = "cpu",
     vectors: Vectors = None,
     gazetteer: Gazetteer = None,
     settings: Settings = [],  # noqa: B006
@@ -65,25 +53,24 @@ def train(
     With several seeds, the pipelines are stacked. OUTPUT/pipeline is the result. The same command
     resumes a run that was interrupted.
     """
+    from spacy_cardioner.training.trainer import Run
     from spacy_cardioner.training.trainer import train as train_run
 
-    run = _run(
-        recipe, family, corpus, lang, output, vectors, gazetteer, settings, seed, jobs, gpu_id
-    )
+    read = _read(recipe, seed, family, settings)
+    run = Run(read, lang, corpus, output, _paths(vectors, gazetteer), gpu_id, jobs)
     typer.echo(f"trained: {train_run(run)}")
 
 
 def crossval(
     recipe: RecipeFile,
-    corpus: Docs,
+    corpus: DocBins,
     lang: Lang,
     folds: FoldsFile,
     output: Output,
     fold: Annotated[
-        list[int],
-        typer.Option(help="Number of a fold, from 0, in place of the recipe's. Repeat for more."),
+        list[int], typer.Option(help="A fold, from 0, in place of the recipe's. Repeat for more.")
     ] = [],  # noqa: B006
-    family: FamilyOption = Family.cpu,
+    family: Family = "cpu",
     vectors: Vectors = None,
     gazetteer: Gazetteer = None,
     settings: Settings = [],  # noqa: B006
@@ -98,11 +85,10 @@ def crossval(
     `cardioner train`, first stages are not trained again.
     """
     from spacy_cardioner.training.folds import read_folds
-    from spacy_cardioner.training.trainer import cross_validate
+    from spacy_cardioner.training.trainer import Run, cross_validate
 
-    run = _run(
-        recipe, family, corpus, lang, output, vectors, gazetteer, settings, seed, jobs, gpu_id
-    )
+    read = _read(recipe, seed, family, settings)
+    run = Run(read, lang, corpus, output, _paths(vectors, gazetteer), gpu_id, jobs)
     cross_validate(run, read_folds(folds), fold or None)
 
 
@@ -111,7 +97,7 @@ def experiments(
     names: Annotated[
         list[str], typer.Argument(help="Experiments: pieces joined by '+', such as crf+vectors.")
     ],
-    corpus: Docs,
+    corpus: DocBins,
     gold: Annotated[Path, typer.Option(help="The corpus in its published layout.")],
     lang: Lang,
     folds: FoldsFile,
@@ -125,54 +111,23 @@ def experiments(
 
     Finished experiments are not repeated: the same command resumes, and prints the table.
     """
-    from dataclasses import replace
-
-    from spacy_cardioner.training.experiments import Experiments
+    from spacy_cardioner.training.experiments import run_experiments
     from spacy_cardioner.training.folds import read_folds
-    from spacy_cardioner.training.recipe import read_recipe
-
-    read = read_recipe(recipe)
-    chosen = replace(read, seeds=seed or read.seeds)
-    paths = _paths(vectors, gazetteer)
-    variants = Experiments(chosen, names, lang, corpus, gold, output, paths, jobs)
-    variants.run(read_folds(folds))
-    header, *rows = variants.table()
-    typer.echo("| " + " | ".join(header) + " |")
-    typer.echo("|" + "---|" * len(header))
-    for row in rows:
-        typer.echo("| " + " | ".join(row) + " |")
-
-
-def _run(
-    recipe: Path,
-    family: Family,
-    corpus: Path,
-    lang: str,
-    output: Path,
-    vectors: Path | None,
-    gazetteer: Path | None,
-    settings: list[str],
-    seeds: list[int],
-    jobs: int,
-    gpu_id: int,
-) -> Run:
-    from dataclasses import replace
-
-    from spacy_cardioner.training.recipe import read_recipe
     from spacy_cardioner.training.trainer import Run
 
-    read = read_recipe(recipe, family.value)
-    read = replace(read, seeds=seeds or read.seeds).with_settings(_parsed(settings))
-    return Run(read, lang, corpus, output, _paths(vectors, gazetteer), gpu_id, jobs)
+    paths = _paths(vectors, gazetteer)
+    base = Run(_read(recipe, seed), lang, corpus, output, paths, jobs=jobs)
+    header, *rows = run_experiments(base, names, read_folds(folds), gold)
+    for row in (header, ["---"] * len(header), *rows):
+        typer.echo(f"| {' | '.join(row)} |")
 
 
-def _paths(vectors: Path | None, gazetteer: Path | None) -> dict[str, str]:
-    paths = {"vectors": vectors, "gazetteer": gazetteer}
-    return {name: str(path) for name, path in paths.items() if path is not None}
+def _read(
+    path: Path, seeds: list[int], family: str = "cpu", settings: Sequence[str] = ()
+) -> Recipe:
+    """Read a recipe, and apply --seed and --set. Values are JSON; what is not JSON is a string."""
+    from spacy_cardioner.training.recipe import read_recipe
 
-
-def _parsed(settings: list[str]) -> dict[str, Any]:
-    """Values are JSON; what is not JSON is a string."""
     parsed: dict[str, Any] = {}
     for pair in settings:
         name, sign, value = pair.partition("=")
@@ -182,4 +137,10 @@ def _parsed(settings: list[str]) -> dict[str, Any]:
             parsed[name] = json.loads(value)
         except ValueError:
             parsed[name] = value
-    return parsed
+    recipe = read_recipe(path, family).with_settings(parsed)
+    return replace(recipe, seeds=seeds or recipe.seeds)
+
+
+def _paths(vectors: Path | None, gazetteer: Path | None) -> dict[str, str]:
+    paths = {"vectors": vectors, "gazetteer": gazetteer}
+    return {name: str(path) for name, path in paths.items() if path is not None}

@@ -23,29 +23,20 @@ from spacy_cardioner.loading import check_transformers
 if TYPE_CHECKING:
     from transformers import Trainer
 
-# The width of an attention head in nearly all encoders.
-HEAD_WIDTH = 64
-# The maximal number of wordpieces in the input of a new encoder.
-MAX_LENGTH = 512
-# One block in this many is held out, to measure the loss.
-HELD_OUT = 20
-
-Blocks = list[dict[str, list[int]]]
+HEAD_WIDTH = 64  # as in nearly all encoders
+MAX_LENGTH = 512  # wordpieces in the input of a new encoder
+HELD_OUT = 20  # one block in this many, to measure the loss
 
 
 @dataclass(frozen=True)
 class Recipe:
     """The settings of the training.
 
-    epochs (int): Passes over the texts.
     learning_rate (float): The highest learning rate, which then decreases linearly to zero.
     warmup (float): Share of the training in which the rate increases from zero.
-    weight_decay (float): Weight decay of AdamW.
     batch (int): Blocks per step.
     length (int): Wordpieces per block, including the special ones.
-    mask (float): Share of wordpieces that are masked.
-    seed (int): The random seed.
-    save_steps (int): Steps between two checkpoints, from which an interrupted training resumes.
+    save_steps (int): Steps between two checkpoints.
     """
 
     epochs: int = 3
@@ -54,7 +45,6 @@ class Recipe:
     weight_decay: float = 0.01
     batch: int = 16
     length: int = 256
-    mask: float = 0.15
     seed: int = 13
     save_steps: int = 500
 
@@ -99,10 +89,7 @@ def pretrain(
     On a GPU it uses mixed precision.
 
     files (Sequence[Path]): The files of the texts, for the manifest.
-    texts (Iterable[str]): The texts.
     encoder (str | Size): Name or folder of the encoder to adapt, or the size of a new one.
-    output (Path): The folder to write to.
-    recipe (Recipe): The settings.
     RETURNS (dict): The content of ``result.json`` in the folder: blocks, steps, and the loss on
         held-out blocks before and after the training.
     RAISES (CardionerError): The encoder cannot be used, there is no text, or `output` holds another
@@ -111,45 +98,39 @@ def pretrain(
     check_transformers()
     with needs("accelerate", "trf"):
         import accelerate  # noqa: F401
-    claim(output, _manifest(files, encoder, recipe))
+    from transformers import set_seed
+    from transformers.trainer_utils import get_last_checkpoint
+
+    settings = asdict(recipe)
+    if isinstance(encoder, Size):
+        settings |= encoder._asdict()
+    elif Path(encoder).is_dir():
+        files = [*files, Path(encoder)]
+    else:
+        settings["encoder"] = encoder
+    claim(output, manifest(files, settings))
     result = output / "result.json"
     if result.exists():
         return dict(srsly.read_json(result))
-    with contextlib.redirect_stdout(sys.stderr):  # Trainer prints losses
-        done = _train(texts, encoder, output, recipe)
-    srsly.write_json(result, done)
-    return done
-
-
-def _manifest(files: Sequence[Path], encoder: str | Size, recipe: Recipe) -> dict[str, Any]:
-    if isinstance(encoder, Size):
-        return manifest(files, {**asdict(recipe), **encoder._asdict()})
-    if Path(encoder).is_dir():
-        return manifest([*files, Path(encoder)], asdict(recipe))
-    return manifest(files, {**asdict(recipe), "encoder": encoder})
-
-
-def _train(
-    texts: Iterable[str], encoder: str | Size, output: Path, recipe: Recipe
-) -> dict[str, Any]:
-    from transformers import set_seed
-    from transformers.trainer_utils import get_last_checkpoint
 
     def evaluate() -> float | None:
         set_seed(recipe.seed)  # masks the same words each time
         return round(trainer.evaluate()["eval_loss"], 4) if trainer.eval_dataset else None
 
     checkpoints = output / "checkpoints"
-    trainer = make_trainer(texts, encoder, output, recipe)
-    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
-    loss = {"before": evaluate()}
-    trained = trainer.train(resume_from_checkpoint=last)
-    loss["after"] = evaluate()
-    trainer.save_model(str(output))
+    with contextlib.redirect_stdout(sys.stderr):  # Trainer prints losses
+        trainer = make_trainer(texts, encoder, output, recipe)
+        last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+        loss = {"before": evaluate()}
+        trained = trainer.train(resume_from_checkpoint=last)
+        loss["after"] = evaluate()
+        trainer.save_model(str(output))
     (output / "training_args.bin").unlink(missing_ok=True)
     shutil.rmtree(checkpoints, ignore_errors=True)
     blocks = {"trained": len(trainer.train_dataset), "held_out": len(trainer.eval_dataset)}
-    return {"blocks": blocks, "steps": trained.global_step, "held_out_loss": loss}
+    done = {"blocks": blocks, "steps": trained.global_step, "held_out_loss": loss}
+    srsly.write_json(result, done)
+    return done
 
 
 def make_trainer(
@@ -165,7 +146,7 @@ def make_trainer(
         tokenizer, model = _new(encoder, texts, output)
     else:
         tokenizer, model = _load(encoder)
-    blocks = cut_blocks(texts, tokenizer, min(recipe.length, tokenizer.model_max_length))
+    blocks = _cut_blocks(texts, tokenizer, min(recipe.length, tokenizer.model_max_length))
     on_gpu = torch.cuda.is_available()
     brain_floats = on_gpu and torch.cuda.is_bf16_supported()
     arguments = TrainingArguments(
@@ -188,16 +169,14 @@ def make_trainer(
     return Trainer(
         model=model,
         args=arguments,
-        data_collator=DataCollatorForLanguageModeling(
-            tokenizer=tokenizer, mlm_probability=recipe.mask
-        ),
+        data_collator=DataCollatorForLanguageModeling(tokenizer),  # masks 15 %, as BERT
         train_dataset=[block for i, block in enumerate(blocks, 1) if i % HELD_OUT],
         eval_dataset=blocks[HELD_OUT - 1 :: HELD_OUT],
         processing_class=tokenizer,
     )
 
 
-def cut_blocks(texts: Iterable[str], tokenizer: Any, length: int) -> Blocks:
+def _cut_blocks(texts: Iterable[str], tokenizer: Any, length: int) -> list[dict[str, list[int]]]:
     """Join all texts and split them into blocks of equal length; the last one may be shorter.
 
     RAISES (CardionerError): The texts are empty.

@@ -86,10 +86,8 @@ class Recipe:
         return replace(self, settings=[*self.settings, *chosen])
 
     def config(self, stage: int, lang: str) -> Config:
-        """The training config of a stage, without the paths of the data.
+        """The training config of a stage, counted from 0, without the paths of the data.
 
-        stage (int): Number of the stage, from 0.
-        lang (str): Language of the pipeline.
         RAISES (CardionerError): A setting is in no section of the config.
         """
         path = next(s.config for s in reversed(self.stages[: stage + 1]) if s.config)
@@ -98,15 +96,13 @@ class Recipe:
         for settings in self.settings:
             for key, value in {**settings, **settings.get(f"stage{stage + 1}", {})}.items():
                 if not key.startswith("stage"):
-                    put(config, key, json.loads(json.dumps(value).replace("{lang}", lang)))
+                    _put(config, key, json.loads(json.dumps(value).replace("{lang}", lang)))
         return config
 
 
 def read_recipe(path: Path, family: str = "cpu") -> Recipe:
-    """Read a recipe.
+    """Read a recipe with the stages of a family, "cpu" or "trf".
 
-    path (Path): The YAML file.
-    family (str): The family of the stages, "cpu" or "trf".
     RAISES (CardionerError): The file is missing, is not YAML, or lacks an entry.
     """
     try:
@@ -117,19 +113,14 @@ def read_recipe(path: Path, family: str = "cpu") -> Recipe:
             raise ValueError("needs at least one seed, and a first stage with a config")
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise CardionerError(
-            f"{path}: not a recipe for the family '{family}' ({reason})"
-        ) from error
+        raise CardionerError(f"{path}: not a recipe of family '{family}' ({reason})") from error
     if unknown := {part for stage in stages for part in stage.parts} - set(PARTS):
         raise CardionerError(f"{path}: no part '{unknown.pop()}'; the parts are {', '.join(PARTS)}")
     return recipe
 
 
-def put(config: Config, key: str, value: Any) -> None:
-    """Set a setting or a section by its dotted name. Missing subsections are created.
-
-    RAISES (CardionerError): The config has no such top-level section.
-    """
+def _put(config: Config, key: str, value: Any) -> None:
+    """Set a setting or a section by its dotted name. Missing subsections are created."""
     *sections, last = key.split(".")
     if not sections or sections[0] not in config:
         raise CardionerError(f"{key}: the config has no section '{key.partition('.')[0]}'")

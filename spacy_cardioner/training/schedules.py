@@ -12,8 +12,6 @@ from thinc.schedules import warmup_linear
 
 from spacy_cardioner.errors import CardionerError
 
-WARMUP_LINEAR = "spacy_cardioner.warmup_linear_epochs.v1"
-
 
 def warmup_linear_epochs(
     initial_rate: float, warmup: float, epochs: int, train: Path | None, batch_words: int
@@ -29,12 +27,10 @@ def warmup_linear_epochs(
     YIELDS (float): The rate of each step.
     RAISES (CardionerError): There is no corpus, or `epochs` is less than 1.
     """
-    if train is None:
-        raise CardionerError(f"{WARMUP_LINEAR}: no training corpus; give it as paths.train")
-    if epochs < 1:
+    if train is None or epochs < 1:
         raise CardionerError(
-            f"{WARMUP_LINEAR}: the schedule needs the length of the training; set "
-            "training.max_epochs to at least 1"
+            "spacy_cardioner.warmup_linear_epochs.v1: needs the training corpus, paths.train, and "
+            "training.max_epochs of at least 1"
         )
     lengths = [
         len(tokens)

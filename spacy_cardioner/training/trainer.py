@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ from spacy_cardioner.evaluation.held_out import (
 )
 from spacy_cardioner.files import claim, manifest
 from spacy_cardioner.layout import SPLIT, languages_of
-from spacy_cardioner.loading import load_pipeline, save_pipeline
+from spacy_cardioner.loading import load_pipeline, one_thread, save_pipeline
 from spacy_cardioner.spans import NOTE_ID, Entity, read_entities
 from spacy_cardioner.training.recipe import Recipe
 
@@ -55,8 +56,6 @@ DONE = "done"
 class Run:
     """A recipe applied to a corpus.
 
-    recipe (Recipe): What to train.
-    lang (str): Language of the pipeline.
     corpus (Path): Folder with the DocBins that `cardioner convert --corpus` writes.
     output (Path): Folder of the run.
     paths (Mapping[str, str]): Settings of ``[paths]``, for the configs that have them.
@@ -106,7 +105,6 @@ def train(run: Run) -> Path:
 def cross_validate(run: Run, folds: Folds, chosen: Sequence[int] | None = None) -> None:
     """Train without each fold, and annotate its documents with the stacked pipelines.
 
-    run (Run): What to train.
     folds (Folds): Document names of each fold.
     chosen (Sequence[int] | None): Numbers of the folds, from 0. Default: those of the recipe.
     RAISES (CardionerError): The folder holds another run or other folds; the documents are not
@@ -117,29 +115,27 @@ def cross_validate(run: Run, folds: Folds, chosen: Sequence[int] | None = None) 
     numbers = list(range(len(folds)) if wanted is None else wanted)
     if bad := [number for number in numbers if not 0 <= number < len(folds)]:
         raise CardionerError(f"there is no fold {bad[0]}: they are 0 to {len(folds) - 1}")
-    _claim_folds(run.output, folds)
+    path = run.output / FOLDS
+    plain = [list(names) for names in folds]
+    if path.exists() and srsly.read_json(path) != plain:
+        raise CardionerError(f"{run.output}: was cross-validated with other folds (see {FOLDS})")
+    srsly.write_json(path, plain)
     for number in numbers:
         _write_fold(run, folds, number)
     _train_stages(run, numbers)
-    _in_processes(run.jobs, _predict_fold, [(run, number) for number in numbers], "predict")
+    _in_processes(run.jobs, partial(_predict_fold, run), numbers, "predict")
     for lang in languages_of(run.lang):
-        rows = [row for n in numbers for row in srsly.read_jsonl(_fold_predictions(run, n, lang))]
-        _write_predictions(run.output / lang, sorted(rows, key=lambda row: row["id"]))
+        files = [fold_folder(run.output, number) / f"{lang}.jsonl" for number in numbers]
+        rows = sorted((row for f in files for row in srsly.read_jsonl(f)), key=itemgetter("id"))
+        srsly.write_jsonl(run.output / f"{lang}.jsonl", rows)
+        found = {row["id"]: [Entity(**entity) for entity in row["entities"]] for row in rows}
+        write_tsv(run.output / f"{lang}.tsv", found)
     names = sorted(name for number in numbers for name in folds[number])
     (run.output / "documents.txt").write_text("".join(f"{n}\n" for n in names), encoding="utf-8")
 
 
-def _claim_folds(output: Path, folds: Folds) -> None:
-    path = output / FOLDS
-    plain = [list(names) for names in folds]
-    if path.exists() and srsly.read_json(path) != plain:
-        raise CardionerError(f"{output}: was cross-validated with other folds (see {FOLDS})")
-    srsly.write_json(path, plain)
-
-
 def _write_fold(run: Run, folds: Folds, number: int) -> None:
     """Write the documents of a fold, and those of the other folds to train on."""
-    folder = fold_folder(run.output, number)
     for lang in languages_of(run.lang):
         path = run.corpus / SPLIT / f"{lang}.spacy"
         docs = docs_by_name(path)
@@ -147,14 +143,11 @@ def _write_fold(run: Run, folds: Folds, number: int) -> None:
             raise CardionerError(
                 f"{path}: its documents are not those of the folds; split this corpus into folds"
             )
-        held_out = set(folds[number])
-        parts = {
-            "train": [doc for name, doc in docs.items() if name not in held_out],
-            "held-out": [docs[name] for name in folds[number]],
-        }
-        for part, chosen in parts.items():
-            if not (file := folder / part / f"{lang}.spacy").exists():
-                write_docbin(file, chosen)
+        others = [name for name in docs if name not in folds[number]]
+        for part, names in (("train", others), ("held-out", folds[number])):
+            file = fold_folder(run.output, number) / part / f"{lang}.spacy"
+            if not file.exists():
+                write_docbin(file, [docs[name] for name in names])
 
 
 def _train_stages(run: Run, folds: Sequence[int | None]) -> None:
@@ -165,7 +158,7 @@ def _train_stages(run: Run, folds: Sequence[int | None]) -> None:
         todo = [folder for folder in folders if not (folder / DONE).exists()]
         for folder in todo:
             _write_config(run, *folders[folder])
-        _in_processes(run.jobs, _train, [(f, run.gpu_id) for f in todo], f"stage {stage + 1}")
+        _in_processes(run.jobs, partial(_train, run.gpu_id), todo, f"stage {stage + 1}")
 
 
 def _write_config(run: Run, stage: int, seed: int, fold: int | None) -> None:
@@ -174,43 +167,30 @@ def _write_config(run: Run, stage: int, seed: int, fold: int | None) -> None:
     folder = run.stage_folder(stage, seed, fold)
     folder.mkdir(parents=True, exist_ok=True)
     if stage:
-        _continue(config, run, stage, seed, fold)
-    parts = run.recipe.stages[stage].parts
-    data = [_part_folder(run, part, fold) for part in parts]
-    train_path = data[0] if len(data) == 1 else _join(folder / "train", parts, data)
-    dev = data[-1] if fold is None else fold_folder(run.output, fold) / "held-out"
+        before = str(run.stage_folder(stage - 1, seed, fold) / "model-last")
+        if run.recipe.stages[stage].config:
+            config["paths"]["stage1"] = before
+        else:
+            config["components"] = {name: {"source": before} for name in config["nlp"]["pipeline"]}
+            config["initialize"].pop("components", None)
+            if config["initialize"].get("vectors"):
+                config["initialize"]["vectors"] = before
+    data = {part: run.corpus / part for part in run.recipe.stages[stage].parts}
+    if fold is not None and SPLIT in data:
+        data[SPLIT] = fold_folder(run.output, fold) / "train"
+    *_, train_path = data.values()
+    dev = train_path if fold is None else fold_folder(run.output, fold) / "held-out"
+    if len(data) > 1:  # spaCy reads one folder
+        train_path = folder / "train"
+        for part, source in data.items():
+            shutil.copytree(source, train_path / part, dirs_exist_ok=True)
     given = {"train": str(train_path), "dev": str(dev)}
     config["paths"].update(given | {k: v for k, v in run.paths.items() if k in config["paths"]})
     config["system"]["seed"] = seed
     config.to_disk(folder / "config.cfg", interpolate=False)
 
 
-def _part_folder(run: Run, part: str, fold: int | None) -> Path:
-    if part == SPLIT and fold is not None:
-        return fold_folder(run.output, fold) / "train"
-    return run.corpus / part
-
-
-def _join(folder: Path, parts: Sequence[str], data: Sequence[Path]) -> Path:
-    """Copy the DocBins of several parts into one folder, which spaCy reads as one corpus."""
-    for part, source in zip(parts, data, strict=True):
-        shutil.copytree(source, folder / part, dirs_exist_ok=True)
-    return folder
-
-
-def _continue(config: Any, run: Run, stage: int, seed: int, fold: int | None) -> None:
-    """Let a config start from the pipeline of the stage before."""
-    before = str(run.stage_folder(stage - 1, seed, fold) / "model-last")
-    if run.recipe.stages[stage].config:
-        config["paths"]["stage1"] = before
-        return
-    config["components"] = {name: {"source": before} for name in config["nlp"]["pipeline"]}
-    config["initialize"].pop("components", None)
-    if config["initialize"].get("vectors"):
-        config["initialize"]["vectors"] = before
-
-
-def _train(folder: Path, gpu_id: int) -> None:
+def _train(gpu_id: int, folder: Path) -> None:
     """Train a config with ``spacy train``; the last weights are used."""
     log = folder / "train.log"
     with (
@@ -224,8 +204,8 @@ def _train(folder: Path, gpu_id: int) -> None:
             raise CardionerError(f"{log}: the training failed; see the end of this file") from error
         except (OSError, ValueError) as error:
             raise CardionerError(f"{folder}: the training failed: {error}") from error
-    shutil.rmtree(folder / "model-best", ignore_errors=True)
-    shutil.rmtree(folder / "train", ignore_errors=True)
+    for unused in ("model-best", "train"):
+        shutil.rmtree(folder / unused, ignore_errors=True)
     (folder / DONE).touch()
 
 
@@ -240,18 +220,15 @@ def _stack(run: Run, fold: int | None) -> Path:
 
 def _predict_fold(run: Run, number: int) -> None:
     """Stack the pipelines of a fold, and annotate its documents."""
+    folder = fold_folder(run.output, number)
     langs = languages_of(run.lang)
-    if all(_fold_predictions(run, number, lang).exists() for lang in langs):
+    if all((folder / f"{lang}.jsonl").exists() for lang in langs):
         return
     nlp = load_pipeline(_stack(run, number))
     for lang in langs:
-        docs = read_docbin(fold_folder(run.output, number) / "held-out" / f"{lang}.spacy", Vocab())
+        docs = read_docbin(folder / "held-out" / f"{lang}.spacy", Vocab())
         rows = [_row(found) for _, found in annotate_again(nlp, docs)]
-        srsly.write_jsonl(_fold_predictions(run, number, lang), rows)
-
-
-def _fold_predictions(run: Run, number: int, lang: str) -> Path:
-    return fold_folder(run.output, number) / f"{lang}.jsonl"
+        srsly.write_jsonl(folder / f"{lang}.jsonl", rows)
 
 
 def _row(doc: Doc) -> dict[str, Any]:
@@ -269,46 +246,14 @@ def _row(doc: Doc) -> dict[str, Any]:
     return {"id": doc.user_data[NOTE_ID], "entities": entities}
 
 
-def _write_predictions(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write predictions as the task's table, and with their scores as JSONL."""
-    entities = {row["id"]: [Entity(**entity) for entity in row["entities"]] for row in rows}
-    write_tsv(path.with_suffix(".tsv"), entities)
-    srsly.write_jsonl(path.with_suffix(".jsonl"), rows)
-
-
 def _in_processes(
-    jobs: int, function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], title: str
+    jobs: int, function: Callable[[Any], None], tasks: Sequence[Any], title: str
 ) -> None:
-    """Call a function for each task, with a progress bar.
-
-    Each task has a process of its own with one thread, so that what a training leaves in memory is
-    freed with it.
-    """
-    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    """Call a function for each task, each in a process of its own, which frees its memory."""
     context = multiprocessing.get_context("spawn")
-    with (
-        _environment(threads),
-        context.Pool(min(jobs, len(tasks)) or 1, maxtasksperchild=1) as pool,
-    ):
-        calls = pool.imap_unordered(_call, [(function, task) for task in tasks], chunksize=1)
+    with one_thread(), context.Pool(min(jobs, len(tasks)) or 1, maxtasksperchild=1) as pool:
+        calls = pool.imap_unordered(function, tasks)
         for _ in tqdm(calls, title, len(tasks), disable=not tasks or None):
             pass
         pool.close()
         pool.join()
-
-
-def _call(task: tuple[Callable[..., Any], tuple[Any, ...]]) -> None:
-    function, arguments = task
-    function(*arguments)
-
-
-@contextlib.contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables, which new processes inherit."""
-    before = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TextIO
 
 from spacy.language import Language
+from spacy.tokens import Doc
 from spacy.training.initialize import convert_vectors
 
 from spacy_cardioner.errors import CardionerError, needs
@@ -30,48 +32,33 @@ def train_vectors(
     With one thread, the same texts give the same vectors.
 
     nlp (Language): A pipeline with the tokenizer that the vectors will be used with.
-    texts (Iterable[str]): Raw texts.
     dim (int): Width of a vector.
     buckets (int): Rows of the table.
     epochs (int): Passes over the texts.
-    threads (int): Number of threads.
     RAISES (CardionerError): floret is not installed, or the texts have no words.
     """
     with needs("floret", "train"):
         import floret
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tokens.txt"
-        if not _write_tokens(nlp, texts, path):
+        with path.open("w", encoding="utf-8") as stream:
+            words = sum(_write_tokens(doc, stream) for doc in map(nlp.make_doc, texts))
+        if not words:
             raise CardionerError("the texts have no words to train vectors on")
-        model = floret.train_unsupervised(
-            str(path),
-            model="skipgram",
-            mode="floret",
-            hashCount=2,
-            bucket=buckets,
-            dim=dim,
-            epoch=epochs,
-            minn=3,
-            maxn=6,
-            minCount=5,
-            thread=threads,
-            verbose=0,
-        )
+        ngrams = {"mode": "floret", "hashCount": 2, "minn": 3, "maxn": 6, "minCount": 5}
+        size = {"bucket": buckets, "dim": dim, "epoch": epochs, "thread": threads}
+        model = floret.train_unsupervised(str(path), model="skipgram", verbose=0, **ngrams, **size)
         saved = Path(folder) / "vectors.floret"
         model.save_floret_vectors(str(saved))
         convert_vectors(nlp, saved, truncate=0, prune=-1, mode="floret", attr="LOWER")
 
 
-def _write_tokens(nlp: Language, texts: Iterable[str], path: Path) -> int:
+def _write_tokens(doc: Doc, stream: TextIO) -> int:
     """Write the tokens in lower case, one line per line of text; return their number."""
-    n_tokens = 0
-    with path.open("w", encoding="utf-8") as stream:
-        for doc in map(nlp.make_doc, texts):
-            for token in doc:
-                if token.is_space:
-                    stream.write("\n" if "\n" in token.text else "")
-                else:
-                    stream.write(token.lower_ + " ")
-                    n_tokens += 1
+    for token in doc:
+        if not token.is_space:
+            stream.write(token.lower_ + " ")
+        elif "\n" in token.text:
             stream.write("\n")
-    return n_tokens
+    stream.write("\n")
+    return sum(not token.is_space for token in doc)

@@ -12,9 +12,10 @@ from spacy_cardioner.brat import read_tsv
 from spacy_cardioner.cli import app
 from spacy_cardioner.corpus import convert, write_docbin
 from spacy_cardioner.tokenizer import blank
-from spacy_cardioner.training.experiments import Experiments
+from spacy_cardioner.training.experiments import run_experiments
 from spacy_cardioner.training.folds import make_folds, write_folds
 from spacy_cardioner.training.recipe import read_recipe
+from spacy_cardioner.training.trainer import Run
 from tests.conftest import ROOT
 
 SAMPLE = ROOT / "assets/sample"
@@ -68,8 +69,8 @@ def test_the_table_has_mean_and_spread(folder: Path, tmp_path: Path) -> None:
     for seed, f1 in ((1, 0.5), (2, 0.6)):
         (tmp_path / f"ner/en-{seed}").mkdir(parents=True)
         srsly.write_json(tmp_path / f"ner/en-{seed}/scores.json", {"FARMACO en": f1})
-    variants = Experiments(recipe, ["ner"], "en", folder / "corpus", SAMPLE, tmp_path)
-    assert list(variants.table()) == [
+    base = Run(recipe, "en", folder / "corpus", tmp_path)
+    assert list(run_experiments(base, ["ner"], [], SAMPLE)) == [
         ["experiment", "FARMACO en"],
         ["ner", "0.5500 (0.5000 to 0.6000)"],
     ]

@@ -282,9 +282,7 @@ def test_a_document_does_not_tell_of_itself() -> None:
     assert max(map(abs, list(fit(folds, []).weights.values())[:-1])) < 1e-6
     told = fit(folds, [(doc.words, doc.gold) for fold in folds for doc in fold])
     assert told.weights["longer_after_words"] > 0.1 or told.weights["last"] > 0.1
-    with pytest.raises(
-        CardionerError, match="right and some that are wrong"
-    ):
+    with pytest.raises(CardionerError, match="right and some that are wrong"):
         fit([[FoldDocument(hashes("ab"), [], [])]] * 2, [])
 
 
@@ -350,7 +348,7 @@ def test_alternatives_are_needed(nlp: Language, tmp_path: Path) -> None:
         changed("Disnea.")
     with pytest.raises(CardionerError, match="has a cardioner_reranker already"):
         add_reranker(changed)
-    with pytest.raises(CardionerError, match="no component cardioner_ner named 'ner'"):
+    with pytest.raises(CardionerError, match="no cardioner_ner named 'ner'"):
         add_reranker(spacy.blank("es"))
 
 

@@ -1,0 +1,166 @@
+"""``cardioner check-corpus``, ``convert``, ``audit`` and ``split``: BRAT folders to DocBins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import srsly
+import typer
+
+from spacy_cardioner import layout
+from spacy_cardioner.cli.options import Lang, Published
+from spacy_cardioner.errors import CardionerError
+
+if TYPE_CHECKING:
+    from spacy.tokens import Doc
+
+    from spacy_cardioner.audit import Audit
+
+Folders = Annotated[list[Path] | None, typer.Argument(help="Folders with .txt and .ann files.")]
+Label = Annotated[list[str], typer.Option(help="Rename a label: OLD=NEW. Repeatable.")]
+Only = Annotated[list[str], typer.Option(help="Keep only this label. Repeatable.")]
+Lenient = Annotated[bool, typer.Option(help="Skip and count malformed input.")]
+Strict = Annotated[bool, typer.Option(help="Stop with an error if an entity would be lost.")]
+ShowText = Annotated[bool, typer.Option(help="Show the text of mentions (patient data).")]
+Discontinuous = Annotated[
+    str,
+    typer.Option(
+        help="Discontinuous entities: 'cover' all fragments, take the 'first' or 'longest' "
+        "fragment, or 'skip' the entity."
+    ),
+]
+
+
+def check_corpus(corpus: Annotated[str, typer.Argument(help="Folder of the corpus.")]) -> None:
+    """Check the folders of a corpus, and count its notes."""
+    # An unset variable gives an empty argument, and Path("") is the current folder.
+    if not corpus:
+        raise CardionerError(f"no corpus folder was given. {layout.DOWNLOAD}")
+    for folder, notes in layout.check(Path(corpus)):
+        typer.echo(f"{notes:6d} notes  {folder.relative_to(corpus)}")
+
+
+def convert(
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="The DocBin to write; with --corpus, the folder."),
+    ],
+    lang: Lang,
+    folders: Folders = None,
+    corpus: Published = None,
+    label: Label = [],  # noqa: B006
+    only: Only = [],  # noqa: B006
+    discontinuous: Discontinuous = "cover",
+    lenient: Lenient = False,
+    strict: Strict = False,
+    show_text: ShowText = False,
+) -> None:
+    """Convert BRAT folders to a DocBin for spaCy.
+
+    Notes are kept whole. Notes with the same name are joined: give the folders of all labels of one
+    language. What was merged, trimmed, moved or lost is reported.
+
+    With --corpus, writes temist/LANG.spacy (general cases) and cardioccc/LANG.spacy (cardiology
+    notes). For xx, there is a file for each language, tokenized for a multilingual pipeline.
+    """
+    from spacy_cardioner.corpus import write_docbin
+
+    if (corpus is None) == (not folders):
+        raise typer.BadParameter("give either FOLDERS or --corpus")
+    jobs = {output: folders or []}
+    if corpus is not None:
+        layout.check(corpus)
+        jobs = {
+            output / part / f"{language}.spacy": layout.folders(corpus, part, language)
+            for part in layout.PARTS
+            for language in layout.languages_of(lang)
+        }
+    for path, inputs in jobs.items():
+        docs, report = _convert(inputs, lang, label, only, discontinuous, lenient, strict)
+        write_docbin(path, docs)
+        if corpus is not None:
+            typer.echo(f"{path}:")
+        typer.echo(report.table(show_text))
+
+
+def audit(
+    folders: Annotated[list[Path], typer.Argument(help="Folders with .txt and .ann files.")],
+    lang: Lang,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Also write the audit as JSON.")
+    ] = None,
+    label: Label = [],  # noqa: B006
+    only: Only = [],  # noqa: B006
+    discontinuous: Discontinuous = "cover",
+    lenient: Lenient = False,
+    strict: Strict = False,
+    show_text: ShowText = False,
+) -> None:
+    """Show what `convert` would change, by file and offset."""
+    _, report = _convert(folders, lang, label, only, discontinuous, lenient, strict)
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        srsly.write_json(output, report.to_dict(show_text))
+    typer.echo(report.table(show_text))
+
+
+def split(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file to write.")],
+    folders: Folders = None,
+    corpus: Published = None,
+    folds: Annotated[int, typer.Option(min=2, help="Number of folds.")] = 5,
+    seed: Annotated[int, typer.Option(help="Seed of the shuffle.")] = 13,
+) -> None:
+    """Split the documents of a corpus into folds for cross-validation.
+
+    With --corpus, its cardiology notes. The folds depend only on the document names and the seed: a
+    document is in the same fold in all languages.
+    """
+    from spacy_cardioner.brat import read_folder
+    from spacy_cardioner.training.folds import make_folds, write_folds
+
+    if (corpus is None) == (not folders):
+        raise typer.BadParameter("give either FOLDERS or --corpus")
+    if corpus is not None:
+        layout.check(corpus)
+        langs = layout.LANGUAGES
+        folders = [f for lang in langs for f in layout.folders(corpus, layout.SPLIT, lang)]
+    names = {note.name for folder in folders or () for note in read_folder(folder)}
+    made = make_folds(names, folds, seed)
+    write_folds(output, made, seed)
+    sizes = ", ".join(str(len(fold)) for fold in made)
+    typer.echo(f"{len(names)} documents in {folds} folds: {sizes}")
+
+
+def _convert(
+    folders: list[Path],
+    lang: str,
+    label: list[str],
+    only: list[str],
+    discontinuous: Any,
+    lenient: bool,
+    strict: bool,
+) -> tuple[list[Doc], Audit]:
+    from spacy_cardioner import brat, corpus
+    from spacy_cardioner.audit import Audit
+    from spacy_cardioner.tokenizer import blank
+
+    if bad := [pair for pair in label if pair.count("=") != 1]:
+        raise typer.BadParameter(f"'{bad[0]}' is not OLD=NEW", param_hint="--label")
+    if discontinuous not in get_args(brat.Discontinuous):
+        raise typer.BadParameter(f"'{discontinuous}' is unknown", param_hint="--discontinuous")
+    report = Audit()
+    docs = corpus.convert(
+        folders,
+        blank(lang),
+        rename=dict(pair.split("=") for pair in label),
+        only=only or None,
+        discontinuous=discontinuous,
+        lenient=lenient,
+        audit=report,
+    )
+    if strict and report.lost:
+        named = "\n".join(change.describe() for change in report.lost)
+        raise CardionerError(f"{len(report.lost)} entities would be lost:\n{named}")
+    return docs, report
