@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
+
 def load_pipeline(model: str | Path) -> Language:
     """Load an installed pipeline by name, or a saved one by path.
 
