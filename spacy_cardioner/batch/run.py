@@ -20,19 +20,19 @@ from spacy_cardioner.batch.manifest import Counts, Manifest
 from spacy_cardioner.batch.readers import Source
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.writers import Output, OutputFormat, Writer, make_writer
-from spacy_cardioner.batch.writers.base import Put, opened, refuse_overwriting
+from spacy_cardioner.batch.writers.base import opened, refuse_overwriting
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.files import PARTIAL, versions
 
 PART = re.compile(r"part-([0-9]+)")
+
+Failure = dict[str, str]  # the "id" of a note that failed, and the "reason"
 
 
 @dataclass
 class Job:
     """What to annotate, and what to write.
 
-    source (Source): The notes.
-    settings (Settings): How to run the pipeline.
     outputs (Sequence[Output]): Formats and their files or folders. In parts, all are folders.
     with_text, with_attributes (bool): More columns, see `make_writer`.
     max_errors (int | None): Stop when more notes than this fail.
@@ -55,8 +55,8 @@ class Job:
     progress: bool = False
 
     @property
-    def folders(self) -> list[Path]:
-        """The outputs of a run in parts. The first has its record."""
+    def paths(self) -> list[Path]:
+        """The files or folders to write. The first folder of a run in parts has its record."""
         return [output.path for output in self.outputs if output.path is not None]
 
 
@@ -66,52 +66,42 @@ def run(job: Job) -> Counts:
     RAISES (CardionerError): The pipeline cannot be loaded, too many notes failed, an output exists
         or cannot be written, or the run cannot be resumed.
     """
-    for _, path in job.outputs:
-        if path is not None:
-            refuse_overwriting(job.source.paths(), path)
+    for path in job.paths:
+        refuse_overwriting(job.source.files, path)
     with_docs = any(kind is OutputFormat.docbin for kind, _ in job.outputs)
     settings = job.settings._replace(with_docs=with_docs)
-    if job.part_size is not None:
-        return _in_parts(job, settings, job.part_size)
-    if not job.overwrite:
-        _refuse_existing(job)
-    return _at_once(job, settings)
+    if job.part_size is None:
+        return _at_once(job, settings)
+    return _in_parts(job, settings, job.part_size)
 
 
-def _refuse_existing(job: Job) -> None:
+def _at_once(job: Job, settings: Settings) -> Counts:
     for kind, path in job.outputs:
-        if path is None:
+        if job.overwrite or path is None:
             continue
         if path.is_file() or (kind is OutputFormat.brat and path.is_dir() and any(path.iterdir())):
             raise CardionerError(f"{path}: exists already; --overwrite replaces it")
 
+    def report(failure: Failure) -> None:
+        if job.progress:
+            tqdm.write(f"skipped {failure['id']}: {failure['reason']}", file=sys.stderr)
 
-def _at_once(job: Job, settings: Settings) -> Counts:
     total = Counts()
-    with started(settings) as (annotate, pipeline), ExitStack() as stack:
+    with started(settings) as (annotate, pipeline):
         writers = _writers(job, pipeline, datetime.now())
-        puts = [
-            stack.enter_context(opened(writer, output.path))
-            for writer, output in zip(writers, job.outputs, strict=True)
-        ]
-        for error in _write(job, _annotated(job, annotate, 0), writers, puts, total):
-            if job.progress:
-                tqdm.write(f"skipped {error['id']}: {error['reason']}", file=sys.stderr)
+        _write(job, _annotated(job, annotate, 0), writers, total, report)
     return total
 
 
 def _in_parts(job: Job, settings: Settings, size: int) -> Counts:
     manifest = _existing(job)
     with started(settings) as (annotate, pipeline):
-        about = {
-            "software": versions(),
-            "model": pipeline,
-            "inputs": job.source.describe(),
-            "options": _options(job),
-            "started": datetime.now().isoformat(timespec="seconds"),
-        }
+        about = _describe(job, pipeline)
         if manifest is None or job.overwrite:
-            manifest = _begin(job, about)
+            for folder in job.paths:
+                folder.mkdir(parents=True, exist_ok=True)
+            manifest = Manifest(job.paths[0], about)
+            manifest.save()
         manifest.check(about)
         total = manifest.done
         if manifest.finished is None:
@@ -120,52 +110,49 @@ def _in_parts(job: Job, settings: Settings, size: int) -> Counts:
             notes = _annotated(job, annotate, total.notes + total.errors)
             for first in notes:
                 part = chain([first], islice(notes, size - 1))
-                manifest.add(total, _write_part(job, len(manifest.parts), part, writers, total))
+                failures: list[Failure] = []
+                _write(job, part, writers, total, failures.append, len(manifest.parts))
+                manifest.add(total, failures)
             manifest.finished = datetime.now().isoformat(timespec="seconds")
             manifest.save()
     return total
-
-
-def _write_part(
-    job: Job, number: int, notes: Iterable[Annotated], writers: Sequence[Writer], total: Counts
-) -> list[dict[str, str]]:
-    """Write a part of each output. RETURNS (list[dict[str, str]]): The notes that failed."""
-    with ExitStack() as stack:
-        puts = []
-        for writer, folder in zip(writers, job.folders, strict=True):
-            path = folder / f"part-{number:05}{writer.ending}"
-            part = opened(writer, path, first=total.mentions + 1, is_part=True)
-            puts.append(stack.enter_context(part))
-        return list(_write(job, notes, writers, puts, total))
 
 
 def _write(
     job: Job,
     notes: Iterable[Annotated],
     writers: Sequence[Writer],
-    puts: Sequence[Put],
     total: Counts,
-) -> Iterator[dict[str, str]]:
+    failed: Callable[[Failure], None],
+    part: int | None = None,
+) -> None:
     """Write each note to all outputs or to none, and count it.
 
-    YIELDS (dict[str, str]): The id of a note that failed, and the reason.
+    part (int | None): Number of the part to write, None for the whole outputs.
     RAISES (CardionerError): Too many notes failed.
     """
-    for found in notes:
-        results, fault = rendered(found, [writer.render for writer in writers])
-        if not fault:
-            for put, result in zip(puts, results, strict=True):
-                put(result)
-            total.notes += 1
-            total.mentions += len(found.mentions)
-            continue
-        total.errors += 1
-        if job.max_errors is not None and total.errors > job.max_errors:
-            raise CardionerError(
-                f"{total.errors} notes failed, more than --max-errors {job.max_errors}; "
-                f"the last is {found.note.id}: {fault}"
-            )
-        yield {"id": found.note.id, "reason": fault}
+    with ExitStack() as stack:
+        puts = []
+        for writer, (_, path) in zip(writers, job.outputs, strict=True):
+            if path is not None and part is not None:
+                path /= f"part-{part:05}{writer.ending}"
+            output = opened(writer, path, first=total.mentions + 1, is_part=part is not None)
+            puts.append(stack.enter_context(output))
+        for found in notes:
+            results, fault = rendered(found, [writer.render for writer in writers])
+            if not fault:
+                for put, result in zip(puts, results, strict=True):
+                    put(result)
+                total.notes += 1
+                total.mentions += len(found.mentions)
+                continue
+            total.errors += 1
+            if job.max_errors is not None and total.errors > job.max_errors:
+                raise CardionerError(
+                    f"{total.errors} notes failed, more than --max-errors {job.max_errors}; "
+                    f"the last is {found.note.id}: {fault}"
+                )
+            failed({"id": found.note.id, "reason": fault})
 
 
 def rendered(
@@ -182,7 +169,7 @@ def rendered(
 
 def _annotated(job: Job, annotate: Annotate, skipped: int) -> Iterator[Annotated]:
     hidden = None if job.progress else True  # None hides the bar if there is no terminal
-    total = len(job.source) or None
+    total = job.source.total
     with tqdm(total=total, initial=skipped, unit="note", delay=2, disable=hidden) as bar:
         for found in annotate(job.source.after(skipped)):
             yield found
@@ -199,7 +186,7 @@ def _existing(job: Job) -> Manifest | None:
 
     RAISES (CardionerError): A folder has something that must not be overwritten.
     """
-    first = job.folders[0]
+    first = job.paths[0]
     manifest = Manifest.read(first)
     if manifest is not None and not (job.resume or job.overwrite):
         if manifest.finished:
@@ -208,47 +195,41 @@ def _existing(job: Job) -> Manifest | None:
             f"{first}: has a stopped run; --resume continues it, --overwrite starts again"
         )
     known = [path for _, path in manifest.about["options"]["outputs"]] if manifest else []
-    for folder in job.folders:
+    for folder in job.paths:
         if str(folder) not in known and folder.exists():
-            if not folder.is_dir() or any(not _is_partial(path) for path in folder.iterdir()):
+            if not folder.is_dir() or any(
+                not path.name.startswith(PARTIAL) for path in folder.iterdir()
+            ):
                 raise CardionerError(
                     f"{folder}: has files that no run in parts wrote; give another folder"
                 )
     return manifest
 
 
-def _begin(job: Job, about: dict[str, Any]) -> Manifest:
-    """Create the folders and a new record, which replaces an older one."""
-    for folder in job.folders:
-        folder.mkdir(parents=True, exist_ok=True)
-    manifest = Manifest(job.folders[0], about)
-    manifest.save()
-    return manifest
-
-
 def _clean(job: Job, manifest: Manifest) -> None:
     """Remove all parts that are not recorded, complete or not."""
     manifest.restore()
-    for folder in job.folders:
-        for path in folder.iterdir():
-            number = PART.match(path.name)
-            if _is_partial(path) or (number and int(number[1]) >= len(manifest.parts)):
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
+    for path in chain.from_iterable(list(folder.iterdir()) for folder in job.paths):
+        number = PART.match(path.name)
+        if path.name.startswith(PARTIAL) or (number and int(number[1]) >= len(manifest.parts)):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
 
-def _is_partial(path: Path) -> bool:
-    return path.name.startswith(PARTIAL)
-
-
-def _options(job: Job) -> dict[str, Any]:
-    """The options that decide what is written to which part."""
+def _describe(job: Job, pipeline: dict[str, Any]) -> dict[str, Any]:
+    """Describe a run for its record: what it reads, and all that decides what it writes."""
     return {
-        "outputs": [[kind.value, str(path)] for kind, path in job.outputs],
-        "part_size": job.part_size,
-        "with_text": job.with_text,
-        "with_attributes": job.with_attributes,
-        "columns": list(getattr(job.source, "columns", ())[:2]),
+        "software": versions(),
+        "model": pipeline,
+        "inputs": job.source.describe(),
+        "options": {
+            "outputs": [[kind.value, str(path)] for kind, path in job.outputs],
+            "part_size": job.part_size,
+            "with_text": job.with_text,
+            "with_attributes": job.with_attributes,
+            "columns": list(job.source.columns[:2]),
+        },
+        "started": datetime.now().isoformat(timespec="seconds"),
     }

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +23,9 @@ from spacy_cardioner.errors import CardionerError, needs
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-INPUT, LONG, ENGINE = "Input", "Long runs", "Engine"
+Input = partial(typer.Option, rich_help_panel="Input")
+Long = partial(typer.Option, rich_help_panel="Long runs")
+Run = partial(typer.Option, rich_help_panel="Engine")
 SOME_FAILED = 3
 STOPPED = 130
 SPARK_FORMATS = {OutputFormat.parquet, OutputFormat.jsonl, OutputFormat.tsv, OutputFormat.omop}
@@ -69,8 +72,7 @@ def annotate(
         ),
     ] = None,
     with_text: Annotated[
-        bool,
-        typer.Option("--with-text", help="Write the texts too (jsonl)."),
+        bool, typer.Option("--with-text", help="Write the texts too (jsonl).")
     ] = False,
     with_attributes: Annotated[
         bool,
@@ -81,73 +83,37 @@ def annotate(
         ),
     ] = False,
     input_format: Annotated[
-        InputFormat | None,
-        typer.Option(help="Format of the input. Default: by its name.", rich_help_panel=INPUT),
+        InputFormat | None, Input(help="Format of the input. Default: by its name.")
     ] = None,
     text_column: Annotated[
-        str | None,
-        typer.Option(help="Column of the texts. Default: by its name.", rich_help_panel=INPUT),
+        str | None, Input(help="Column of the texts. Default: by its name.")
     ] = None,
-    id_column: Annotated[
-        str | None,
-        typer.Option(help="Column of the ids. Default: by its name.", rich_help_panel=INPUT),
-    ] = None,
-    table: Annotated[
-        str, typer.Option(help="Table of the database.", rich_help_panel=INPUT)
-    ] = "note",
-    recursive: Annotated[
-        bool,
-        typer.Option("--recursive", "-r", help="Read subfolders too.", rich_help_panel=INPUT),
-    ] = False,
-    lenient: Annotated[
-        bool,
-        typer.Option("--lenient", help="Exit status 0 even if notes failed.", rich_help_panel=LONG),
-    ] = False,
+    id_column: Annotated[str | None, Input(help="Column of the ids. Default: by its name.")] = None,
+    table: Annotated[str, Input(help="Table of the database.")] = "note",
+    recursive: Annotated[bool, Input("--recursive", "-r", help="Read subfolders too.")] = False,
+    lenient: Annotated[bool, Long("--lenient", help="Exit status 0 even if notes failed.")] = False,
     max_errors: Annotated[
-        int | None,
-        typer.Option(
-            min=0, help="Stop when more notes than this fail. Default: never.", rich_help_panel=LONG
-        ),
+        int | None, Long(min=0, help="Stop when more notes than this fail. Default: never.")
     ] = None,
     part_size: Annotated[
         int | None,
-        typer.Option(
+        Long(
             min=1,
             help="Write each output as a folder of parts with this many notes. A stopped run can "
             f"be resumed, and {ERRORS} lists notes that failed.",
-            rich_help_panel=LONG,
         ),
     ] = None,
     resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume", help="Continue a stopped run in parts, if any.", rich_help_panel=LONG
-        ),
+        bool, Long("--resume", help="Continue a stopped run in parts, if any.")
     ] = False,
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Replace existing outputs.", rich_help_panel=LONG),
-    ] = False,
-    engine: Annotated[
-        Engine, typer.Option(help="This machine or Spark.", rich_help_panel=ENGINE)
-    ] = Engine.local,
-    workers: Annotated[
-        int,
-        typer.Option(min=0, help="Worker processes; 0 runs in this one.", rich_help_panel=ENGINE),
-    ] = 0,
-    batch_size: Annotated[
-        int, typer.Option(min=1, help="Notes in a batch.", rich_help_panel=ENGINE)
-    ] = 64,
-    gpu: Annotated[
-        int | None, typer.Option(min=0, help="Number of the GPU.", rich_help_panel=ENGINE)
-    ] = None,
+    overwrite: Annotated[bool, Long("--overwrite", help="Replace existing outputs.")] = False,
+    engine: Annotated[Engine, Run(help="This machine or Spark.")] = Engine.local,
+    workers: Annotated[int, Run(min=0, help="Worker processes; 0 runs in this one.")] = 0,
+    batch_size: Annotated[int, Run(min=1, help="Notes in a batch.")] = 64,
+    gpu: Annotated[int | None, Run(min=0, help="Number of the GPU.")] = None,
     timeout: Annotated[
         float,
-        typer.Option(
-            min=1,
-            help="Seconds without a sign of life after which a worker is replaced.",
-            rich_help_panel=ENGINE,
-        ),
+        Run(min=1, help="Seconds without a sign of life after which a worker is replaced."),
     ] = TIMEOUT,
 ) -> None:
     """Find the diseases and drugs in notes, and write them in one or more formats.
@@ -167,7 +133,7 @@ def annotate(
     kinds = output_formats or [guess_format(Path(name)) for name in names]
     on_spark = engine is Engine.spark
     in_folders = on_spark or part_size is not None
-    folders = [in_folders or kind is OutputFormat.brat for kind in kinds]
+    needs_folder = [in_folders or kind is OutputFormat.brat for kind in kinds]
     no_jsonl, no_tsv = OutputFormat.jsonl not in kinds, OutputFormat.tsv not in kinds
     foreign = not SPARK_FORMATS.issuperset(kinds)
     local = "needs --engine local"
@@ -175,7 +141,7 @@ def annotate(
         ("--format", "needs one for each --output, or none", len(kinds) != len(names)),
         ("--format", "Spark writes jsonl, omop, parquet, tsv", on_spark and foreign),
         ("--output", "two outputs have the same name", len({*names}) < len(names)),
-        ("--output", "needs a folder", ("-", True) in zip(names, folders, strict=False)),
+        ("--output", "needs a folder", ("-", True) in zip(names, needs_folder, strict=False)),
         ("--with-text", "needs --format jsonl", with_text and no_jsonl),
         ("--with-attributes", "needs --format tsv", with_attributes and no_tsv),
         ("--part-size", local, on_spark and part_size is not None),
@@ -200,32 +166,20 @@ def annotate(
             notes = read_notes(session, source, input_format, recursive=recursive)
             columns = choose(source, notes.columns, text_column, id_column, needs_id=True)
             _print(*columns.guessed)
-            targets = list(zip(kinds, names, strict=True))
-            counts = run_spark(notes, columns, settings, targets, **options)
+            folders = list(zip(kinds, names, strict=True))
+            counts = run_spark(notes, columns, settings, folders, **options)
     else:
         from spacy_cardioner.batch.run import Job, run
 
         opened = open_source(
-            source,
-            kind=input_format,
-            recursive=recursive,
-            text=text_column,
-            note_id=id_column,
-            table=table,
+            source, input_format, text_column, id_column, table=table, recursive=recursive
         )
-        _print(*opened.choices)
+        _print(*opened.columns.guessed)
         paths = [None if name == "-" else Path(name) for name in names]
-        job = Job(
-            opened,
-            settings,
-            list(map(Output, kinds, paths)),
-            part_size=part_size,
-            resume=resume,
-            progress=True,
-            **options,
-        )
+        targets = list(map(Output, kinds, paths))
+        options |= {"part_size": part_size, "resume": resume, "progress": True}
         with _stops_told(names, resumable=part_size is not None):
-            counts = run(job)
+            counts = run(Job(opened, settings, targets, **options))
     if counts.errors and in_folders:
         _print(f"the notes that failed are listed in {names[0].rstrip('/')}/{ERRORS}")
     done = f"notes annotated: {counts.notes}, skipped: {counts.errors}"
@@ -235,7 +189,7 @@ def annotate(
 
 
 def _refuse(*checks: tuple[str, str, bool]) -> None:
-    """Raise a usage error for the first option that is wrong."""
+    """Raise a usage error for the first check that fails."""
     for option, message, wrong in checks:
         if wrong:
             raise typer.BadParameter(message, param_hint=option)

@@ -148,7 +148,7 @@ def test_notes_come_sorted_by_their_ids(url: str) -> None:
     assert [note.fault for note in notes] == ["", "no text (null)", "", "empty"]
     assert {int(note.id): note.text or None for note in notes} == {**dict(NOTES), 10: None}
     assert list(source.after(2)) == notes[2:]
-    assert len(source) == 4
+    assert source.total == 4
 
 
 def test_the_password_is_not_shown(postgres_url: str) -> None:

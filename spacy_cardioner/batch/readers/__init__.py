@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Iterator, Sequence
 from enum import Enum
 from pathlib import Path
@@ -39,25 +40,23 @@ ENDINGS = {
 
 def open_source(
     name: str,
-    *,
     kind: InputFormat | None = None,
-    recursive: bool = False,
     text: str | None = None,
     note_id: str | None = None,
+    *,
     table: str = "note",
+    recursive: bool = False,
 ) -> Source:
     """Open an input.
 
     name (str): A file, a folder, a pattern (``notes/**/*.txt``), the address of a database, or
         ``-`` for standard input.
     kind (InputFormat | None): Its format. Default: by its name, or by the files in the folder.
-    recursive (bool): Read subfolders too.
     text, note_id (str | None): Columns of a table. Default: guessed by name.
-    table (str): Table of a database.
     RAISES (CardionerError): There is nothing to read, or it cannot be read.
     """
     if name == "-":
-        return StandardInput()
+        return StandardInput("-")
     if kind is InputFormat.sql or (kind is None and "://" in name):
         return SqlTable(name, table, text, note_id)
     folder, files = _find(name, recursive)
@@ -80,9 +79,8 @@ def _find(name: str, recursive: bool) -> tuple[Path, list[str]]:
         return path.parent, [path.name]
     if not glob.has_magic(name):
         raise CardionerError(f"{name}: no such file or folder")
-    fixed = name[: next(i for i, char in enumerate(name) if char in "*?[")]
-    folder = os.path.dirname(fixed) or "."
-    found = (file for file in glob.iglob(name, recursive=True) if os.path.isfile(file))
+    folder = os.path.dirname(re.split(r"[*?\[]", name)[0]) or "."
+    found = filter(os.path.isfile, glob.iglob(name, recursive=True))
     files = sorted((os.path.relpath(file, folder) for file in found), key=note_name)
     if not files:
         raise CardionerError(f"{name}: no file matches this pattern")
@@ -110,13 +108,14 @@ def _of_one_kind(
     """
     if kind and chosen:
         return kind, list(files)
-    for wanted in [kind] if kind else ENDINGS:
+    kinds = [kind] if kind else list(ENDINGS)
+    for wanted in kinds:
         found = [file for file in files if _is(wanted, file)]
         if found:
             return wanted, found
     if chosen:
         return InputFormat.text, list(files)
-    endings = [end for wanted in ([kind] if kind else ENDINGS) for end in ENDINGS[wanted]]
+    endings = [end for wanted in kinds for end in ENDINGS[wanted]]
     raise CardionerError(
         f"{name}: no {', '.join(endings)} file in this folder; --recursive reads its subfolders"
     )

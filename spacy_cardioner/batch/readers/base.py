@@ -43,15 +43,34 @@ class SourceNote(NamedTuple):
     fault: str = ""
 
 
+class Columns(NamedTuple):
+    """The columns of the texts and of the ids.
+
+    id (str | None): None numbers the notes.
+    guessed (tuple[str, ...]): Messages to the user about the guesses.
+    """
+
+    text: str
+    id: str | None
+    guessed: tuple[str, ...] = ()
+
+
 class Source(ABC):
     """Yields notes lazily, always in the same order.
 
     A note that cannot be read is yielded with its fault, so that the positions of notes never
     change.
+
+    name (str): Its name for messages and records.
+    files (Sequence[Path]): The files that it reads, in this order. No output may replace them.
     """
 
-    # Messages to the user about columns that were guessed.
-    choices: tuple[str, ...] = ()
+    columns = Columns("", None)
+    total: int | None = None  # the number of notes, if known
+
+    def __init__(self, name: str, files: Sequence[Path] = ()) -> None:
+        self.name = name
+        self.files = files
 
     def __iter__(self) -> Iterator[SourceNote]:
         return self.after(0)
@@ -60,32 +79,14 @@ class Source(ABC):
     def after(self, count: int) -> Iterator[SourceNote]:
         """The notes after the first `count`."""
 
-    @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """Identify the source, with sizes and checksums, to resume a run only on the same one."""
+        """Identify the source by its files, to resume a run only on the same notes.
 
-    def paths(self) -> Iterator[Path]:
-        """The input files, which no output may replace."""
-        return iter(())
-
-    def __len__(self) -> int:
-        """The number of notes, 0 if unknown."""
-        return 0
-
-
-class FileSource(Source):
-    """A source that reads files.
-
-    name (str): The name of the source as the user gave it.
-    files (Sequence[Path]): The files, in the order of reading.
-    """
-
-    def __init__(self, name: str, files: Sequence[Path]) -> None:
-        self.name = name
-        self.files = files
-
-    def describe(self) -> dict[str, Any]:
-        """Number, bytes and SHA-256 of the files: for several, of the list of their checksums."""
+        RETURNS (dict[str, Any]): Number, bytes and SHA-256 of the files: for several, of the list
+            of their checksums.
+        """
+        if not self.files:
+            return {"input": self.name}
         sums = [(checksum(path), path.name) for path in self.files]
         listed = "".join(f"{value}  {name}\n" for value, name in sums)
         digest = hashlib.sha256(listed.encode("utf-8", "surrogateescape")).hexdigest()
@@ -95,23 +96,6 @@ class FileSource(Source):
             "bytes": sum(path.stat().st_size for path in self.files),
             "sha256": sums[0][0] if len(sums) == 1 else digest,
         }
-
-    def paths(self) -> Iterator[Path]:
-        """The input files."""
-        return iter(self.files)
-
-
-class Columns(NamedTuple):
-    """The columns to read.
-
-    text (str): Column of the texts.
-    id (str | None): Column of the ids. None numbers the notes.
-    guessed (tuple[str, ...]): Messages to the user about the guesses.
-    """
-
-    text: str
-    id: str | None
-    guessed: tuple[str, ...] = ()
 
 
 def choose(
@@ -125,8 +109,6 @@ def choose(
     """Choose the given columns, and guess the others by name.
 
     where (str): The table, for messages.
-    names (Sequence[str]): Its columns.
-    text, note_id (str | None): The columns that the user gave.
     needs_id (bool): The rows have no order, so they cannot be numbered.
     RAISES (CardionerError): There is no such column, or no likely column.
     """
@@ -138,9 +120,7 @@ def choose(
     if text is None:
         text = _first(TEXT_NAMES, names)
         if text is None:
-            raise CardionerError(
-                f"{where}: which column has the texts? Say it with --text-column; {have}"
-            )
+            raise CardionerError(f"{where}: which column has the texts (--text-column)? {have}")
         guessed.append(f"texts are read from the column {text} (--text-column)")
     if note_id is None:
         note_id = _first(ID_NAMES, [name for name in names if name != text])
@@ -182,7 +162,6 @@ def row_note(columns: Columns, place: str, row: Row | str) -> SourceNote:
     """
     if isinstance(row, str):
         return SourceNote(place, "", row)
-    note_id = place
     if columns.id is not None:
         value = row.get(columns.id)
         if value is None or value == "":
@@ -190,26 +169,21 @@ def row_note(columns: Columns, place: str, row: Row | str) -> SourceNote:
         named = checked(place, str(value))
         if named.fault:
             return SourceNote(place, "", f"its id: {named.fault}")
-        note_id = named.text
+        place = named.text
     if columns.text not in row:
-        return SourceNote(note_id, "", f"no column {columns.text}")
-    return checked(note_id, row[columns.text])
+        return SourceNote(place, "", f"no column {columns.text}")
+    return checked(place, row[columns.text])
 
 
 def open_bytes(path: Path) -> IO[bytes]:
     """Open a file that may be compressed with gzip, bzip2 or xz, as its name says."""
-    stream: IO[bytes] = OPENERS.get(path.suffix, open)(path, "rb")
-    return stream
+    return OPENERS.get(path.suffix, open)(path, "rb")
 
 
 def decompressed(name: str, data: bytes) -> bytes:
     """Decompress the bytes of a file, as its name says."""
     opener = OPENERS.get(Path(name).suffix)
-    if opener is None:
-        return data
-    with opener(io.BytesIO(data)) as stream:
-        plain: bytes = stream.read()
-    return plain
+    return opener(io.BytesIO(data)).read() if opener else data
 
 
 def without_compression(name: str) -> str:

@@ -21,7 +21,6 @@ class SqlTable(Source):
     url (str): Address of the database for SQLAlchemy:
         ``postgresql+psycopg://user@host/database``, ``duckdb:///notes.duckdb``.
     table (str): Name of the table, which may include the schema: ``cdm.note``.
-    text, note_id (str | None): The columns that the user gave.
     RAISES (CardionerError): SQLAlchemy or the driver is not installed, the table cannot be read, or
         the columns cannot be chosen.
     """
@@ -34,13 +33,13 @@ class SqlTable(Source):
 
         try:
             address = sqlalchemy.engine.make_url(url)
-            self.shown = address.render_as_string(hide_password=True)
+            super().__init__(address.render_as_string(hide_password=True))
             self.engine = sqlalchemy.create_engine(address, poolclass=NullPool)
         except exc.ArgumentError as error:
             raise CardionerError("not an address of a database for SQLAlchemy") from error
         except ImportError as error:
             raise CardionerError(
-                f"{self.shown}: its driver is missing: pip install {error.name}"
+                f"{self.name}: its driver is missing: pip install {error.name}"
             ) from error
         self.table = table
         schema, _, name = table.rpartition(".")
@@ -49,14 +48,9 @@ class SqlTable(Source):
         every = sqlalchemy.select(star).select_from(self._from).limit(0)
         with self._connected() as connection:
             names = list(connection.execute(every).keys())
-            where = f"{self.shown} {table}"
-            self.columns = choose(where, names, text, note_id, needs_id=True)
-            self.choices = self.columns.guessed
+            self.columns = choose(f"{self.name} {table}", names, text, note_id, needs_id=True)
             count = sqlalchemy.select(sqlalchemy.func.count()).select_from(self._from)
-            self._length = int(connection.execute(count).scalar_one())
-
-    def __len__(self) -> int:
-        return self._length
+            self.total = int(connection.execute(count).scalar_one())
 
     def after(self, count: int) -> Iterator[SourceNote]:
         """The notes after the first `count`."""
@@ -83,8 +77,8 @@ class SqlTable(Source):
                 yield connection
         except SQLAlchemyError as error:
             brief = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-            raise CardionerError(f"{self.shown} {self.table}: {brief}") from error
+            raise CardionerError(f"{self.name} {self.table}: {brief}") from error
 
     def describe(self) -> dict[str, Any]:
         """Identify the source."""
-        return {"input": self.shown, "table": self.table, "rows": self._length}
+        return {"input": self.name, "table": self.table, "rows": self.total}

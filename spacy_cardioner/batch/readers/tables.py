@@ -14,8 +14,8 @@ from pathlib import Path
 
 from spacy_cardioner.batch.readers.base import (
     BROKEN,
-    FileSource,
     Row,
+    Source,
     SourceNote,
     choose,
     open_bytes,
@@ -27,13 +27,12 @@ from spacy_cardioner.errors import CardionerError
 DELIMITERS = "\t;,|"
 
 
-class TableFiles(FileSource):
+class TableFiles(Source):
     """Files with a note in each record.
 
     The first record decides on the columns. Without an id column, the id of a note is the file name
     and the number of the record, from 1.
 
-    text, note_id (str | None): The columns that the user gave.
     RAISES (CardionerError): The columns cannot be chosen, or the first file cannot be read.
     """
 
@@ -42,19 +41,18 @@ class TableFiles(FileSource):
     ) -> None:
         super().__init__(name, files)
         try:
-            names = next(filter(None, map(self.names, files)), ())
+            names = next(filter(None, map(self._names, files)), ())
         except BROKEN as error:
             raise CardionerError(f"{name}: cannot be read: {error}") from error
         self.columns = choose(name, names, text, note_id)
-        self.choices = self.columns.guessed
 
     @abstractmethod
-    def rows(self, path: Path) -> Iterator[Row | str]:
+    def _rows(self, path: Path) -> Iterator[Row | str]:
         """The records of a file, or why a record cannot be read."""
 
-    @abstractmethod
-    def names(self, path: Path) -> Sequence[str]:
-        """The columns of a file, none if it is empty."""
+    def _names(self, path: Path) -> Sequence[str]:
+        """The columns of the first good record, none if there is no record."""
+        return next((list(row) for row in self._rows(path) if not isinstance(row, str)), ())
 
     def after(self, count: int) -> Iterator[SourceNote]:
         """The notes after the first `count`."""
@@ -64,7 +62,7 @@ class TableFiles(FileSource):
         for path in self.files:
             stem = without_compression(path.name).rpartition(".")[0]
             try:
-                for number, row in enumerate(self.rows(path), start=1):
+                for number, row in enumerate(self._rows(path), start=1):
                     yield row_note(self.columns, f"{stem}-{number}", row)
             except BROKEN as error:
                 raise CardionerError(f"{path}: cannot be read: {error}") from error
@@ -73,18 +71,13 @@ class TableFiles(FileSource):
 class JsonLines(TableFiles):
     """JSONL: a JSON object in each line that is not empty."""
 
-    def rows(self, path: Path) -> Iterator[Row | str]:
-        """The records of a file."""
+    def _rows(self, path: Path) -> Iterator[Row | str]:
         with open_bytes(path) as stream:
             for number, line in enumerate(stream):
                 if number == 0:
                     line = line.removeprefix(b"\xef\xbb\xbf")
                 if line.strip():
                     yield _json_row(line)
-
-    def names(self, path: Path) -> Sequence[str]:
-        """The fields of the first good line."""
-        return next((list(row) for row in self.rows(path) if not isinstance(row, str)), ())
 
 
 class Delimited(TableFiles):
@@ -93,8 +86,7 @@ class Delimited(TableFiles):
     The delimiter is the most frequent of tab, semicolon, comma and bar in the header.
     """
 
-    def rows(self, path: Path) -> Iterator[Row | str]:
-        """The records of a file."""
+    def _rows(self, path: Path) -> Iterator[Row | str]:
         with _opened(path) as (names, records):
             while True:
                 try:
@@ -109,18 +101,14 @@ class Delimited(TableFiles):
                 elif record:
                     yield f"{len(record)} columns instead of {len(names)}"
 
-    def names(self, path: Path) -> Sequence[str]:
-        """The columns of the header."""
+    def _names(self, path: Path) -> Sequence[str]:
         with _opened(path) as (names, _):
             return names
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[list[str], Iterator[list[str]]]]:
-    """Open a file. YIELDS (tuple[list[str], Iterator[list[str]]]): Its header and its records.
-
-    Bytes that are not UTF-8 become surrogates, so that only their own note has a fault.
-    """
+    """Header and records. Bytes that are not UTF-8 become surrogates, a fault of their note."""
     limit = csv.field_size_limit(sys.maxsize)  # of the whole process
     try:
         with (

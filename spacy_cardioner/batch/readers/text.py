@@ -9,12 +9,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from spacy_cardioner.batch.readers.base import (
     BROKEN,
     EMPTY,
-    FileSource,
     Source,
     SourceNote,
     checked,
@@ -23,41 +21,28 @@ from spacy_cardioner.batch.readers.base import (
 )
 
 
-class TextFiles(FileSource):
-    """Text files in UTF-8, one note each. The id of a note is its path without ``.txt``.
-
-    name (str): The name of the source as the user gave it.
-    folder (Path): Folder of the files.
-    files (Sequence[str]): Paths in the folder, in the order of reading.
-    """
+class TextFiles(Source):
+    """Text files in UTF-8, one note each. Its id is the path in the folder without ``.txt``."""
 
     def __init__(self, name: str, folder: Path, files: Sequence[str]) -> None:
         super().__init__(name, [folder / file for file in files])
         self.names = files
-
-    def __len__(self) -> int:
-        return len(self.files)
+        self.total = len(files)
 
     def after(self, count: int) -> Iterator[SourceNote]:
         """The notes after the first `count`."""
-        for index in range(count, len(self.files)):
-            yield _read(self.names[index], self.files[index])
+        return map(_read, self.names[count:], self.files[count:])
 
 
 class StandardInput(Source):
     """One note from standard input, with the id ``stdin``."""
 
-    def __len__(self) -> int:
-        return 1
+    total = 1
 
     def after(self, count: int) -> Iterator[SourceNote]:
         """The note, unless it is to be skipped."""
         if not count:
             yield decoded("stdin", "standard input", sys.stdin.buffer.read())
-
-    def describe(self) -> dict[str, Any]:
-        """Identify the source."""
-        return {"input": "-"}
 
 
 def note_name(file: str) -> str:
@@ -90,9 +75,7 @@ def decoded(note_id: str, shown: str, data: bytes) -> SourceNote:
     except UnicodeDecodeError as error:
         where = f"not UTF-8 from byte {error.start} on; convert it, for instance with iconv"
         return SourceNote(note_id, "", f"{shown} is {where}")
-    if note.fault in ("", EMPTY):
-        return note
-    return note._replace(fault=f"{shown} is {note.fault}")
+    return note if note.fault in ("", EMPTY) else note._replace(fault=f"{shown} is {note.fault}")
 
 
 def _read(file: str, path: Path) -> SourceNote:

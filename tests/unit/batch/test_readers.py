@@ -37,7 +37,7 @@ def read(source: str | Path, **options: Any) -> list[tuple[str, str]]:
     notes = list(opened)
     assert list(opened) == notes
     assert all(list(opened.after(n)) == notes[n:] for n in (0, 1, 2, len(notes), 99))
-    assert len(opened) in (0, len(notes))
+    assert opened.total in (None, len(notes))
     assert [note.fault for note in notes] == [""] * len(notes)
     return [(note.id, note.text) for note in notes]
 
@@ -71,7 +71,7 @@ def test_a_folder_is_read_sorted_and_without_hidden_files(tmp_path: Path) -> Non
     (tmp_path / "loop.txt").symlink_to(tmp_path / "loop.txt")
     notes = [("a", "a"), ("a-1", "d"), ("b", "b"), ("con espacio", "c")]
     assert read(tmp_path) == notes
-    assert len(open_source(str(tmp_path))) == 4
+    assert open_source(str(tmp_path)).total == 4
     inner = [*notes, ("more.txt/d", "d")]
     assert read(tmp_path, recursive=True) == inner
 
@@ -156,8 +156,8 @@ def test_jsonl(tmp_path: Path) -> None:
     *good, empty = source
     assert good == [("0", texts[0], ""), ("1", texts[1], "")]
     assert empty == ("2", "", "empty")
-    assert any("column TEXT" in choice for choice in source.choices)
-    assert any("column Note_ID" in choice for choice in source.choices)
+    assert "column TEXT" in source.columns.guessed[0]
+    assert "column Note_ID" in source.columns.guessed[1]
 
 
 def test_what_is_wrong_with_a_line_is_said(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
     path = tmp_path / "n.tsv"
     path.write_text("text\tinforme\tnhc\nx\tbien\t7\n")
     assert read(path, text="informe", note_id="nhc") == [("7", "bien")]
-    assert open_source(str(path), text="informe", note_id="nhc").choices == ()
+    assert open_source(str(path), text="informe", note_id="nhc").columns.guessed == ()
     with pytest.raises(CardionerError, match=r"no column dni .--id-column.*informe, nhc"):
         open_source(str(path), note_id="dni")
 
@@ -254,7 +254,7 @@ def test_parquet(tmp_path: Path, arrow: None) -> None:
     path = table(tmp_path / "n.parquet", rows)
     expected = [(str(i), text) for i, text in enumerate(texts)]
     assert read(path) == expected
-    assert len(open_source(str(path))) == 5
+    assert open_source(str(path)).total == 5
 
 
 def test_parquet_with_partitions(tmp_path: Path, arrow: None) -> None:
@@ -320,4 +320,4 @@ def test_reading_is_lazy(tmp_path: Path) -> None:
 def test_a_source_says_which_files_it_reads(tmp_path: Path) -> None:
     put(tmp_path, a="a", b="b")
     source: Source = open_source(str(tmp_path))
-    assert list(source.paths()) == [tmp_path / "a.txt", tmp_path / "b.txt"]
+    assert list(source.files) == [tmp_path / "a.txt", tmp_path / "b.txt"]
