@@ -31,7 +31,7 @@ from spacy.util import load_config
 from spacy_cardioner.corpus import convert, write_docbin
 from spacy_cardioner.files import manifest
 from spacy_cardioner.layers.windows import gated_tokens
-from spacy_cardioner.pipeline.gate.tuning import create_tune_gate
+from spacy_cardioner.pipeline.gate.component import create_tune_gate
 from spacy_cardioner.spans import NOTE_ID, SPANS_KEY
 from spacy_cardioner.tokenizer import blank
 from spacy_cardioner.training.folds import make_folds

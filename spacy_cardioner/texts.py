@@ -1,4 +1,4 @@
-"""Read raw texts from text files, JSONL and DocBins."""
+"""Read raw texts from text files, JSONL and DocBins; and JSON."""
 
 from __future__ import annotations
 
@@ -45,6 +45,19 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:
                 yield number, json.loads(line)
             except ValueError as error:
                 raise CardionerError(f"{path}:{number}: not JSON") from error
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    RAISES (CardionerError): It is missing or malformed.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise CardionerError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CardionerError(f"{path}: cannot be read: {error}") from error
 
 
 def _read_lines(path: Path) -> Iterator[tuple[int, str]]:

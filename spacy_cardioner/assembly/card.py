@@ -14,6 +14,7 @@ import srsly
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.files import versions
 from spacy_cardioner.layout import languages_of
+from spacy_cardioner.texts import read_json
 
 FIGURES = {"p": "precision", "r": "recall", "f": "f1"}
 
@@ -33,7 +34,7 @@ def make_card(
         (``ents_per_type``) and one by one (``FARMACO_es_f``), as spaCy prints them.
     RAISES (CardionerError): A file is missing or malformed.
     """
-    card = _read(template)
+    card = read_json(template)
     for key, value in card.items():
         if isinstance(value, dict):
             if lang not in value:
@@ -59,7 +60,7 @@ def package(
     RETURNS (Path): The wheel.
     RAISES (CardionerError): The pipeline or a file of the card is missing or malformed.
     """
-    pipes = _read(model / "meta.json").get("pipeline", ())
+    pipes = read_json(model / "meta.json").get("pipeline", ())
     name = "cardioner_trf" if any("transformer" in pipe for pipe in pipes) else "cardioner"
     with tempfile.TemporaryDirectory() as folder:
         meta_path = Path(folder) / "meta.json"
@@ -84,7 +85,7 @@ def _scores(metrics: Path, lang: str) -> dict[str, Any]:
             try:
                 found = {
                     label: {short: figures[long] for short, long in FIGURES.items()}
-                    for label, figures in _read(path)["strict"]["labels"].items()
+                    for label, figures in read_json(path)["strict"]["labels"].items()
                 }
             except (KeyError, TypeError, AttributeError) as error:
                 raise CardionerError(
@@ -94,11 +95,3 @@ def _scores(metrics: Path, lang: str) -> dict[str, Any]:
                 per_type[label if label not in per_type else f"{label} ({source})"] = figures
                 scores |= {f"{label}_{source}_{short}": f for short, f in figures.items()}
     return {**scores, "ents_per_type": per_type} if per_type else {}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        data: dict[str, Any] = srsly.read_json(path)
-    except (OSError, ValueError) as error:
-        raise CardionerError(f"{path}: cannot be read as JSON ({error})") from error
-    return data

@@ -11,6 +11,8 @@
 
 # No postponed annotations: spaCy checks configs against the types of registered functions.
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,7 +22,6 @@ from spacy.tokens import Doc, Span
 from thinc.api import Model, get_current_ops
 from thinc.types import Ragged
 
-from spacy_cardioner.layers.precision import LighterCopy, Precision
 from spacy_cardioner.layers.windows import (
     GetSpans,
     Windows,
@@ -32,11 +33,50 @@ from spacy_cardioner.layers.windows import (
 if TYPE_CHECKING:
     from spacy_transformers.data_classes import FullTransformerBatch, TransformerData
 
+Precision = Literal["float32", "bfloat16"]
+
 # Maximum number of wordpieces that are encoded at once in prediction, including padding.
 MAX_PIECES = 8192
 # Maximum number of these that are padding, on a CPU, where another call costs about as much. On a
 # GPU padding is faster than another call.
 MAX_PADDING = 64
+
+
+class LighterCopy:
+    """A copy of an encoder in bfloat16, faster on a CPU; made anew when the weights change."""
+
+    def __init__(self, precision: Precision) -> None:
+        self.precision = precision
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop the copy, because the weights are about to change."""
+        self._copy: Any = None
+        self._made_of: tuple[Any, int] | None = None
+
+    @contextmanager
+    def used(self, shim: Any) -> Iterator[None]:
+        """Replace the encoder by the copy for a while, if it computes on a CPU.
+
+        shim (HFShim): Where spacy-transformers keeps the encoder, and saves it from.
+        """
+        original = shim._model
+        if self.precision != "float32" and original.device.type == "cpu":
+            shim._model = self._get(original)
+        try:
+            yield
+        finally:
+            shim._model = original
+
+    def _get(self, original: Any) -> Any:
+        import torch
+
+        # torch counts in-place changes of each tensor, such as loading averaged weights.
+        version = sum(tensor._version for tensor in original.parameters())
+        if self._made_of != (original, version):
+            self._copy = deepcopy(original).to(torch.bfloat16)
+            self._made_of = original, version
+        return self._copy
 
 
 def create_transformer_model(

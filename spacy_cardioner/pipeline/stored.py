@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -84,16 +83,3 @@ def resource(language: str, name: str) -> Path:
             "your own, or one of these languages"
         )
     return path
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    RAISES (CardionerError): It is missing or malformed.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise CardionerError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise CardionerError(f"{path}: cannot be read: {error}") from error

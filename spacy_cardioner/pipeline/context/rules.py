@@ -11,7 +11,8 @@ from spacy.matcher import Matcher
 from spacy.vocab import Vocab
 
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.pipeline.stored import DEFAULT, read_json, resource
+from spacy_cardioner.pipeline.stored import DEFAULT, resource
+from spacy_cardioner.texts import read_json
 
 if TYPE_CHECKING:
     from medspacy.context import ConTextRule

@@ -16,8 +16,9 @@ from spacy.tokens import Doc
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.normalise import fold
-from spacy_cardioner.pipeline.stored import DEFAULT, read_json, resource
+from spacy_cardioner.pipeline.stored import DEFAULT, resource
 from spacy_cardioner.spans import Entity, in_order
+from spacy_cardioner.texts import read_json
 
 RULES_FILE = "postprocess.json"
 LANGUAGES = ("es", "en", "it")

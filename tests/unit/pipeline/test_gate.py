@@ -23,7 +23,7 @@ from thinc.api import Adam, Config
 from spacy_cardioner.corpus import convert, read_docbin, write_docbin
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.layers.windows import GATED, gated_tokens
-from spacy_cardioner.pipeline.gate.tuning import create_tune_gate
+from spacy_cardioner.pipeline.gate.component import create_tune_gate
 from spacy_cardioner.spans import SPANS_KEY
 from spacy_cardioner.tokenizer import blank
 from tests.conftest import ROOT
