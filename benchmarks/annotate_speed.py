@@ -76,7 +76,7 @@ def arguments() -> argparse.Namespace:
 
 
 def ours(model: str) -> Tool:
-    annotator, writer = Annotator(load_pipeline(model)), JsonLines()
+    annotator, writer = Annotator(Settings(model)), JsonLines()
 
     def run(texts: Sequence[str]) -> None:
         notes = (SourceNote(str(i), text) for i, text in enumerate(texts))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from spacy_cardioner.batch.readers.base import Columns, SourceNote, checked, choose
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from spacy.language import Language
 
     from spacy_cardioner.batch.engine import Annotated
-
-Record = str | tuple[Any, str] | Mapping[str, Any] | SourceNote
 
 # The nullable types of pandas: numpy's own have no missing values.
 PANDAS = {"string": "string", "int32": "Int32", "float": "Float32", "bool": "boolean"}
@@ -42,8 +40,8 @@ def annotate(
         and Spark, also a pipeline.
     text, note_id (str | None): Columns of the texts and the ids. Default: guessed by name.
     batch_size (int): Most notes held in memory at a time, for each worker.
-    workers (int): Number of processes; 0 runs in this process. A script with workers needs
-        ``if __name__ == "__main__":``.
+    workers (int): Number of processes, each with the pipeline and one thread; 0 runs in this
+        process. A script with workers needs ``if __name__ == "__main__":``.
     gpu (int | None): Number of the GPU to run on.
     timeout (float): Seconds without a sign of life after which a worker is replaced.
     RETURNS (Iterator[Annotated] | DataFrame): For an iterable, each note with its mentions, in the
@@ -92,7 +90,7 @@ def _of_frame(table: pd.DataFrame, columns: Columns) -> Iterator[SourceNote]:
 
 
 def _of_records(
-    records: Iterable[Record], text: str | None, note_id: str | None
+    records: Iterable[Any], text: str | None, note_id: str | None
 ) -> Iterator[SourceNote]:
     columns: Columns | None = None
     for number, record in enumerate(records):
@@ -111,12 +109,10 @@ def _of_records(
 def _frame(notes: Iterable[Annotated]) -> pd.DataFrame:
     import pandas as pd
 
-    rows = [row for found in notes for row in _rows(found)]
     types = {name: PANDAS[kind] for name, kind in COLUMNS.items()} | {"error": "string"}
+    rows: list[Sequence[Any]] = []
+    for note, mentions, _ in notes:
+        rows += [(*mention_row(note.id, mention), None) for mention in mentions]
+        if note.fault:
+            rows.append([note.id, *[None] * (len(COLUMNS) - 1), note.fault])
     return pd.DataFrame(rows, columns=list(types), dtype=object).astype(types)
-
-
-def _rows(found: Annotated) -> list[tuple[Any, ...]]:
-    if found.note.fault:
-        return [(found.note.id, *[None] * (len(COLUMNS) - 1), found.note.fault)]
-    return [(*mention_row(found.note.id, mention), None) for mention in found.mentions]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from itertools import groupby
+from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -39,7 +38,6 @@ SPACY_CODE = re.compile(r"\[[EW]\d+\]")
 class Annotated(NamedTuple):
     """A note with its mentions. A note with a fault has none.
 
-    note (SourceNote): The note.
     mentions (list[Mention]): Sorted by start, end and label.
     doc (bytes | None): The document as a DocBin, if `Settings.with_docs`.
     """
@@ -67,22 +65,12 @@ def started(settings: Settings) -> Iterator[tuple[Annotate, dict[str, Any]]]:
         with Pool(settings) as pool:
             yield pool, pool.identity
         return
-    annotator = make_annotator(settings)
+    annotator = Annotator(settings)
 
     def annotate(notes: Iterable[SourceNote]) -> Iterator[Annotated]:
-        for batch in batches(notes, settings.batch_size):
-            yield from annotator(batch)
+        return chain.from_iterable(map(annotator, batches(notes, settings.batch_size)))
 
     yield annotate, identity(annotator.nlp)
-
-
-def make_annotator(settings: Settings, tick: Callable[[], None] = lambda: None) -> Annotator:
-    """Load the pipeline. One given by name is reloaded when its vocabulary has grown too large.
-
-    RAISES (CardionerError): The pipeline cannot be loaded, or there is no such GPU.
-    """
-    reload = partial(load, settings) if isinstance(settings.model, str) else None
-    return Annotator(load(settings), with_docs=settings.with_docs, tick=tick, reload=reload)
 
 
 def load(settings: Settings) -> Language:
@@ -113,29 +101,19 @@ class Annotator:
     """Annotates batches of notes.
 
     A note longer than `nlp.max_length` is split where a sentence, a line or a word ends. Texts of
-    similar length are processed together.
+    similar length are processed together. A pipeline given by name is loaded again when its
+    vocabulary has grown by `MAX_NEW_WORDS`, so that memory does not grow with the number of notes.
 
-    nlp (Language): The pipeline.
-    with_docs (bool): Keep the documents.
     tick (Callable[[], None]): Called after each batch of the pipeline, as a sign of life.
-    reload (Callable[[], Language] | None): Loads the pipeline again. Called when the vocabulary has
-        grown by `MAX_NEW_WORDS`, so that memory does not grow with the number of notes.
+    RAISES (CardionerError): The pipeline cannot be loaded, or there is no such GPU.
     """
 
-    def __init__(
-        self,
-        nlp: Language,
-        *,
-        with_docs: bool = False,
-        tick: Callable[[], None] = lambda: None,
-        reload: Callable[[], Language] | None = None,
-    ) -> None:
-        self.nlp = nlp
-        self.reload = reload
-        self.max_words = len(nlp.vocab.strings) + MAX_NEW_WORDS
-        self.with_docs = with_docs
+    def __init__(self, settings: Settings, tick: Callable[[], None] = lambda: None) -> None:
+        self.settings = settings
         self.tick = tick
-        self.attributes = known_attributes(nlp)
+        self.nlp = load(settings)
+        self.max_words = len(self.nlp.vocab.strings) + MAX_NEW_WORDS
+        self.attributes = known_attributes(self.nlp)
 
     def __call__(self, notes: Sequence[SourceNote]) -> list[Annotated]:
         """Annotate a batch. If the pipeline fails on a note, that note gets a fault.
@@ -143,8 +121,9 @@ class Annotator:
         RETURNS (list[Annotated]): The notes in the given order.
         RAISES (CardionerError): The tokenizer changes the text.
         """
-        if self.reload and len(self.nlp.vocab.strings) > self.max_words:
-            self.nlp = self.reload()
+        named = isinstance(self.settings.model, str)
+        if named and len(self.nlp.vocab.strings) > self.max_words:
+            self.nlp = load(self.settings)
         try:
             return self._annotate(notes)
         except CardionerError:
@@ -159,24 +138,22 @@ class Annotator:
 
     def _annotate(self, notes: Sequence[SourceNote]) -> list[Annotated]:
         found: list[list[Mention]] = [[] for _ in notes]
-        docs: list[tuple[int, int, Doc]] = []
+        docs: list[list[tuple[int, Doc]]] = [[] for _ in notes]
         for index, start, end, doc in self._pipe(notes):
             if doc.text != notes[index].text[start:end]:
                 raise CardionerError(
                     f"{notes[index].id}: the tokenizer of the pipeline changes the text, so "
                     "offsets would be wrong; use a pipeline with spaCy's own tokenizer"
                 )
-            mentions = doc_entities(doc, self.attributes)
             found[index] += (
                 mention._replace(start=mention.start + start, end=mention.end + start)
-                for mention in mentions
+                for mention in doc_entities(doc, self.attributes)
             )
-            if self.with_docs:
-                docs.append((index, start, doc))
-        joined = _join(notes, docs)
+            if self.settings.with_docs:
+                docs[index].append((start, doc))
         return [
-            Annotated(note, sorted(mentions, key=itemgetter(0, 1, 2)), joined.get(index))
-            for index, (note, mentions) in enumerate(zip(notes, found, strict=True))
+            Annotated(note, sorted(mentions, key=itemgetter(0, 1, 2)), _docbin(note, pieces))
+            for note, mentions, pieces in zip(notes, found, docs, strict=True)
         ]
 
     def _pipe(self, notes: Sequence[SourceNote]) -> Iterator[tuple[int, int, int, Doc]]:
@@ -188,10 +165,7 @@ class Annotator:
             for start, end in cut(note.text, self.nlp.max_length)
         ]
         for batch in minibatch_by_padded_size(
-            pieces,
-            PADDED_CHARACTERS,
-            buffer=len(pieces) or 1,
-            get_length=lambda piece: len(piece[0]),
+            pieces, PADDED_CHARACTERS, len(pieces) or 1, get_length=lambda piece: len(piece[0])
         ):
             for doc, place in self.nlp.pipe(batch, as_tuples=True, batch_size=len(batch)):
                 yield (*place, doc)
@@ -206,27 +180,19 @@ def cut(text: str, limit: int) -> Iterator[tuple[int, int]]:
     """
     start = 0
     while len(text) - start > limit:
-        end = _boundary(text, start, start + limit)
+        window = (start, start + limit)
+        ends = ([match.end() for match in one.finditer(text, *window)] for one in BOUNDARIES)
+        end = next(filter(None, ends), window)[-1]
         yield start, end
         start = end
     yield start, len(text)
 
 
-def _boundary(text: str, start: int, end: int) -> int:
-    for boundary in BOUNDARIES:
-        ends = [match.end() for match in boundary.finditer(text, start, end)]
-        if ends:
-            return ends[-1]
-    return end
-
-
-def _join(notes: Sequence[SourceNote], docs: list[tuple[int, int, Doc]]) -> dict[int, bytes]:
-    """Join the pieces of each note, and serialize the documents with their strings."""
-    joined = {}
-    for index, pieces in groupby(sorted(docs, key=itemgetter(0, 1)), key=itemgetter(0)):
-        parts = [doc for _, _, doc in pieces]
-        doc = parts[0] if len(parts) == 1 else Doc.from_docs(parts, ensure_whitespace=False)
-        assert doc is not None  # from_docs returns None only for an empty list
-        doc.user_data[NOTE_ID] = notes[index].id
-        joined[index] = DocBin(docs=[doc], store_user_data=True).to_bytes()
-    return joined
+def _docbin(note: SourceNote, pieces: list[tuple[int, Doc]]) -> bytes | None:
+    """Join the pieces of a note, and serialize the document with its strings."""
+    docs = [doc for _, doc in sorted(pieces, key=itemgetter(0))]
+    doc = docs[0] if len(docs) == 1 else Doc.from_docs(docs, ensure_whitespace=False)
+    if doc is None:  # there are no pieces
+        return None
+    doc.user_data[NOTE_ID] = note.id
+    return DocBin(docs=[doc], store_user_data=True).to_bytes()

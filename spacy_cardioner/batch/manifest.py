@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, field
 from operator import sub
 from pathlib import Path
 from typing import Any
@@ -33,15 +33,15 @@ class Counts:
     mentions: int = 0
 
 
+@dataclass
 class Manifest:
     """The description of a run (`IDENTITY` and "started"), and its finished parts."""
 
-    def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
-        self.folder = folder
-        self.about = dict(about)
-        self.parts: list[Counts] = []
-        self.errors_bytes = 0
-        self.finished: str | None = None
+    folder: Path
+    about: dict[str, Any]
+    parts: list[Counts] = field(default_factory=list)
+    errors_bytes: int = 0
+    finished: str | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Manifest | None:
@@ -54,13 +54,11 @@ class Manifest:
             return None
         try:
             data = json.loads(path.read_bytes())
-            manifest = cls(folder, {name: data[name] for name in (*IDENTITY, "started")})
-            manifest.parts = [Counts(**part) for part in data["parts"]]
-            manifest.errors_bytes = data["errors_bytes"]
-            manifest.finished = data["finished"]
+            about = {name: data[name] for name in (*IDENTITY, "started")}
+            parts = [Counts(**part) for part in data["parts"]]
+            return cls(folder, about, parts, data["errors_bytes"], data["finished"])
         except (ValueError, KeyError, TypeError) as error:
             raise CardionerError(f"{path}: not the record of a run; remove the folder") from error
-        return manifest
 
     @property
     def done(self) -> Counts:

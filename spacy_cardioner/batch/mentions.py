@@ -65,15 +65,12 @@ def known_attributes(nlp: Language) -> frozenset[str]:
 
     RETURNS (frozenset[str]): Names out of "section" and `CONTEXT`.
     """
-    known: set[str] = set()
-    for name in nlp.pipe_names:
-        meta = nlp.get_pipe_meta(name)
-        if meta.factory == "medspacy_context":
-            known.update(CONTEXT)
-        if f"span._.{SECTION}" in meta.assigns:
-            known.add("section")
-        known.update(name for name in CONTEXT if f"span._.is_{name}" in meta.assigns)
-    return frozenset(known)
+    metas = [nlp.get_pipe_meta(name) for name in nlp.pipe_names]
+    assigned = {attribute for meta in metas for attribute in meta.assigns}
+    if any(meta.factory == "medspacy_context" for meta in metas):
+        assigned.update(f"span._.is_{name}" for name in CONTEXT)
+    fields = {"section": SECTION, **{name: f"is_{name}" for name in CONTEXT}}
+    return frozenset(name for name, field in fields.items() if f"span._.{field}" in assigned)
 
 
 def doc_entities(doc: Doc, attributes: frozenset[str] = frozenset()) -> list[Mention]:

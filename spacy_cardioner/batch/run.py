@@ -39,8 +39,7 @@ class Job:
     part_size (int | None): Notes in a part. None writes each output at once.
     resume (bool): Continue a stopped run in parts.
     overwrite (bool): Replace existing outputs.
-    progress (bool): Show a progress bar on standard error, and why notes failed if no file lists
-        them.
+    progress (bool): Report progress on standard error, and failed notes unless a file lists them.
     """
 
     source: Source

@@ -11,16 +11,7 @@ TIMEOUT = 600.0
 
 
 class Settings(NamedTuple):
-    """How to run a pipeline.
-
-    model (str | Language): Name of an installed pipeline, folder of a saved one, or a pipeline.
-    batch_size (int): Most notes held in memory at a time, for each worker.
-    workers (int): Number of processes, each with the pipeline and one thread. 0 runs the pipeline
-        in this process.
-    gpu (int | None): Number of the GPU to run on.
-    with_docs (bool): Keep the documents.
-    timeout (float): Seconds without a sign of life after which a worker is replaced.
-    """
+    """How to run a pipeline, as in `spacy_cardioner.annotate`; `with_docs` keeps the documents."""
 
     model: str | Language
     batch_size: int = 64

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from spacy_cardioner.batch.engine import Annotated, batches, load, make_annotator
+from spacy_cardioner.batch.engine import Annotated, Annotator, batches, load
 from spacy_cardioner.batch.manifest import ERRORS, Counts
 from spacy_cardioner.batch.readers import InputFormat, kind_of
 from spacy_cardioner.batch.readers.base import Columns
@@ -32,7 +32,7 @@ SPARK |= {"date32": "date", "timestamp[s]": "timestamp"}
 # Spark's CSV writer strips values by default.
 CSV = {"header": True, "ignoreLeadingWhiteSpace": False, "ignoreTrailingWhiteSpace": False}
 
-_annotator = lru_cache(maxsize=1)(make_annotator)  # one in each process of Spark
+_annotator = lru_cache(maxsize=1)(Annotator)  # one in each process of Spark
 
 
 def read_notes(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from spacy_cardioner.batch.engine import Annotated, batches, make_annotator
+from spacy_cardioner.batch.engine import Annotated, Annotator, batches
 from spacy_cardioner.batch.readers.base import SourceNote
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.errors import CardionerError
@@ -40,7 +40,6 @@ class Pool:
     Processes are spawned, because a fork of a process with threads may hang. Each has its own
     connection, because a shared queue stays locked when the worker that holds the lock is killed.
 
-    settings (Settings): How to run the pipeline.
     RAISES (CardionerError): The pipeline cannot be loaded, or a worker dies while loading it.
     """
 
@@ -104,19 +103,17 @@ class Pool:
         busy = [worker for worker in self._workers if worker.task is not None]
         wait([worker.connection for worker in busy], timeout=min(self.settings.timeout, 1))
         for worker in busy:
-            died = worker.receive()
-            reason = died or worker.stuck(self.settings.timeout)
+            reason, tries = worker.receive(), TRIES
+            task = worker.task
+            if not reason and task and time.monotonic() - worker.last >= self.settings.timeout:
+                reason, tries = f"not done after {self.settings.timeout:g} seconds", 1
             if reason:
-                task = worker.task
-                assert task is not None  # it is busy
-                self._replace(worker)
-                self._repeat(task, reason, TRIES if died else 1)
-
-    def _replace(self, worker: _Worker) -> None:
-        worker.end()
-        fresh = _Worker(self.settings)
-        self._workers[self._workers.index(worker)] = fresh
-        fresh.ready()
+                worker.end()
+                fresh = _Worker(self.settings)
+                self._workers[self._workers.index(worker)] = fresh
+                fresh.ready()
+                if task:  # it may have died right after it had finished
+                    self._repeat(task, reason, tries)
 
     def _repeat(self, task: _Task, reason: str, tries: int) -> None:
         """Queue the batch of a lost worker again, note by note, to find the note at fault."""
@@ -158,8 +155,7 @@ class _Worker:
             ) from error
         if kind == _FAULT:
             raise CardionerError(message)
-        loaded: dict[str, Any] = message
-        return loaded
+        return message
 
     def give(self, task: _Task) -> None:
         """Send a batch of notes."""
@@ -185,12 +181,6 @@ class _Worker:
             return f"a worker process died on it ({self._death()})"
         return ""
 
-    def stuck(self, timeout: float) -> str:
-        """RETURNS (str): That the worker has exceeded the timeout, or ""."""
-        if self.task is None or time.monotonic() - self.last < timeout:
-            return ""
-        return f"not done after {timeout:g} seconds"
-
     def end(self) -> None:
         """Kill the process."""
         self.connection.close()
@@ -207,7 +197,7 @@ def _work(connection: Connection, settings: Settings) -> None:
     # Ctrl-C reaches all processes of a terminal; the parent ends its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        annotator = make_annotator(settings, tick=lambda: connection.send((_TICK, None)))
+        annotator = Annotator(settings, tick=lambda: connection.send((_TICK, None)))
         if torch := sys.modules.get("torch"):
             torch.set_num_threads(1)
         connection.send((_DONE, identity(annotator.nlp)))

@@ -137,7 +137,7 @@ def annotate(
     no_jsonl, no_tsv = OutputFormat.jsonl not in kinds, OutputFormat.tsv not in kinds
     foreign = not SPARK_FORMATS.issuperset(kinds)
     local = "needs --engine local"
-    _refuse(
+    checks = (
         ("--format", "needs one for each --output, or none", len(kinds) != len(names)),
         ("--format", "Spark writes jsonl, omop, parquet, tsv", on_spark and foreign),
         ("--output", "two outputs have the same name", len({*names}) < len(names)),
@@ -151,6 +151,9 @@ def annotate(
         ("--resume", "needs --part-size", resume and part_size is None),
         ("--overwrite", "excludes --resume", resume and overwrite),
     )
+    for option, message, wrong in checks:
+        if wrong:
+            raise typer.BadParameter(message, param_hint=option)
     settings = Settings(model, batch_size, workers, gpu, timeout=timeout)
     options: dict[str, Any] = {
         "with_text": with_text,
@@ -182,17 +185,10 @@ def annotate(
             counts = run(Job(opened, settings, targets, **options))
     if counts.errors and in_folders:
         _print(f"the notes that failed are listed in {names[0].rstrip('/')}/{ERRORS}")
-    done = f"notes annotated: {counts.notes}, skipped: {counts.errors}"
-    _print(f"{done}; entities found: {counts.mentions}")
+    notes_done = f"notes annotated: {counts.notes}, skipped: {counts.errors}"
+    _print(f"{notes_done}; entities found: {counts.mentions}")
     if counts.errors and not lenient:
         raise typer.Exit(SOME_FAILED)
-
-
-def _refuse(*checks: tuple[str, str, bool]) -> None:
-    """Raise a usage error for the first check that fails."""
-    for option, message, wrong in checks:
-        if wrong:
-            raise typer.BadParameter(message, param_hint=option)
 
 
 @contextmanager

@@ -102,10 +102,7 @@ def _files(folder: str, within: str, recursive: bool) -> Iterator[str]:
 def _of_one_kind(
     name: str, files: Sequence[str], kind: InputFormat | None, *, chosen: bool
 ) -> tuple[InputFormat, list[str]]:
-    """Choose the format, and the files that have it.
-
-    chosen (bool): The user named the files or a pattern: those of unknown format are text.
-    """
+    """Choose the format, and its files. If the user chose the files, unknown formats are text."""
     if kind and chosen:
         return kind, list(files)
     kinds = [kind] if kind else list(ENDINGS)

@@ -28,14 +28,12 @@ class SqlTable(Source):
     def __init__(self, url: str, table: str, text: str | None, note_id: str | None) -> None:
         with needs("SQLAlchemy", "omop"):
             import sqlalchemy
-        from sqlalchemy import exc
-        from sqlalchemy.pool import NullPool
 
         try:
             address = sqlalchemy.engine.make_url(url)
             super().__init__(address.render_as_string(hide_password=True))
-            self.engine = sqlalchemy.create_engine(address, poolclass=NullPool)
-        except exc.ArgumentError as error:
+            self.engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool)
+        except sqlalchemy.exc.ArgumentError as error:
             raise CardionerError("not an address of a database for SQLAlchemy") from error
         except ImportError as error:
             raise CardionerError(
@@ -44,8 +42,7 @@ class SqlTable(Source):
         self.table = table
         schema, _, name = table.rpartition(".")
         self._from = sqlalchemy.table(name, schema=schema or None)
-        star: Any = sqlalchemy.literal_column("*")
-        every = sqlalchemy.select(star).select_from(self._from).limit(0)
+        every = sqlalchemy.select(sqlalchemy.text("*")).select_from(self._from).limit(0)
         with self._connected() as connection:
             names = list(connection.execute(every).keys())
             self.columns = choose(f"{self.name} {table}", names, text, note_id, needs_id=True)
@@ -80,5 +77,5 @@ class SqlTable(Source):
             raise CardionerError(f"{self.name} {self.table}: {brief}") from error
 
     def describe(self) -> dict[str, Any]:
-        """Identify the source."""
+        """Identify the table, by its number of rows."""
         return {"input": self.name, "table": self.table, "rows": self.total}

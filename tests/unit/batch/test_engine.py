@@ -68,10 +68,10 @@ def test_a_text_over_the_limit_gives_what_it_gives_in_one_piece() -> None:
     nlp = spacy.blank("es")
     ruler(nlp, X=("dolor torácico",), Y=("fiebre",))
     text = "dolor torácico\r\nsin fiebre\n\n" * 40
-    [whole] = Annotator(nlp)([SourceNote("a", text)])
+    [whole] = Annotator(Settings(nlp))([SourceNote("a", text)])
     nlp.max_length = 100
     notes = [SourceNote("a", text), SourceNote("b", ""), SourceNote("c", text)]
-    first, empty, last = Annotator(nlp, with_docs=True)(notes)
+    first, empty, last = Annotator(Settings(nlp, with_docs=True))(notes)
     assert len(whole.mentions) == 80
     assert first.mentions == whole.mentions == last.mentions
     assert empty.mentions == []
@@ -87,13 +87,14 @@ def test_a_text_over_the_limit_gives_what_it_gives_in_one_piece() -> None:
 def test_a_pipeline_that_has_met_many_words_is_loaded_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: list[Language] = []
 
-    def load() -> Language:
+    def load(model: str) -> Language:
         loaded.append(spacy.blank("es"))
         ruler(loaded[-1], Y=("fiebre",))
         return loaded[-1]
 
     monkeypatch.setattr(engine, "MAX_NEW_WORDS", 100)
-    annotator = Annotator(load(), reload=load)
+    monkeypatch.setattr(engine, "load_pipeline", load)
+    annotator = Annotator(Settings("es_test"))
     for number in range(20):
         words = " ".join(f"palabra{number}x{place}" for place in range(10))
         [found] = annotator([SourceNote(str(number), f"{words} fiebre")])
@@ -109,7 +110,7 @@ def test_wrapped_lines_are_not_cut_apart() -> None:
     nlp.add_pipe("entity_ruler").add_patterns([{"label": "X", "pattern": words}])
     nlp.max_length = 50
     line = "Niega fiebre.\nRefiere dolor\ntorácico.\n"
-    [found] = Annotator(nlp)([SourceNote("a", line * 30)])
+    [found] = Annotator(Settings(nlp))([SourceNote("a", line * 30)])
     assert [one.start % len(line) for one in found.mentions] == [line.index("dolor")] * 30
 
 
@@ -117,7 +118,7 @@ def test_notes_keep_their_order_whatever_their_length() -> None:
     nlp = spacy.blank("es")
     ruler(nlp, X=("fiebre",))
     notes = [SourceNote(str(i), "sin fiebre " * (i * 7 % 5)) for i in range(30)]
-    found = Annotator(nlp)(notes)
+    found = Annotator(Settings(nlp))(notes)
     assert [one.note for one in found] == notes
     assert [len(one.mentions) for one in found] == [i * 7 % 5 for i in range(30)]
 
@@ -147,7 +148,7 @@ def test_a_tokenizer_that_changes_the_text_is_refused() -> None:
     vocab = nlp.vocab
     nlp.tokenizer = lambda text: Doc(vocab, words=text.split())
     with pytest.raises(CardionerError, match="^nota: .*tokenizer") as caught:
-        Annotator(nlp)([SourceNote("nota", "sin  fiebre")])
+        Annotator(Settings(nlp))([SourceNote("nota", "sin  fiebre")])
     assert "fiebre" not in str(caught.value)
 
 
@@ -163,7 +164,7 @@ def test_a_note_that_the_pipeline_fails_on_does_not_keep_the_others() -> None:
     ruler(nlp, X=("fiebre",))
     nlp.add_pipe("fails_on_x")
     texts = ["fiebre", "xyz secreto", "fiebre", ""]
-    found = Annotator(nlp)([SourceNote(str(i), text) for i, text in enumerate(texts)])
+    found = Annotator(Settings(nlp))([SourceNote(str(i), text) for i, text in enumerate(texts)])
     assert [len(one.mentions) for one in found] == [1, 0, 1, 0]
     faults = [one.note.fault for one in found]
     assert faults == ["", "the pipeline failed on it (ValueError [E999])", "", ""]
@@ -171,7 +172,7 @@ def test_a_note_that_the_pipeline_fails_on_does_not_keep_the_others() -> None:
 
 def test_a_note_with_a_fault_is_handed_on() -> None:
     note = SourceNote("a", "", "no text (null)")
-    [found] = Annotator(spacy.blank("es"))([note])
+    [found] = Annotator(Settings(spacy.blank("es")))([note])
     assert found == (note, [], None)
 
 
@@ -209,7 +210,7 @@ def context_nlp() -> Language:
 
 def test_context_and_section_come_along(context_nlp: Language) -> None:
     assert known_attributes(context_nlp) == {"section", *CONTEXT}
-    [found] = Annotator(context_nlp)([SourceNote("a", NOTE)])
+    [found] = Annotator(Settings(context_nlp))([SourceNote("a", NOTE)])
     held = {
         mention.text: [name for name in CONTEXT if getattr(mention, name)]
         for mention in found.mentions
@@ -229,10 +230,10 @@ def test_context_and_section_come_along(context_nlp: Language) -> None:
 def test_context_comes_along_for_the_pieces_of_a_long_note(context_nlp: Language) -> None:
     limit = context_nlp.max_length
     line = "Niega disnea. Posible neumonía.\n"
-    [whole] = Annotator(context_nlp)([SourceNote("a", line * 20)])
+    [whole] = Annotator(Settings(context_nlp))([SourceNote("a", line * 20)])
     context_nlp.max_length = 100
     try:
-        [pieces] = Annotator(context_nlp)([SourceNote("a", line * 20)])
+        [pieces] = Annotator(Settings(context_nlp))([SourceNote("a", line * 20)])
     finally:
         context_nlp.max_length = limit
     assert pieces.mentions == whole.mentions
@@ -244,7 +245,7 @@ def test_what_no_component_looks_at_is_unknown_and_not_false() -> None:
     nlp = spacy.blank("es")
     ruler(nlp, ENFERMEDAD=("disnea",))
     assert known_attributes(nlp) == frozenset()
-    [found] = Annotator(nlp)([SourceNote("a", "Niega disnea.")])
+    [found] = Annotator(Settings(nlp))([SourceNote("a", "Niega disnea.")])
     assert found.mentions == [Mention(6, 12, "ENFERMEDAD", "disnea")]
     assert found.mentions[0].attributes == {}
 
@@ -256,7 +257,7 @@ def test_the_codes_and_how_they_were_found_come_along() -> None:
     ruler(nlp, FARMACO=("bisoprolol", "Bisoprolol"))
     nlp.add_pipe("cardioner_linker")
     gazetteer.add_patterns([{"label": "FARMACO", "pattern": "bisoprolol", "id": "C07AB07"}])
-    [found] = Annotator(nlp)([SourceNote("a", "Toma bisoprolol.")])
+    [found] = Annotator(Settings(nlp))([SourceNote("a", "Toma bisoprolol.")])
     [mention] = found.mentions
     assert mention.attributes == {"kb_id": "C07AB07", "match": "exact"}
 

@@ -28,6 +28,7 @@ from spacy_cardioner import __version__, brat, files
 from spacy_cardioner.batch.engine import Annotated, Annotator
 from spacy_cardioner.batch.mentions import Mention, doc_entities
 from spacy_cardioner.batch.readers import SourceNote, open_source
+from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.writers import (
     Output,
     OutputFormat,
@@ -150,7 +151,7 @@ def test_offsets_hold_in_every_format(nlp: Language, text: str, limit: int) -> N
     with tempfile.TemporaryDirectory() as name:
         folder, out = Path(name), Path(name, "out")
         (folder / "7.txt").write_bytes(text.encode())
-        [annotated] = Annotator(nlp, with_docs=True)(list(open_source(name)))
+        [annotated] = Annotator(Settings(nlp, with_docs=True))(list(open_source(name)))
         write_all(out, annotated)
 
         text = text.removeprefix("\ufeff")
