@@ -13,6 +13,7 @@ import pytest
 import spacy
 
 import spacy_cardioner
+from spacy_cardioner.batch import workers
 from spacy_cardioner.batch.engine import Annotated, started
 from spacy_cardioner.batch.mentions import Mention
 from spacy_cardioner.batch.readers import SourceNote
@@ -82,6 +83,26 @@ def test_order_is_kept_and_lost_workers_are_replaced(model: str) -> None:
         "stuck": "not done after 10 seconds",
     }
     assert all(len(one.mentions) == (not one.note.fault) for one in found)
+
+
+def test_a_worker_may_die_right_after_a_batch(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    receive, killed = workers._Worker.receive, []
+
+    def receive_and_kill(worker: workers._Worker) -> str:
+        died = receive(worker)
+        if worker.task is None and not killed:
+            killed.append(worker.process.pid)
+            worker.process.kill()
+            return "a worker process died"
+        return died
+
+    monkeypatch.setattr(workers._Worker, "receive", receive_and_kill)
+    notes = [SourceNote(str(i), "fiebre") for i in range(12)]
+    with started(settings(model)) as (annotate, _):
+        found = list(annotate(notes))
+    assert killed
+    assert [one.note for one in found] == notes
+    assert all(len(one.mentions) == 1 for one in found)
 
 
 def test_notes_are_read_as_they_are_needed_and_no_process_stays(model: str) -> None:
