@@ -12,7 +12,7 @@ and DocBin. The scores are also in ``attrs["scores"]`` of the group, as spaCy's 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc, Span
@@ -44,22 +44,11 @@ class Entity(NamedTuple):
     source: str = ""
 
 
-class Bounded(Protocol):
-    """Anything with boundaries, such as a Span or an Entity."""
-
-    @property
-    def start(self) -> int:
-        """The first token or character."""
-
-    @property
-    def end(self) -> int:
-        """The token or character after the last."""
+# Anything with a start and an end, such as a Span or an Entity.
+T = TypeVar("T", bound=Any)
 
 
-T = TypeVar("T", bound=Bounded)
-
-
-def longest_first(item: Bounded) -> tuple[int, int]:
+def longest_first(item: Any) -> tuple[int, int]:
     """Sort key: longer before shorter, then earlier before later."""
     return item.start - item.end, item.start
 
@@ -79,7 +68,7 @@ def non_overlapping(
     RETURNS (list[T]): The chosen items, in the order of the text.
     """
     used = set(taken)
-    chosen = []
+    chosen: list[Any] = []
     for item in sorted(items, key=order):
         place = range(item.start, item.end)
         if used.isdisjoint(place):
