@@ -80,7 +80,6 @@ class Line:
 class Note:
     """A text with its annotations.
 
-    name (str): The file name without ``.txt``.
     text (str): The characters of the file without the byte order mark. Line ends are not changed.
     annotated (bool): False if there is no ``.ann`` file. An empty one is an annotation.
     bom, ann_bom (bool): Whether the ``.txt`` and the ``.ann`` start with a byte order mark.
@@ -296,8 +295,7 @@ def read_tsv(
 def write_tsv(path: Path, notes: Mapping[str, Iterable[Entity]]) -> None:
     """Write a TSV of the task. Line ends and tabs inside a mention become one space.
 
-    RAISES (CardionerError): A name or label contains a delimiter, offsets are invalid, or the file
-        cannot be written.
+    RAISES (CardionerError): A name, label or offset is invalid, or the file cannot be written.
     """
     rows = ["\t".join(TSV_HEADER)]
     for name, found in notes.items():

@@ -54,10 +54,7 @@ def convert(
     All labels of a folder count as annotated in each of its notes: a note without a mention of a
     label has no such entity. A note without an .ann file is not annotated.
 
-    nlp (Language): A blank pipeline for tokens and sentences, see `tokenizer.blank`.
-    rename (Mapping[str, str]): Old label to new label.
     only (Iterable[str]): Labels to keep, after renaming. Default: all.
-    discontinuous (str): See `brat.entities`.
     audit (Audit): Collects the counts and all changes and losses.
     RETURNS (list[Doc]): The documents, sorted by name.
     RAISES (CardionerError): A file is malformed, or notes with the same name have different texts.

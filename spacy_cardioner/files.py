@@ -55,10 +55,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def write_texts(files: Mapping[Path, str]) -> None:
-    """Write all text files or none of them.
-
-    RAISES (CardionerError): A file cannot be written.
-    """
+    """Write all text files or none of them. RAISES (CardionerError): A file cannot be written."""
     with ExitStack() as stack:
         for path, text in files.items():
             try:
@@ -94,7 +91,6 @@ def manifest(files: Iterable[Path], settings: Mapping[str, Any]) -> dict[str, An
 
     files (Iterable[Path]): Inputs: configs, corpora, models. They are listed by name without their
         folder, so that the same inputs give the same manifest anywhere.
-    RETURNS (dict): JSON-serialisable.
     """
     return {
         "inputs": [{"name": path.name, "sha256": checksum(path)} for path in files],

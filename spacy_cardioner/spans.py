@@ -106,7 +106,6 @@ def write_entities(
 
     layers (Iterable[str] | None): The annotated labels. Default: those of the old group, if it says
         which they are, and those of the entities.
-    RETURNS (list[Span]): The spans of the group.
     """
     from spacy.tokens import SpanGroup
 
@@ -135,10 +134,7 @@ def replace_entities(
     """Write changed entities to the span group, if the document has it, and to ``doc.ents``.
 
     In ``doc.ents``, entities that did not change stay. New ones are added where there is room, the
-    longest first.
-
-    before (Iterable[Entity]): What `read_entities` returned.
-    after (Sequence[Entity]): What it is to return now.
+    longest first. `before` is what `read_entities` returned, `after` what it is to return now.
     """
     if key in doc.spans:
         write_entities(doc, after, key)

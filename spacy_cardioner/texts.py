@@ -48,10 +48,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    RAISES (CardionerError): It is missing or malformed.
-    """
+    """Read a JSON file. RAISES (CardionerError): It is missing or malformed."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:

@@ -27,9 +27,7 @@ def make_card(
     template (Path): JSON with description, author, license and sources, as in spaCy's meta.json.
         A text may be given per language, as ``{"es": ..., "en": ...}``. A source with
         ``"languages": ["es"]`` is left out for other languages.
-    metrics (Path | None): Folder with ``LABEL_LANG.json`` files, as `cardioner evaluate --corpus`
-        writes them. Those of the pipeline's languages are used.
-    name (str): Name of the package, without the language.
+    metrics (Path | None): Folder with ``LABEL_LANG.json`` files of `cardioner evaluate --corpus`.
     RETURNS (dict): The meta data. ``performance`` has strict scores from 0 to 1, per label
         (``ents_per_type``) and one by one (``FARMACO_es_f``), as spaCy prints them.
     RAISES (CardionerError): A file is missing or malformed.
@@ -57,7 +55,6 @@ def package(
 
     template, metrics, lang: As for `make_card`.
     output (Path): Folder of the wheel. ``requirements.txt`` in it names the wheel.
-    RETURNS (Path): The wheel.
     RAISES (CardionerError): The pipeline or a file of the card is missing or malformed.
     """
     pipes = read_json(model / "meta.json").get("pipeline", ())

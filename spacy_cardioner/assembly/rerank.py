@@ -98,10 +98,8 @@ def find_candidates(run: Path, docs: Mapping[str, Doc], label: str) -> list[list
     """Find the candidates in the documents of each fold with the pipeline of that fold.
 
     run (Path): Folder that `cardioner crossval` wrote.
-    docs (Mapping[str, Doc]): The annotated documents by name, in one language.
     RETURNS (list[list[FoldDocument]]): The documents of each fold in which the label was annotated.
-    RAISES (CardionerError): The pipeline of a fold is missing or does not have the label; a
-        document is missing.
+    RAISES (CardionerError): A document, the pipeline of a fold, or its label is missing.
     """
 
     def prepare(nlp: Language) -> None:

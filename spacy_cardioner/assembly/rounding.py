@@ -19,9 +19,8 @@ def round_floats(array: NDArray[numpy.float32], bits: int) -> NDArray[numpy.floa
     """Round each number to the nearest multiple of a power of two, ties to even.
 
     The step is the standard deviation of all numbers, rounded down to a power of two and halved
-    `bits` times. In a sum, the absolute error matters, not the error relative to each number.
+    `bits` times.
 
-    array (NDArray[float32]): Finite numbers. If all are equal, they are returned unchanged.
     RETURNS (NDArray[float32]): A new array; no number changes by more than half a step.
     """
     deviation = float(array.std(dtype="f8"))

@@ -30,8 +30,7 @@ def stack(pipelines: Sequence[Language]) -> Language:
 
     pipelines (Sequence[Language]): Pipelines of one config, trained with different seeds, with the
         same vectors and labels. The heads are in the component "ner", the encoder in "tok2vec".
-    RETURNS (Language): The stacked pipeline; its other components are those of the first. A single
-        pipeline is returned as it is.
+    RETURNS (Language): The stacked pipeline; its other components are those of the first.
     RAISES (CardionerError): The pipelines differ, or their heads are not linear.
     """
     first = pipelines[0]

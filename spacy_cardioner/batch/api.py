@@ -42,7 +42,6 @@ def annotate(
     batch_size (int): Most notes held in memory at a time, for each worker.
     workers (int): Number of processes, each with the pipeline and one thread; 0 runs in this
         process. A script with workers needs ``if __name__ == "__main__":``.
-    gpu (int | None): Number of the GPU to run on.
     timeout (float): Seconds without a sign of life after which a worker is replaced.
     RETURNS (Iterator[Annotated] | DataFrame): For an iterable, each note with its mentions, in the
         given order; `note.fault` says why a note failed. For a DataFrame, one of the same kind

@@ -55,8 +55,7 @@ Annotate = Callable[[Iterable[SourceNote]], Iterator[Annotated]]
 def started(settings: Settings) -> Iterator[tuple[Annotate, dict[str, Any]]]:
     """Load the pipeline, in this process or in worker processes.
 
-    YIELDS (tuple[Annotate, dict[str, Any]]): The function that annotates notes, and the identity
-        of the pipeline.
+    YIELDS (tuple): The function that annotates notes, and the identity of the pipeline.
     RAISES (CardionerError): The pipeline cannot be loaded.
     """
     if settings.workers:

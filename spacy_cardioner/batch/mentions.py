@@ -15,13 +15,8 @@ SECTION = "note_section"  # the extension; the output field is "section"
 
 
 class Mention(NamedTuple):
-    """An entity of a note, with its context. Offsets count code points of the note.
+    """An entity of a note, as `spans.Entity` describes it, with its context.
 
-    start, end (int): Its boundaries, the end excluded.
-    label (str): Its label.
-    text (str): The characters of the note from start to end.
-    score (float | None): Its probability, if known.
-    kb_id (str): Its code (for a drug, the ATC code), "" for none.
     match (str | None): How the code was found: "exact", "normalised" or "part".
     section (str | None): Category of the section that it starts in.
     negated, uncertain, historical, hypothetical, family (bool | None): Its context. None if no
@@ -62,8 +57,6 @@ def known_attributes(nlp: Language) -> frozenset[str]:
 
     spaCy registers extension attributes for the whole process, so a span has ``is_negated`` as soon
     as any pipeline was loaded that sets it. Only the components of this pipeline count.
-
-    RETURNS (frozenset[str]): Names out of "section" and `CONTEXT`.
     """
     metas = [nlp.get_pipe_meta(name) for name in nlp.pipe_names]
     assigned = {attribute for meta in metas for attribute in meta.assigns}

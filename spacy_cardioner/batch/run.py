@@ -37,8 +37,6 @@ class Job:
     with_text, with_attributes (bool): More columns, see `make_writer`.
     max_errors (int | None): Stop when more notes than this fail.
     part_size (int | None): Notes in a part. None writes each output at once.
-    resume (bool): Continue a stopped run in parts.
-    overwrite (bool): Replace existing outputs.
     progress (bool): Report progress on standard error, and failed notes unless a file lists them.
     """
 

@@ -70,7 +70,6 @@ def calibrations(
     """Compare the scores of predictions with their strict correctness.
 
     gold (Annotations): The entities of every document. Predictions for others are ignored.
-    labels (Collection[str] | None): The labels to include. Default: all predicted ones.
     RETURNS (dict[str, Calibration]): By label, and under "all" if there are several.
     """
     judged: dict[str, list[tuple[float | None, bool]]] = {}

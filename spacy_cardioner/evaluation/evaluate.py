@@ -97,8 +97,6 @@ def evaluate_run(
 
     corpus (Path): A published corpus, see `spacy_cardioner.layout`.
     run (Path): A folder with a TSV for each language and ``documents.txt``.
-    **settings: Arguments of `evaluate`.
-    RAISES (CardionerError): See `evaluate`.
     """
     documents = read_names(run / "documents.txt")
     for language in layout.languages_of(lang):

@@ -76,8 +76,8 @@ class Report:
 class Comparison:
     """Strict micro F1 of two sets of predictions for the same documents.
 
-    interval (tuple[float, float]): 95 % interval of the difference, with both scored on the same
-        resamples. If 0 is outside, the choice of documents does not explain the difference.
+    interval (tuple[float, float]): 95 % interval of the difference. If 0 is outside, the choice of
+        documents does not explain it.
     """
 
     first: float
@@ -98,11 +98,9 @@ def score(
 ) -> Report:
     """Score predictions.
 
-    gold (Annotations): The entities of every document. A document without entities has an empty
-        list.
+    gold (Annotations): The entities of every document, an empty list for one without entities.
     pred (Annotations): The predictions. Missing documents have none.
     labels (Collection[str] | None): The labels to score. Default: all in `gold` and `pred`.
-    resamples (int): Number of bootstrap resamples, at least 1.
     RAISES (CardionerError): `gold` is empty, or `pred` has documents that `gold` does not have.
     """
     names = _names(labels, gold, pred)

@@ -72,7 +72,6 @@ def align(
 ) -> tuple[Annotations, list[Annotations]]:
     """Bring gold annotations and predictions to the same documents.
 
-    RETURNS (tuple): The gold annotations with all documents, and each set of predictions.
     RAISES (CardionerError): A gold folder lacks a predicted document, and `lenient` is False.
     """
     documents = set(gold.entities)

@@ -36,14 +36,10 @@ Group = tuple[str, str]
 class Entry:
     """A name with all that the registries say about it.
 
-    read (set[str]): Its spellings.
-    kinds (set[Kind]): Its kinds.
     codes (Counter[str]): The codes that registries give it, with their counts.
     found (set[str]): Codes of other names of the same substance.
     chosen (list[str]): The codes of a curated list, the likeliest first.
     groups (set[Group]): Registry and substance. The names of a group have the same codes.
-    ids (set[str]): Its ids in the registries.
-    curated (bool): Whether a curated list has it.
     """
 
     read: set[str] = field(default_factory=set)
@@ -116,8 +112,6 @@ def build(
 
     sources (Sequence[tuple[str | None, Path]]): Files with their registry, None to detect it.
     texts (Sequence[Path]): Raw texts, general and clinical, to recognise common words.
-    langs (Iterable[str]): Keep names in these languages or in none. Default: all names.
-    report (Report | None): Filled with the counts of each step.
     RAISES (CardionerError): A file is invalid.
     """
     report = report or Report()

@@ -59,7 +59,6 @@ def _dose() -> re.Pattern[str]:
 def clean(name: Name, report: Report) -> Iterator[Name]:
     """Turn a name of a registry into the names that notes may use.
 
-    report (Report): Counts each change.
     YIELDS (Name): The name, if anything is left; its parts, if it is a combination; the name
         without its salt; the singular. A curated name is not changed.
     """

@@ -55,7 +55,6 @@ class Laboratory:
         nearest cue decides, such as "serum" and "levels", or "treatment" and "infusion". Without a
         cue, another analyte is a laboratory context.
 
-        folded (Sequence[str]): The pieces of the text, see `normalise.pieces`.
         first, last (int): The first piece of the name, and the piece after its last.
         """
         before = _own_sentence(folded[max(0, first - _WINDOW) : first][::-1])[::-1]

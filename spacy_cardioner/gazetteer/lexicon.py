@@ -68,8 +68,8 @@ class Lexicon:
         """Find all names in a text.
 
         folded (Sequence[str]): The pieces of the text, see `pieces`.
-        YIELDS (tuple[int, int, Sequence[Pattern]]): The first piece, the piece after the last, and
-            the patterns, in the order of the text; longer before shorter names.
+        YIELDS (tuple): The first piece, the piece after the last, and the patterns, in the order of
+            the text; longer before shorter names.
         """
         longest, patterns = self._longest, self._patterns
         for start, first in enumerate(folded):

@@ -26,8 +26,6 @@ class Name:
     text (str): The name as published, with dose and form.
     kind (Kind): "ingredient" (a substance), "combination" (of substances), "group" (of
         substances), "abbreviation" (of any), or "brand".
-    source (str): The registry.
-    source_id (str): Its id in the registry.
     lang (str): Language of the name, "" for a name that is the same in all languages.
     code (str): The ATC code, if the registry gives one for this name.
     substance (str): The substance that the line is about, if known. Names of a registry with the

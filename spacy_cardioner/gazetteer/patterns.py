@@ -25,7 +25,6 @@ class Pattern(NamedTuple):
     id (str): Its ATC code or, without one, the registry and the registry's own id.
     kind (str): One of `names.KINDS`.
     also (tuple[str, ...]): Less likely codes of an ambiguous name.
-    label (str): The label of its entities.
     always (bool): Whether it is an entity wherever it occurs, however precise the name is.
     """
 
@@ -57,7 +56,6 @@ def to_pattern(entry: Mapping[str, Any], where: str = "pattern") -> Pattern:
     """Make a pattern from a dict.
 
     entry (Mapping[str, Any]): "label" and "pattern"; optionally "id", "kind", "also", "always".
-    where (str): Where it comes from, for the message.
     RAISES (CardionerError): It is not a string pattern, or a value is invalid.
     """
     if not isinstance(entry, Mapping) or not isinstance(entry.get("pattern"), str):

@@ -41,10 +41,8 @@ class Row(NamedTuple):
 class Table:
     """The format of a table.
 
-    title (str): What messages call the file.
     delimiters (str): The characters that may delimit its columns.
     columns (Mapping[str, str]): For each field the header of its column, folded.
-    names (Callable[[Iterable[Row]], Iterator[Name]]): Makes the names of its rows.
     quoting (int): Whether cells may be in quotation marks, as in `csv.reader`.
     optional (Sequence[str]): Fields whose column may be missing.
     unique (Sequence[str]): Fields whose values together identify a row.
@@ -69,8 +67,7 @@ class Table:
     def read(self, path: Path) -> Iterator[Name]:
         """Read the names of a file.
 
-        RAISES (CardionerError): The file is not this table, uses another delimiter, has a row that
-            is too short, or two rows with the same id.
+        RAISES (CardionerError): The file is not this table, or a row is too short or repeated.
         """
         return self.names(self._rows(path))
 
@@ -187,10 +184,7 @@ def _read_lines(path: Path) -> Iterator[str]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file of bytes.
-
-    RAISES (CardionerError): The file cannot be read.
-    """
+    """Open a file of bytes. RAISES (CardionerError): The file cannot be read."""
     try:
         with path.open("rb") as stream:
             yield stream

@@ -38,8 +38,7 @@ Reduce = Callable[[Floats, int], Floats]
 def posterior(steps: Floats) -> tuple[Floats, Floats]:
     """Compute the probabilities of all steps (the forward-backward algorithm).
 
-    RETURNS (tuple[Floats, Floats]): log P(tag before, tag) and log P(tag | tag before), both
-        indexed like the steps.
+    RETURNS (tuple[Floats, Floats]): log P(tag before, tag) and log P(tag | tag before), as steps.
     """
     xp = get_array_module(steps)
     before = xp.roll(_scan(steps, log_sum), 1, axis=-1)

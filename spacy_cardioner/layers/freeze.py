@@ -23,9 +23,7 @@ def create_freeze_encoder(
 
     It is not saved with the pipeline: a second stage freezes what its own config says.
 
-    last_layers (Optional[int]): Train only so many layers, the last ones. None freezes only the
-        embeddings.
-    pipe (str): Name of the encoder in the pipeline.
+    last_layers (Optional[int]): Train only the last layers. None freezes only the embeddings.
     """
 
     def freeze(nlp: Language) -> Language:

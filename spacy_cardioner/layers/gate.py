@@ -10,8 +10,7 @@ from spacy_cardioner.layers.ops import set_numpy_blas
 def create_gate_model(tok2vec: Tok2Vec) -> Tok2Vec:
     """Registered function: features, and one score for each token. It uses numpy's BLAS.
 
-    tok2vec (Tok2Vec): The features. They must be light: the gate only pays
-        if it is faster than the encoder.
+    tok2vec (Tok2Vec): The features. They must be fast: otherwise the gate does not pay.
     RETURNS (Tok2Vec): The model. Its scores are log odds.
     """
     scores = Linear(nO=1, nI=tok2vec.maybe_get_dim("nO"), init_W=zero_init)

@@ -27,8 +27,7 @@ def create_gazetteer_features(
     In training, the gazetteer must be an annotating component. The vectors of documents without
     marks do not change.
 
-    tok2vec (Tok2Vec): The vectors: an embedding layer, so that the encoder
-        sees the features in context, or an encoder or listener before the heads.
+    tok2vec (Tok2Vec): The vectors: of an embedding layer, or of an encoder before the heads.
     width (Optional[int]): The width of the vectors. None infers it, for encoders whose width is
         known only when they are loaded.
     dropout (float): Share of the marks that are dropped in training, and of the documents whose

@@ -30,7 +30,6 @@ def create_multihead_tagger(
     decoder (str): "crf" scores and learns whole sequences, with a score for each pair of tags;
         "softmax" scores and learns each tag by itself. Both decode the best valid sequence.
     hidden_width (int): Width of the hidden layer that all heads share, or 0 for none.
-    nO (int): The number of labels, usually found in the data.
     init_W (Optional[Callable]): Initial weights of the heads. None for zeros, which give a
         pretrained encoder no gradient at first, so that it learns far more slowly.
     token_transitions (Optional[bool]): With "crf", score each pair of tags by the features of its

@@ -92,14 +92,9 @@ def create_transformer_model(
 
     The arguments are those of ``spacy-transformers.TransformerModel.v3``, and `precision`.
 
-    name (str): Name of a Hugging Face model, or path of a folder with one.
-    get_spans (Callable): Splits documents into windows of tokens.
     tokenizer_config (dict): Settings of the tokenizer. ``model_max_length`` is the maximum number
         of wordpieces in a window, including special ones.
-    transformer_config (dict): Settings of the encoder.
-    mixed_precision (bool): Compute in half precision on a CUDA GPU. Ignored elsewhere, where
-        gradient scaling does not work.
-    grad_scaler_config (dict): Settings of gradient scaling.
+    mixed_precision (bool): Compute in half precision, on a CUDA GPU only.
     precision (str): Precision of the encoder in prediction on a CPU: "float32", or "bfloat16" for
         processors that support it. Weights are always saved in float32.
     """
@@ -128,8 +123,6 @@ def create_set_windows(
     not exist until spacy-transformers is imported.
 
     windows (str): "context" for `create_context_windows`, "sentence" for `create_sentence_windows`.
-    window, context (int): The arguments of these.
-    pipe (str): Name of the encoder in the pipeline.
     """
     create = create_context_windows if windows == "context" else create_sentence_windows
     get_spans = create(window, context)

@@ -19,9 +19,8 @@ def create_unique_words(tok2vec: Tok2Vec) -> Tok2Vec:
 
     The results are the same except for rounding. Training uses `tok2vec` unchanged.
 
-    tok2vec (Tok2Vec): An embedding that depends only on the text and norm
-        of a word, such as `spacy.MultiHashEmbed.v2` with NORM, PREFIX, SUFFIX and SHAPE: not on its
-        neighbours, or on annotations by other components.
+    tok2vec (Tok2Vec): An embedding that depends only on the text and norm of a word, such as
+        `spacy.MultiHashEmbed.v2` with NORM, PREFIX, SUFFIX and SHAPE.
     """
     model: Tok2Vec = Model(
         "unique_words",
@@ -55,8 +54,7 @@ def _forward(model: Tok2Vec, docs: list[Doc], is_train: bool) -> tuple[Vectors, 
 def unique_words(docs: list[Doc]) -> tuple[Doc, Any]:
     """The distinct words of documents that are not all empty.
 
-    RETURNS (Tuple[Doc, Ints1d]): A document of the words; and for each token of all documents, the
-        index of its word in it.
+    RETURNS (Tuple[Doc, Ints1d]): A document of the words, and the index of each token's word in it.
     """
     keys = numpy.concatenate([doc.to_array([ORTH, NORM]) for doc in docs])
     mixed = keys[:, 0] * _MIX ^ keys[:, 1]

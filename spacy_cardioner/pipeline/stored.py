@@ -70,10 +70,7 @@ class StoredPipe(Pipe):
 
 
 def resource(language: str, name: str) -> Path:
-    """The file of this package for a language.
-
-    RAISES (CardionerError): There is none.
-    """
+    """The file of this package for a language. RAISES (CardionerError): There is none."""
     folder = Path(str(files("spacy_cardioner"))) / "resources"
     path = folder / language / name
     if not path.is_file():

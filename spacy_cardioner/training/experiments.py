@@ -24,8 +24,6 @@ def run_experiments(
 
     base (Run): The recipe with the pieces that the names join. The runs of its seeds are the
         folders ``NAME/LANG-SEED`` in its output.
-    names (Sequence[str]): The experiments, such as "crf+vectors".
-    folds (Folds): Document names of each fold.
     corpus (Path): The corpus in its published layout.
     YIELDS (list[str]): The header, then for each experiment a row of the strict micro F1: the mean
         over the seeds, with the lowest and the highest.

@@ -17,7 +17,6 @@ def make_folds(names: Iterable[str], folds: int = 5, seed: int = 13) -> list[lis
     The result depends only on the set of names and the seed: documents with the same name in
     several languages are in the same fold.
 
-    RETURNS (list[list[str]]): The sorted names of each fold.
     RAISES (CardionerError): There are less than two folds, or fewer documents than folds.
     """
     shuffled = sorted(set(names))

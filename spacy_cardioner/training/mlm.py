@@ -90,10 +90,8 @@ def pretrain(
 
     files (Sequence[Path]): The files of the texts, for the manifest.
     encoder (str | Size): Name or folder of the encoder to adapt, or the size of a new one.
-    RETURNS (dict): The content of ``result.json`` in the folder: blocks, steps, and the loss on
-        held-out blocks before and after the training.
-    RAISES (CardionerError): The encoder cannot be used, there is no text, or `output` holds another
-        training.
+    RETURNS (dict): Blocks, steps, and the loss on held-out blocks before and after the training.
+    RAISES (CardionerError): The encoder or the texts cannot be used; `output` has another training.
     """
     check_transformers()
     with needs("accelerate", "trf"):

@@ -1,29 +1,14 @@
 """Recipes: which configs are trained, in which order, on which parts of the corpus.
 
-A recipe is a YAML file:
+A recipe is a YAML file such as ``configs/members.yml``. Its `seeds` are trained separately and
+stacked. A stage starts from the pipeline of the stage before, which its config names as
+``paths.stage1``; without a config, it continues with the config of the stage before. In the path of
+a config, ``{lang}`` stands for the language. Cross-validation trains the `folds`, or all.
 
-    seeds: [13, 14]
-    folds: [0]
-    stages:
-      cpu:
-        - {config: configs/cpu.cfg, parts: [temist]}
-        - {config: configs/stage2_cpu.cfg, parts: [cardioccc]}
-
-`seeds` are trained separately and stacked. `folds` are the folds that cross-validation trains; all
-if it is left out. A stage starts from the pipeline of the stage before, which its config names as
-``paths.stage1``. A stage without a config continues with the config of the stage before. In the
-path of a config, ``{lang}`` stands for the language.
-
-A file of experiments is a recipe with named *pieces*, each a few settings of the configs:
-
-    pieces:
-      always: {training.eval_frequency: 100000}
-      crf: {components.ner.model.decoder: crf}
-      long: {stage2: {training.max_epochs: 8}}
-
-An experiment is some pieces joined by "+", as in "crf+long". The settings of "always" come first,
-and later settings replace earlier ones; a value replaces the whole section of that name. Settings
-under "stage1" and "stage2" hold for that stage.
+A file of experiments, such as ``configs/experiments.yml``, is a recipe with named *pieces*. Each is
+a few settings of the configs; those under "stage1" and "stage2" hold for that stage. An experiment
+is some pieces joined by "+". The settings of "always" come first, and later settings replace
+earlier ones; a value replaces the whole section of that name.
 """
 
 from __future__ import annotations

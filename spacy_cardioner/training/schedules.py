@@ -18,10 +18,7 @@ def warmup_linear_epochs(
 ) -> Iterator[float]:
     """Registered function: thinc's ``warmup_linear.v1``, which ends with the last epoch.
 
-    initial_rate (float): The highest learning rate.
-    warmup (float): Share of the training in which the rate increases from zero, before it decreases
-        to zero.
-    epochs (int): Length of the training, ``training.max_epochs``.
+    warmup (float): Share of the training in which the rate increases, before it decreases.
     train (Path | None): The training corpus, a DocBin or a folder of them: ``paths.train``.
     batch_words (int): The size for the batcher ``spacy.batch_by_words.v1``.
     YIELDS (float): The rate of each step.

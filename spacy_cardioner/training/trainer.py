@@ -57,9 +57,7 @@ class Run:
     """A recipe applied to a corpus.
 
     corpus (Path): Folder with the DocBins that `cardioner convert --corpus` writes.
-    output (Path): Folder of the run.
     paths (Mapping[str, str]): Settings of ``[paths]``, for the configs that have them.
-    gpu_id (int): The GPU to train on, -1 for the CPU.
     jobs (int): Number of trainings at the same time, each in a process with one thread.
     """
 
@@ -105,10 +103,8 @@ def train(run: Run) -> Path:
 def cross_validate(run: Run, folds: Folds, chosen: Sequence[int] | None = None) -> None:
     """Train without each fold, and annotate its documents with the stacked pipelines.
 
-    folds (Folds): Document names of each fold.
     chosen (Sequence[int] | None): Numbers of the folds, from 0. Default: those of the recipe.
-    RAISES (CardionerError): The folder holds another run or other folds; the documents are not
-        those of the folds; a training failed.
+    RAISES (CardionerError): The run, the folds and the documents do not agree; a training failed.
     """
     run.claim()
     wanted = chosen or run.recipe.folds

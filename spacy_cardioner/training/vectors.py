@@ -32,9 +32,7 @@ def train_vectors(
     With one thread, the same texts give the same vectors.
 
     nlp (Language): A pipeline with the tokenizer that the vectors will be used with.
-    dim (int): Width of a vector.
     buckets (int): Rows of the table.
-    epochs (int): Passes over the texts.
     RAISES (CardionerError): floret is not installed, or the texts have no words.
     """
     with needs("floret", "train"):

@@ -58,8 +58,7 @@ class Columns(NamedTuple):
 class Source(ABC):
     """Yields notes lazily, always in the same order.
 
-    A note that cannot be read is yielded with its fault, so that the positions of notes never
-    change.
+    A note that cannot be read is yielded with its fault, so that positions never change.
 
     name (str): Its name for messages and records.
     files (Sequence[Path]): The files that it reads, in this order. No output may replace them.

@@ -24,8 +24,7 @@ class ParquetFiles(Source):
     name and the number of the row, from 1.
 
     folder (Path): Folder of the partitions.
-    RAISES (CardionerError): pyarrow is not installed, a file is not Parquet, or the columns cannot
-        be chosen.
+    RAISES (CardionerError): pyarrow, Parquet or a column is missing.
     """
 
     def __init__(

@@ -21,8 +21,7 @@ class SqlTable(Source):
     url (str): Address of the database for SQLAlchemy:
         ``postgresql+psycopg://user@host/database``, ``duckdb:///notes.duckdb``.
     table (str): Name of the table, which may include the schema: ``cdm.note``.
-    RAISES (CardionerError): SQLAlchemy or the driver is not installed, the table cannot be read, or
-        the columns cannot be chosen.
+    RAISES (CardionerError): SQLAlchemy or the driver is missing; the table cannot be read.
     """
 
     def __init__(self, url: str, table: str, text: str | None, note_id: str | None) -> None:

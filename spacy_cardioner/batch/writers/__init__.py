@@ -64,8 +64,6 @@ def make_writer(
 
     pipeline (Mapping[str, Any]): Identity of the pipeline, for OMOP.
     when (datetime): When the run started, for OMOP.
-    with_text (bool): Write the texts of the notes, in JSONL.
-    with_attributes (bool): Write all attributes of a mention, in TSV.
     RAISES (CardionerError): A package that the format needs is not installed.
     """
     kind, path = output

@@ -30,10 +30,7 @@ class Writer(ABC):
 
     @abstractmethod
     def render(self, found: Annotated) -> Any:
-        """Render a note.
-
-        RAISES (CardionerError): The format cannot hold it.
-        """
+        """Render a note. RAISES (CardionerError): The format cannot hold it."""
 
     @abstractmethod
     def into(self, place: Any, first: int = 1) -> AbstractContextManager[Put]:
@@ -55,10 +52,7 @@ class Table(Writer):
 
     @abstractmethod
     def rows(self, found: Annotated) -> list[tuple[Any, ...]]:
-        """The rows of a note.
-
-        RAISES (CardionerError): The format cannot hold them.
-        """
+        """The rows of a note. RAISES (CardionerError): The format cannot hold them."""
 
     def records(self, found: Annotated) -> list[dict[str, Any]]:
         """The rows of a note as values by column."""

@@ -50,8 +50,6 @@ FIELDS = {
 class Omop(Table):
     """A row for each mention, numbered from 1. The ids of the notes must be integers.
 
-    system (str): The pipeline and its version.
-    when (datetime): When the run started.
     ending (str): ".csv" or ".parquet".
     RAISES (CardionerError): Parquet is wanted and pyarrow is not installed.
     """

@@ -86,14 +86,12 @@ class Context(StoredPipe):
         sections (Optional[str]): "default" for the section titles of the language, the path of a
             file in medspaCy's format, or None for no sections.
         language (Optional[str]): Language of the defaults, if it is not the pipeline's.
-        spans_key (str): Key of the Doc.spans dict where overlapping entities are.
         span_attrs (Dict[str, Dict[str, Any]]): For each category of cues, attributes to set in
             addition to medspaCy's.
         section_attrs (Dict[str, Dict[str, Any]]): For each category of sections, attributes that
             its entities get before cues are applied. The family history sets `is_family` and the
             past medical history `is_historical`, unless this sets them to false.
-        RAISES (CardionerError): medspaCy is not installed; the language has no rules; a file is
-            malformed.
+        RAISES (CardionerError): medspaCy or the rules are missing; a file is malformed.
         """
         self.nlp = nlp
         self.name = name

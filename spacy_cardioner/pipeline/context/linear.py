@@ -39,11 +39,7 @@ class LinearConText(ConText):
         span_attrs: Mapping[str, Mapping[str, Any]],
         terminating_types: Mapping[str, Sequence[str]],
     ) -> None:
-        """Create a ConText without rules. Use `add` to add them.
-
-        span_attrs (Mapping): The attributes that each category of cues sets.
-        terminating_types (Mapping): For a category, the categories that end its scope.
-        """
+        """Create a ConText without rules, given medspaCy's settings. Use `add` to add rules."""
         super().__init__(
             nlp,
             name,
@@ -56,7 +52,6 @@ class LinearConText(ConText):
     def edges(self, doc: Doc, targets: Sequence[Span]) -> list[tuple[Span, ConTextModifier]]:
         """Find which cues modify which targets, without modifying the document.
 
-        targets (Sequence[Span]): The entities, which may overlap.
         RETURNS (list[tuple[Span, ConTextModifier]]): Each target with each cue that modifies it.
         """
         sentences = [range(s.start, s.end) for s in doc.sents for _ in range(s.start, s.end)]

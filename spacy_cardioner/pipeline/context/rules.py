@@ -91,11 +91,7 @@ def read_sections(source: str | None, language: str) -> RuleFile:
 
 
 def check_file(data: Any, key: str, where: str) -> RuleFile:
-    """Check the content of a file: a list of rules under a key, with "literal" and "category".
-
-    where (str): The file, for the message.
-    RAISES (CardionerError): It is malformed.
-    """
+    """Check that a file is a list of rules under a key, with "literal" and "category"."""
     rules = data.get(key) if isinstance(data, dict) else None
     if not isinstance(rules, list):
         raise CardionerError(f'{where}: not medspaCy\'s format, which is {{"{key}": [...]}}')
@@ -111,7 +107,6 @@ def make_rules(
 ) -> list[ConTextRule]:
     """Make medspaCy's rules of what `read_rules` returned.
 
-    span_attrs (Mapping): The attributes that each category sets.
     RAISES (CardionerError): A rule is malformed, or has no effect.
     """
     from medspacy.context import ConTextRule

@@ -98,7 +98,6 @@ class SentenceGate(LabelledPipe):
     ) -> None:
         """Initialize the component.
 
-        model (Model[List[Doc], List[Floats2d]]): Scores tokens, see `layers.gate`.
         spans_key (str): Key of the Doc.spans dict with the entities to learn from.
         threshold (Optional[float]): Sentences with a lower probability are gated. Default: the
             threshold that `tune` found, or 0 (no sentence is gated) if it was not called.
@@ -227,9 +226,7 @@ def create_tune_gate(
     once.
 
     path (Path): The validation documents, a DocBin or a folder of them: ``paths.dev``.
-    recall (float): The share of sentences with entities that must pass.
-    pipe (str): Name of the gate in the pipeline.
-    open_sentences (float): The share of all sentences that must pass, see `SentenceGate.tune`.
+    recall, open_sentences (float): See `SentenceGate.tune`.
     """
     examples: list[Example] = []
 

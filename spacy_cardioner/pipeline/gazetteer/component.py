@@ -29,7 +29,6 @@ class Mark(NamedTuple):
 
     kind (str): "ingredient", "combination", "group", "abbreviation" or "brand".
     candidates (list[str]): Its ids, the likeliest first. An ambiguous name has more than one.
-    always (bool): Whether the name is an entity wherever it occurs.
     analyte (bool): Whether laboratories measure what it names, such as sodium or iron.
     laboratory (bool): Whether it is in a laboratory context, analyte or not.
     """

@@ -36,11 +36,7 @@ class Linker(Pipe):
         label: str = LABEL,
         spans_key: str = SPANS_KEY,
     ) -> None:
-        """Initialize the component.
-
-        gazetteer (str): Name of the `cardioner_gazetteer` with the names.
-        label (str): The label of the entities that get codes.
-        """
+        """Initialize the component. `gazetteer` is the name of the component with the names."""
         self.nlp = nlp
         self.name = name
         self.gazetteer = gazetteer

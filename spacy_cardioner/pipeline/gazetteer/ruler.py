@@ -44,8 +44,7 @@ class Ruler(StoredPipe):
     gazetteer marked becomes an entity if it overlaps no entity of its label, if it is not an
     analyte in a laboratory context, and if it is precise enough (see `initialize`) or its pattern
     has "always". It is added to ``doc.spans[spans_key]``, if the document has this group, with its
-    precision as score; and to ``doc.ents`` if it overlaps no other entity there. Existing entities
-    do not change.
+    precision as score; and to ``doc.ents`` if it overlaps no other entity there.
     """
 
     files = (PRECISION_FILE,)
@@ -58,11 +57,7 @@ class Ruler(StoredPipe):
         gazetteer: str = GAZETTEER,
         spans_key: str = SPANS_KEY,
     ) -> None:
-        """Initialize the component.
-
-        threshold (float): Ignore names with a lower precision.
-        gazetteer (str): Name of the `cardioner_gazetteer` that marks the names.
-        """
+        """Initialize the component. Names with a precision below the threshold are ignored."""
         self.nlp = nlp
         self.name = name
         self.threshold = threshold
@@ -110,8 +105,7 @@ class Ruler(StoredPipe):
         Documents in which its label was not annotated do not count. Where nothing can be measured,
         only names with "always" are added.
 
-        corpus (Optional[Union[str, List[str]]]): DocBins with annotated documents, or folders of
-            them, for `spacy assemble`.
+        corpus (Optional[Union[str, List[str]]]): DocBins or folders of them, for `spacy assemble`.
         RAISES (CardionerError): The pipeline has no gazetteer; a file is not a DocBin.
         """
         self.nlp = nlp or self.nlp

@@ -117,7 +117,6 @@ class MultiHeadNER(LabelledPipe):
     ) -> None:
         """Initialize the component.
 
-        model (Model[List[Doc], Floats]): Scores the tags of all heads, see `layers.tagging`.
         spans_key (str): Key of the Doc.spans dict to save the spans under, and with the gold
             entities in training.
         threshold (float): Drop entities with a lower probability.

@@ -38,8 +38,6 @@ def decode(
     """Decode the entities of a batch.
 
     steps (Floats): The scores of all documents, as `layers.crf` describes them.
-    lengths (Sequence[int]): The number of tokens of each document.
-    labels (Sequence[str]): The label of each head.
     alternatives (float | None): Lowest probability of alternatives, above 0. None finds none.
     """
     tags = best_tags(steps)

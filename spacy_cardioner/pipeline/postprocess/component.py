@@ -53,7 +53,6 @@ class Postprocess(StoredPipe):
             its other places.
         rules (str): "default" for the joiners and exceptions of the language, or the path of a
             file, see `postprocess.rules`. Saved with the pipeline.
-        spans_key (str): Key of the Doc.spans dict where overlapping entities are.
         RAISES (CardionerError): The language has no rules; the file is malformed.
         """
         self.name = name

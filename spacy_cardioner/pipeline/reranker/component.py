@@ -67,7 +67,6 @@ class SpanReranker(StoredPipe):
         threshold (float): Drop entities with a lower probability. If probabilities are calibrated,
             half of the F1 that is reached is the best threshold for it (Lipton et al. 2014,
             https://arxiv.org/abs/1402.1892).
-        spans_key (str): Key of the Doc.spans dict where the entities are.
         """
         self.vocab = nlp.vocab
         self.name = name
