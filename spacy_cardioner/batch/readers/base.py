@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, shown
 from spacy_cardioner.files import checksum
 
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
@@ -36,11 +36,18 @@ class SourceNote(NamedTuple):
     id (str): Its file name without ``.txt``, or its value in the id column.
     text (str): Its text, "" if it has a fault.
     fault (str): Why it cannot be annotated, without any of its text; "" for a good note.
+    place (str): Where it was read, for messages: a file, with the row of a table.
     """
 
     id: str
     text: str
     fault: str = ""
+    place: str = ""
+
+    @property
+    def called(self) -> str:
+        """What messages call the note: its place, as ids are patients' data too."""
+        return self.place or f"the note {shown(self.id)}"
 
 
 class Columns(NamedTuple):
