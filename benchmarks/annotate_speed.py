@@ -2,7 +2,7 @@
 
 Usage: OMP_NUM_THREADS=1 python benchmarks/annotate_speed.py --model es_cardioner [NOTES_DIR]
            [--rounds 3] [--bert-words 2000] [--patterns PATTERNS.jsonl] [--workers]
-           [--parts] [--memory 100000] [--plot speed.svg]
+           [--parts] [--memory 100000] [--plot speed.svg] [--against OTHER/bin/python]
 
 The tools take turns; words a second of CPU time, the best round of each. The figures that count are
 the ratios, as the machine is the same for all.
@@ -17,6 +17,8 @@ the ratios, as the machine is the same for all.
   is not installed is named as not measured.
 
 --parts shows which share of the time each component of the pipeline takes.
+--against compares with another version of this package and its pipelines, by the interpreter of the
+environment that has them. Both run in processes of their own, which take turns.
 --workers measures one worker process against two, by the clock: leave two cores idle for it.
 --memory shows the peak memory of this process while so many notes pass, the notes repeated with
 noise.
@@ -30,6 +32,7 @@ import json
 import os
 import random
 import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -72,6 +75,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--workers", action="store_true")
     parser.add_argument("--memory", type=int, default=0, metavar="NOTES")
     parser.add_argument("--plot", type=Path, metavar="SVG")
+    parser.add_argument("--against", metavar="PYTHON", help="of another environment")
+    parser.add_argument("--only-ours", action="store_true", help="print one figure, nothing else")
     return parser.parse_args()
 
 
@@ -216,6 +221,18 @@ def print_rates(options: argparse.Namespace, texts: list[str]) -> None:
         plot(rates, options.plot)
 
 
+def print_versions(options: argparse.Namespace) -> None:
+    """Compare this version of the package with that of another environment."""
+    best: dict[str, float] = {}
+    for _ in range(options.rounds):
+        for python in (sys.executable, options.against):
+            command = [python, __file__, options.notes, "--model", options.model, "--only-ours"]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            best[python] = max(best.get(python, 0), float(done.stdout))
+    here, there = best.values()
+    print(f"\nthis version: {here:,.0f} words a second, {here / there:.3f} times the other one")
+
+
 def print_parts(model: str, texts: list[str], rounds: int) -> None:
     """What the tokenizer and each component take, in batches as the pipeline has them."""
     nlp = load_pipeline(model)
@@ -302,8 +319,14 @@ def main() -> None:
     options = arguments()
     notes = open_source(options.notes, recursive=True)
     texts = [note.text for note in notes if note.text]
+    if options.only_ours:
+        tool = ours(options.model)
+        print(max(words(texts) / seconds(tool, texts) for _ in range(3)))
+        return
     print(f"{len(texts)} notes, {words(texts):,} words")
-    if options.rounds:
+    if options.against:
+        print_versions(options)
+    elif options.rounds:
         print_rates(options, texts)
     if options.parts:
         print_parts(options.model, texts, options.rounds)
