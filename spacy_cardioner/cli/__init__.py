@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+import traceback
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
@@ -13,8 +14,9 @@ from spacy_cardioner.cli.annotate import annotate
 from spacy_cardioner.cli.assemble import assemble, card, narrow, package, rerank, shrink, stack
 from spacy_cardioner.cli.corpus import audit, check_corpus, convert, split
 from spacy_cardioner.cli.evaluate import evaluate
+from spacy_cardioner.cli.options import Command, show_text
 from spacy_cardioner.cli.train import crossval, experiments, train
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import HIDDEN, CardionerError, guard_warnings, reason, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +51,9 @@ def _root(
     version: bool = typer.Option(
         False, "--version", callback=_print_version, is_eager=True, help="Print the version."
     ),
+    shown: bool = typer.Option(
+        False, "--show-text", callback=show_text, help="Also an option of each command."
+    ),
 ) -> None:
     pass
 
@@ -58,16 +63,27 @@ for panel, commands in PANELS.items():
         if isinstance(command, typer.Typer):
             app.add_typer(command, rich_help_panel=panel)
         else:
-            app.command(rich_help_panel=panel)(command)
+            app.command(cls=Command, rich_help_panel=panel)(command)
 
 
 def main() -> None:
     """Run the command line: status 0 for success, 1 for faulty input, 2 for wrong usage."""
+    guard_warnings()
     try:
         app()
-    except (CardionerError, OSError) as error:
-        message = str(error)
-        if isinstance(error, OSError) and error.filename:  # those that spaCy raises have none
-            message = f"{error.filename}: {error.strerror}"
-        typer.echo(f"error: {message}", err=True)
-        sys.exit(1)
+    except CardionerError as error:
+        first, *others = map(str, error.args)
+        fail(f"error: {first}", *others)
+    except OSError as error:
+        fail(f"error: {error.filename or 'the system'}: {reason(error)}")
+    except Exception as error:  # its traceback, without the message, which may quote a text
+        lines = "".join(traceback.format_tb(error.__traceback__)).splitlines()
+        fail(*lines, f"error: {reason(error)}: this is a fault of the program, please report it")
+
+
+def fail(*lines: str) -> NoReturn:
+    """Print lines, how to see what they hide, and exit with status 1."""
+    tell(*lines)
+    if any(HIDDEN in line for line in lines):
+        tell("(--show-text shows what <...> stands for; it may be patients' data)")
+    sys.exit(1)

@@ -10,6 +10,7 @@ import srsly
 import typer
 
 from spacy_cardioner.cli.options import DocBins, Lang
+from spacy_cardioner.errors import echo
 from spacy_cardioner.loading import load_pipeline, save_pipeline
 
 Model = Annotated[str, typer.Argument(help="An installed pipeline, or the folder of one.")]
@@ -87,7 +88,7 @@ def rerank(
 
     nlp = load_pipeline(model)
     reranked = rerank_pipeline(nlp, run, corpus, label, threshold)
-    typer.echo(f"reranked labels: {', '.join(reranked) or 'none'}")
+    echo(f"reranked labels: {', '.join(reranked) or 'none'}")
     save_pipeline(nlp, output)
 
 
@@ -146,6 +147,6 @@ def package(
     from spacy_cardioner.assembly.card import package as build
 
     wheel = build(model, template, metrics, lang, version, output)
-    typer.echo(f"built: {wheel}")
+    echo(f"built: {wheel}")
     if ship:
         shutil.copy(wheel, ship)

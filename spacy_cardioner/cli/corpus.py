@@ -10,7 +10,7 @@ import typer
 
 from spacy_cardioner import layout
 from spacy_cardioner.cli.options import Lang, Published
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, echo, text_is_shown
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
@@ -22,7 +22,6 @@ Label = Annotated[list[str], typer.Option(help="Rename a label: OLD=NEW. Repeata
 Only = Annotated[list[str], typer.Option(help="Keep only this label. Repeatable.")]
 Lenient = Annotated[bool, typer.Option(help="Skip and count malformed input.")]
 Strict = Annotated[bool, typer.Option(help="Stop with an error if an entity would be lost.")]
-ShowText = Annotated[bool, typer.Option(help="Show the text of mentions (patient data).")]
 Discontinuous = Annotated[
     str,
     typer.Option(
@@ -38,7 +37,7 @@ def check_corpus(corpus: Annotated[str, typer.Argument(help="Folder of the corpu
     if not corpus:
         raise CardionerError(f"no corpus folder was given. {layout.DOWNLOAD}")
     for folder, notes in layout.check(Path(corpus)):
-        typer.echo(f"{notes:6d} notes  {folder.relative_to(corpus)}")
+        echo(f"{notes:6d} notes  {folder.relative_to(corpus)}")
 
 
 def convert(
@@ -54,7 +53,6 @@ def convert(
     discontinuous: Discontinuous = "cover",
     lenient: Lenient = False,
     strict: Strict = False,
-    show_text: ShowText = False,
 ) -> None:
     """Convert BRAT folders to a DocBin for spaCy.
 
@@ -80,8 +78,8 @@ def convert(
         docs, report = _convert(inputs, lang, label, only, discontinuous, lenient, strict)
         write_docbin(path, docs)
         if corpus is not None:
-            typer.echo(f"{path}:")
-        typer.echo(report.table(show_text))
+            echo(f"{path}:")
+        echo(report.table(text_is_shown()))
 
 
 def audit(
@@ -95,14 +93,13 @@ def audit(
     discontinuous: Discontinuous = "cover",
     lenient: Lenient = False,
     strict: Strict = False,
-    show_text: ShowText = False,
 ) -> None:
     """Show what `convert` would change, by file and offset."""
     _, report = _convert(folders, lang, label, only, discontinuous, lenient, strict)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
-        srsly.write_json(output, report.to_dict(show_text))
-    typer.echo(report.table(show_text))
+        srsly.write_json(output, report.to_dict(text_is_shown()))
+    echo(report.table(text_is_shown()))
 
 
 def split(
@@ -130,7 +127,7 @@ def split(
     made = make_folds(names, folds, seed)
     write_folds(output, made, seed)
     sizes = ", ".join(str(len(fold)) for fold in made)
-    typer.echo(f"{len(names)} documents in {folds} folds: {sizes}")
+    echo(f"{len(names)} documents in {folds} folds: {sizes}")
 
 
 def _convert(
@@ -161,6 +158,6 @@ def _convert(
         audit=report,
     )
     if strict and report.lost:
-        named = "\n".join(change.describe() for change in report.lost)
-        raise CardionerError(f"{len(report.lost)} entities would be lost:\n{named}")
+        named = [change.describe(text_is_shown()) for change in report.lost]
+        raise CardionerError(f"{len(report.lost)} entities would be lost:", *named)
     return docs, report

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from spacy_cardioner.cli.options import Published
+from spacy_cardioner.errors import echo
 
 
 def evaluate(
@@ -83,7 +84,7 @@ def evaluate(
             names = "--gold, --compare, --documents, --calibration or --only"
             raise typer.BadParameter(f"--corpus cannot be combined with {names}")
         results = list(evaluation.evaluate_run(corpus, pred, lang, **settings))
-        typer.echo(render_run(results))
+        echo(render_run(results))
         if output is not None:
             for task, result in results:
                 path = output / f"{task.label}_{task.lang}.json"
@@ -103,7 +104,7 @@ def evaluate(
         labels=only or None,
         **settings,
     )
-    typer.echo(render(result))
+    echo(render(result))
     if output is not None:
         inputs = [path for path in (gold, pred, compare, documents, calibration) if path]
         _write(output, result.to_dict(), inputs, {"only": only, **settings})

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.cli.options import Command
+from spacy_cardioner.errors import CardionerError, echo
 from spacy_cardioner.layout import LANGUAGES
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ app = typer.Typer(
 )
 
 
-@app.command()
+@app.command(cls=Command)
 def build(
     sources: Annotated[
         list[str],
@@ -74,10 +75,10 @@ def build(
     files[output.with_suffix(".report.json")] = _json(report.to_dict())
     files[output.with_suffix(".manifest.json")] = _json(made)
     write_texts(files)
-    typer.echo(report.table())
+    echo(report.table())
 
 
-@app.command()
+@app.command(cls=Command)
 def add(
     pipeline: Annotated[
         str, typer.Option("--pipeline", "--model", help="An installed pipeline, or its folder.")
@@ -114,7 +115,7 @@ def add(
     # The same names without "always" are replaced.
     kept = [pattern for pattern in present if pattern._replace(always=True) not in added]
     write_texts({path: dump_patterns([*kept, *added])})
-    typer.echo(f"{len(added)} added, {len(new) - len(added)} there already")
+    echo(f"{len(added)} added, {len(new) - len(added)} there already")
 
 
 def _source(source: str) -> tuple[str | None, Path]:

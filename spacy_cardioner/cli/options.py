@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import click
 import typer
+from typer.core import TyperCommand, TyperOption
+
+from spacy_cardioner.errors import SHOW_TEXT, masked, plain
 
 Lang = Annotated[str, typer.Option(help="Language of the pipeline: es, en, it, or xx for several.")]
 DocBins = Annotated[
@@ -17,3 +24,48 @@ Published = Annotated[
         "--corpus", help="Folder of the MultiCardioNER corpus, in place of folders or files."
     ),
 ]
+
+
+def show_text(context: click.Context, _: object, wanted: bool) -> bool:
+    """Show in messages what is read, also in the processes that this command starts."""
+    if wanted:
+        before = os.environ.get(SHOW_TEXT, "")
+        os.environ[SHOW_TEXT] = "1"
+        context.call_on_close(lambda: os.environ.update({SHOW_TEXT: before}))
+    return wanted
+
+
+class Command(TyperCommand):
+    """A command with ``--show-text``."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        option = TyperOption(
+            param_decls=["--show-text"],
+            is_flag=True,
+            default=False,
+            expose_value=False,
+            callback=show_text,
+            help="Show in messages what is read: texts, ids, columns. These are patients' data.",
+        )
+        self.params.append(option)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments."""
+        with _plain_errors():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _plain_errors():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Errors of usage quote what is given, such as the files that a pattern of the shell names."""
+    try:
+        yield
+    except click.UsageError as error:
+        error.message = plain(masked(error.message))
+        raise

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from spacy_cardioner.cli.options import Lang
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.cli.options import Command, Lang
+from spacy_cardioner.errors import CardionerError, echo
 from spacy_cardioner.layout import LANGUAGES
 
 app = typer.Typer(
@@ -27,7 +27,7 @@ Texts = Annotated[
 ]
 
 
-@app.command()
+@app.command(cls=Command)
 def vectors(
     texts: Texts,
     lang: Lang,
@@ -61,10 +61,10 @@ def vectors(
     output.parent.mkdir(parents=True, exist_ok=True)
     nlp.to_disk(output)
     srsly.write_json(output / "manifest.json", manifest(files, {"lang": lang, **settings}))
-    typer.echo(f"{output}: {len(nlp.vocab.vectors)} rows of {dim}")
+    echo(f"{output}: {len(nlp.vocab.vectors)} rows of {dim}")
 
 
-@app.command()
+@app.command(cls=Command)
 def mlm(
     texts: Texts,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the encoder.")],
@@ -105,7 +105,7 @@ def mlm(
     read = chain.from_iterable(map(read_texts, files))
     result = pretrain(files, read, start, output, recipe)
     blocks, loss = result["blocks"], result["held_out_loss"]
-    typer.echo(
+    echo(
         f"{blocks['trained']} blocks, {result['steps']} steps; loss on {blocks['held_out']} "
         f"held-out blocks: {loss['before']} before, {loss['after']} after"
     )

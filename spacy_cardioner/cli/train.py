@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spacy_cardioner.cli.options import DocBins, Lang
+from spacy_cardioner.errors import echo
 
 if TYPE_CHECKING:
     from spacy_cardioner.training.recipe import Recipe
@@ -58,7 +59,7 @@ def train(
 
     read = _read(recipe, seed, family, settings)
     run = Run(read, lang, corpus, output, _paths(vectors, gazetteer), gpu_id, jobs)
-    typer.echo(f"trained: {train_run(run)}")
+    echo(f"trained: {train_run(run)}")
 
 
 def crossval(
@@ -119,7 +120,7 @@ def experiments(
     base = Run(_read(recipe, seed), lang, corpus, output, paths, jobs=jobs)
     header, *rows = run_experiments(base, names, read_folds(folds), gold)
     for row in (header, ["---"] * len(header), *rows):
-        typer.echo(f"| {' | '.join(row)} |")
+        echo(f"| {' | '.join(row)} |")
 
 
 def _read(
