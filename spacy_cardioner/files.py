@@ -1,11 +1,16 @@
-"""Files that are complete or absent, checksums, and the manifest of a result."""
+"""Files that are complete or absent, locks, checksums, and the manifest of a result."""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import os
 import platform
+import re
+import secrets
 import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -14,44 +19,158 @@ from typing import IO, Any
 
 import srsly
 
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, tell
 
-# Name prefix of a file or folder that is being written.
+# Name prefix of a file or folder that is being written. The suffix of each is its own.
 PARTIAL = ".partial-"
+LEFTOVER = re.compile(rf"{re.escape(PARTIAL)}(?P<name>.+)-[0-9a-f]{{8}}", re.DOTALL)
+LOCK = ".lock"
 PACKAGES = ("spacy-cardioner", "spacy", "thinc", "numpy", "spacy-transformers", "torch")
 BLOCK = 1 << 20
+# What a file system says that has no locks, or cannot flush folders.
+UNABLE = {errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+
+
+@contextmanager
+def locked(path: Path, *, folder: bool = False, wait: float = 0) -> Iterator[None]:
+    """Keep other processes that ask for the same lock out of a file or folder.
+
+    The lock is advisory. The system frees it when the process ends in any way; a lock file that a
+    killed process left is used again. What killed processes left of their writing is removed.
+
+    folder (bool): The output is a folder. It is created, and the lock file lies in it. The lock
+        file of a file lies beside it. Devices and pipes have no lock.
+    wait (float): Seconds to wait for another holder, for a file that is changed in a moment.
+    RAISES (CardionerError): Another process has the lock, or this one has it already.
+    """
+    path = path.resolve()
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        yield
+        return
+    made = folder and not path.exists()
+    lock = path / LOCK if folder else path.with_name(f".{path.name}{LOCK}")
+    held, alone = _lock(lock, path, time.monotonic() + wait)
+    try:
+        for left in _leftovers(path, folder) if alone else ():
+            remove(left)
+        yield
+    finally:
+        # The file is removed before it is unlocked: `_lock` checks that it has not lost it.
+        lock.unlink(missing_ok=True)
+        os.close(held)
+        if made:
+            with suppress(OSError):
+                path.rmdir()  # nothing was written
+
+
+def _lock(lock: Path, path: Path, until: float) -> tuple[int, bool]:
+    """Lock a file. RETURNS (tuple[int, bool]): Its descriptor, and whether it could be locked."""
+    while True:
+        make_folder(lock.parent)
+        held = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(held, 100).decode("ascii", "replace") or "another process"
+            os.close(held)
+            if time.monotonic() < until:
+                time.sleep(0.02)
+                continue
+            raise CardionerError(
+                f"{path}: {holder} is writing it; wait for its end, or give another output"
+            ) from error
+        except OSError as error:
+            if error.errno not in UNABLE:
+                os.close(held)
+                raise
+            tell(f"warning: {path}: the file system has no locks; do not start a second run on it")
+            return held, False
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(held), os.stat(lock)):
+                os.ftruncate(held, 0)
+                os.write(held, f"process {os.getpid()} on {platform.node()}".encode())
+                return held, True
+        os.close(held)  # its last holder removed it after it was opened
+
+
+def _leftovers(path: Path, folder: bool) -> list[Path]:
+    """Partial files of a file, or in a folder."""
+    found = [
+        (LEFTOVER.fullmatch(one.name), one) for one in (path if folder else path.parent).iterdir()
+    ]
+    return [one for match, one in found if match and (folder or match["name"] == path.name)]
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder with all that it holds."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def temporary(path: Path) -> Path:
+    """A new name beside a path, for what replaces it when it is complete."""
+    return path.with_name(f"{PARTIAL}{path.name}-{secrets.token_hex(4)}")
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """Write a file that replaces the old one only when it is complete."""
-    path = path.resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(PARTIAL + path.name)
+    """Write a file that replaces the old one only when it is complete and on the disk."""
+    make_folder(path.parent)
+    partial = temporary(path)
     try:
-        with partial.open("wb") as stream:
+        with partial.open("xb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(path)
+        sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Fill a folder that appears under its name only when it is complete."""
-    partial = path.with_name(PARTIAL + path.name)
-    shutil.rmtree(partial, ignore_errors=True)
+    """Fill a folder that appears under its name only when it is complete.
+
+    What the block writes is on the disk only if the block waits for it, see `sync`.
+    """
+    make_folder(path.parent)
+    partial = temporary(path)
     try:
         # Inside the block, because Ctrl-C may come right after the folder is created.
-        partial.mkdir(parents=True)
+        partial.mkdir()
         yield partial
-        if path.exists():
-            shutil.rmtree(path)
+        if os.path.lexists(path):
+            remove(path)
         partial.rename(path)
+        sync(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and those above it, on the disk too."""
+    above = path
+    while not above.exists():
+        above = above.parent
+    path.mkdir(parents=True, exist_ok=True)
+    while path != above:
+        path = path.parent
+        sync(path)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the list of the files in a folder, is on the disk."""
+    stream = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(stream)
+    except OSError as error:
+        if error.errno not in UNABLE:
+            raise
+    finally:
+        os.close(stream)
 
 
 def write_texts(files: Mapping[Path, str]) -> None:
@@ -59,7 +178,7 @@ def write_texts(files: Mapping[Path, str]) -> None:
     with ExitStack() as stack:
         for path, text in files.items():
             try:
-                stack.enter_context(whole_file(path)).write(text.encode("utf-8"))
+                stack.enter_context(whole_file(path.resolve())).write(text.encode("utf-8"))
             except (OSError, ValueError) as error:
                 raise CardionerError(f"{path}: cannot be written ({error})") from error
 
