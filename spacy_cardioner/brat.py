@@ -20,7 +20,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeVar
 
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, plain, reason, shown
 from spacy_cardioner.files import write_texts
 from spacy_cardioner.spans import Entity
 
@@ -121,7 +121,8 @@ class Change(NamedTuple):
         """The change as one line of text."""
         where = f"{self.file}:{self.line}" if self.line else self.file
         what = f"{self.kind} {self.label} {self.start} {self.end}" if self.label else self.kind
-        return f"{where}: {what}" + (f" {self.text!r}" if show_text and self.text else "")
+        text = f" '{self.text}'" if show_text and self.text else ""
+        return plain(f"{where}: {what}{text}")
 
     def to_dict(self, show_text: bool = False) -> dict[str, str | int]:
         """The change as JSON-serialisable data."""
@@ -146,7 +147,9 @@ def read_note(txt: Path, *, lenient: bool = False, changes: list[Change] | None 
         line = error.object.count(b"\n", 0, error.start) + 1
         raise CardionerError(f"{txt}:{line}: not UTF-8. Save the text as UTF-8.") from None
     except (OSError, ValueError) as error:
-        raise CardionerError(f"{txt}: cannot be read with its {ann.name} ({error}).") from error
+        raise CardionerError(
+            f"{txt}: cannot be read with its {ann.name} ({reason(error)})."
+        ) from error
     text = marked.removeprefix(BOM)
     parse = partial(_ann_line, text, set())
     return Note(
@@ -170,7 +173,7 @@ def read_folder(
     try:
         files = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
     except (OSError, ValueError) as error:
-        raise CardionerError(f"{folder}: cannot be read as a folder ({error}).") from error
+        raise CardionerError(f"{folder}: cannot be read as a folder ({reason(error)}).") from error
     if not any(file.endswith(".txt") for file in files):
         raise CardionerError(f"{folder}: no .txt files. Give the folder that contains the notes.")
     for name in sorted({file[:-4] for file in files if file.endswith((".txt", ".ann"))}):
@@ -241,7 +244,7 @@ def note_from_entities(
                     raw = _attribute_line(f"A{attribute_ids}", one.id, attribute, value)
                     lines.append(Line(len(lines) + 1, raw, "\n"))
         except ValueError as error:
-            raise CardionerError(f"{name}: entity {index}: {error}.") from None
+            raise CardionerError(f"the note {shown(name)}: entity {index}: {error}.") from None
     return Note(name, text, lines)
 
 
@@ -252,7 +255,9 @@ def write_note(note: Note, folder: Path) -> None:
     """
     txt = folder / f"{note.name}.txt"
     if not note.name or {"/", "\0"} & set(note.name):
-        raise CardionerError(f"{txt}: the name of a note must be a file name without slashes.")
+        raise CardionerError(
+            f"{folder}: the name of a note, {shown(note.name)}, must be a file name without slashes."
+        )
     # A text that starts with U+FEFF needs a mark before it, or it would be read as the mark.
     files = {txt: BOM * (note.bom or note.text.startswith(BOM)) + note.text}
     if note.annotated:
@@ -264,7 +269,9 @@ def write_note(note: Note, folder: Path) -> None:
         for path, content in contents.items():
             path.write_bytes(content)
     except (OSError, ValueError) as error:
-        raise CardionerError(f"{txt}: cannot be written ({error}).") from error
+        raise CardionerError(
+            f"{folder}: the note {shown(note.name)} cannot be written ({reason(error)})."
+        ) from error
 
 
 def read_tsv(
@@ -280,7 +287,7 @@ def read_tsv(
     try:
         header, _, rows = path.read_bytes().partition(b"\n")
     except (OSError, ValueError) as error:
-        raise CardionerError(f"{path}: cannot be read ({error}).") from error
+        raise CardionerError(f"{path}: cannot be read ({reason(error)}).") from error
     if header.decode("utf-8-sig", "replace").rstrip("\r").split("\t") != [*TSV_HEADER]:
         columns = ", ".join(TSV_HEADER)
         raise CardionerError(f"{path}:1: the header must be {columns}, separated by tabs.")
@@ -303,7 +310,8 @@ def write_tsv(path: Path, notes: Mapping[str, Iterable[Entity]]) -> None:
             raise CardionerError(f"{path}: a file name is empty or contains a tab or line end.")
         for start, end, label, text, *_ in found:
             if not WORD.fullmatch(label) or not 0 <= start < end:
-                raise CardionerError(f"{path}: {label!r} {start} {end} in {name} is invalid.")
+                what = f"the label {shown(label)} at {start} to {end}"
+                raise CardionerError(f"{path}: {what} in {shown(name)} is invalid.")
             rows.append(f"{name}\t{label}\t{start}\t{end}\t{_one_line(text)}")
     write_texts({path: "".join(f"{row}\n" for row in rows)})
 

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 import srsly
 
-from spacy_cardioner.errors import CardionerError, tell
+from spacy_cardioner.errors import CardionerError, reason, tell
 
 # Name prefix of a file or folder that is being written. The suffix of each is its own.
 PARTIAL = ".partial-"
@@ -180,7 +180,7 @@ def write_texts(files: Mapping[Path, str]) -> None:
             try:
                 stack.enter_context(whole_file(path.resolve())).write(text.encode("utf-8"))
             except (OSError, ValueError) as error:
-                raise CardionerError(f"{path}: cannot be written ({error})") from error
+                raise CardionerError(f"{path}: cannot be written ({reason(error)})") from error
 
 
 def checksum(path: Path) -> str:

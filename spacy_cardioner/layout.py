@@ -75,6 +75,6 @@ def check(corpus: Path) -> list[tuple[Path, int]]:
         for folder in folders(corpus, part, lang)
     ]
     if missing := [folder for folder, notes in found if not notes]:
-        listed = "\n".join(f"  {folder}" for folder in missing)
-        raise CardionerError(f"{corpus}: no .txt files in these folders:\n{listed}\n{DOWNLOAD}")
+        listed = (f"  {folder}" for folder in missing)
+        raise CardionerError(f"{corpus}: no .txt files in these folders:", *listed, DOWNLOAD)
     return found

@@ -517,13 +517,13 @@ def test_the_lines_of_a_new_note(tmp_path: Path) -> None:
     ],
 )
 def test_entities_that_standoff_cannot_hold(entity: Entity) -> None:
-    with pytest.raises(CardionerError, match="^n: entity 1: "):
+    with pytest.raises(CardionerError, match="entity 1: "):
         note_from_entities("n", TEXT, [entity])
 
 
 @pytest.mark.parametrize("attributes", [{"A b": True}, {"": True}, {"A": "x\ty"}, {"A": ""}])
 def test_attributes_that_standoff_cannot_hold(attributes: dict[str, bool | str]) -> None:
-    with pytest.raises(CardionerError, match="^n: entity 1: "):
+    with pytest.raises(CardionerError, match="entity 1: "):
         note_from_entities("n", TEXT, [Entity(0, 7, "A", "Alergia")], [attributes])
 
 
@@ -534,7 +534,9 @@ def test_names_that_are_no_file_names(tmp_path: Path, name: str) -> None:
 
 
 def test_nothing_is_written_of_a_note_that_cannot_be(tmp_path: Path) -> None:
-    with pytest.raises(CardionerError, match=r"n\.txt: "):
+    with pytest.raises(
+        CardionerError, match=r"the note <1 characters, sha256 \w{4}> cannot be written"
+    ):
         write_note(note_from_entities("n", "a\ud800", []), tmp_path)
     assert not list(tmp_path.iterdir())
 
