@@ -10,10 +10,12 @@ import platform
 import re
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
+from itertools import chain, combinations, product
 from pathlib import Path
 from typing import IO, Any
 
@@ -43,10 +45,10 @@ def locked(path: Path, *, folder: bool = False, wait: float = 0) -> Iterator[Non
     wait (float): Seconds to wait for another holder, for a file that is changed in a moment.
     RAISES (CardionerError): Another process has the lock, or this one has it already.
     """
-    path = path.resolve()
     if path.exists() and not (path.is_file() or path.is_dir()):
         yield
         return
+    path = path.resolve()  # only now: /dev/stdout may resolve to what is no path
     made = folder and not path.exists()
     lock = path / LOCK if folder else path.with_name(f".{path.name}{LOCK}")
     held, alone = _lock(lock, path, time.monotonic() + wait)
@@ -173,6 +175,49 @@ def sync(path: Path) -> None:
         os.close(stream)
 
 
+def refuse_overlap(inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
+    """Check that no output is, holds or lies in an input or another output.
+
+    Links, other names and hard links of a file or folder count as it. Devices and pipes count as
+    nothing.
+
+    inputs (Iterable[Path]): Files and folders that are read. Those that do not exist do not count.
+    RAISES (CardionerError): An output does.
+    """
+    known: dict[str, list[object]] = {}
+    written = [(path, _place(path, known)) for path in outputs]
+    read = ((path, _place(path, known)) for path in inputs if path.exists())
+    for (path, (itself, *above)), (output, (its_own, *over)) in chain(
+        product(read, written), combinations(written, 2)
+    ):
+        if itself == its_own or itself in over or its_own in above:
+            raise CardionerError(
+                f"{output}: is, holds or lies in {path}, which the same command reads or writes; "
+                "write somewhere else"
+            )
+
+
+def _place(path: Path, known: dict[str, list[object]]) -> list[object]:
+    """A file or folder and those that it lies in, as what the system takes them for.
+
+    known (dict[str, list[object]]): What was found for folders, as inputs may be many.
+    """
+    real = os.path.realpath(path)
+    folder = os.path.dirname(real)
+    if folder not in known:
+        known[folder] = [_itself(folder), *(_itself(str(one)) for one in Path(folder).parents)]
+    return [_itself(real), *known[folder]]
+
+
+def _itself(real: str) -> object:
+    try:
+        found = os.stat(real)
+    except OSError:
+        return real
+    plain = stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
+    return (found.st_dev, found.st_ino) if plain else object()
+
+
 def write_texts(files: Mapping[Path, str]) -> None:
     """Write all text files or none of them. RAISES (CardionerError): A file cannot be written."""
     with ExitStack() as stack:
@@ -218,16 +263,22 @@ def manifest(files: Iterable[Path], settings: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def claim(output: Path, claimed: dict[str, Any]) -> None:
-    """Reserve a folder for the results of a manifest, and write the manifest there.
+@contextmanager
+def claimed(output: Path, claim: dict[str, Any]) -> Iterator[None]:
+    """Keep a folder for the results of a manifest, which is written there.
 
-    RAISES (CardionerError): The folder holds results of another manifest.
+    Other processes are kept out until the block ends, see `locked`.
+
+    RAISES (CardionerError): The folder holds results of another manifest, or another process
+        writes there.
     """
     path = output / "manifest.json"
-    output.mkdir(parents=True, exist_ok=True)
-    if path.exists() and srsly.read_json(path) != claimed:
-        raise CardionerError(
-            f"{output}: holds results of other data, settings or versions (see its manifest.json); "
-            "give another output folder or delete this one"
-        )
-    srsly.write_json(path, claimed)
+    with locked(output, folder=True):
+        if path.exists() and srsly.read_json(path) != claim:
+            raise CardionerError(
+                f"{output}: holds results of other data, settings or versions (see its "
+                "manifest.json); give another output folder or delete this one"
+            )
+        with whole_file(path) as stream:
+            stream.write(srsly.json_dumps(claim, indent=2).encode())
+        yield

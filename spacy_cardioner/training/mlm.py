@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import srsly
 
-from spacy_cardioner.errors import CardionerError, needs
-from spacy_cardioner.files import claim, manifest
+from spacy_cardioner.errors import CardionerError, needs, reason
+from spacy_cardioner.files import claimed, manifest, whole_file
 from spacy_cardioner.loading import check_transformers
 
 if TYPE_CHECKING:
@@ -96,8 +96,6 @@ def pretrain(
     check_transformers()
     with needs("accelerate", "trf"):
         import accelerate  # noqa: F401
-    from transformers import set_seed
-    from transformers.trainer_utils import get_last_checkpoint
 
     settings = asdict(recipe)
     if isinstance(encoder, Size):
@@ -106,10 +104,20 @@ def pretrain(
         files = [*files, Path(encoder)]
     else:
         settings["encoder"] = encoder
-    claim(output, manifest(files, settings))
-    result = output / "result.json"
-    if result.exists():
+    with claimed(output, manifest(files, settings)):
+        result = output / "result.json"
+        if not result.exists():
+            done = _pretrain(texts, encoder, output, recipe)
+            with whole_file(result) as stream:
+                stream.write(srsly.json_dumps(done, indent=2).encode())
         return dict(srsly.read_json(result))
+
+
+def _pretrain(
+    texts: Iterable[str], encoder: str | Size, output: Path, recipe: Recipe
+) -> dict[str, Any]:
+    from transformers import set_seed
+    from transformers.trainer_utils import get_last_checkpoint
 
     def evaluate() -> float | None:
         set_seed(recipe.seed)  # masks the same words each time
@@ -126,9 +134,7 @@ def pretrain(
     (output / "training_args.bin").unlink(missing_ok=True)
     shutil.rmtree(checkpoints, ignore_errors=True)
     blocks = {"trained": len(trainer.train_dataset), "held_out": len(trainer.eval_dataset)}
-    done = {"blocks": blocks, "steps": trained.global_step, "held_out_loss": loss}
-    srsly.write_json(result, done)
-    return done
+    return {"blocks": blocks, "steps": trained.global_step, "held_out_loss": loss}
 
 
 def make_trainer(
@@ -200,8 +206,7 @@ def _load(name: str) -> tuple[Any, Any]:
         model = AutoModelForMaskedLM.from_pretrained(name)
         tokenizer = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError, ImportError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise CardionerError(f"{name}: the encoder cannot be loaded ({reason})") from error
+        raise CardionerError(f"{name}: the encoder cannot be loaded ({reason(error)})") from error
     if tokenizer.mask_token is None or tokenizer.sep_token is None:
         raise CardionerError(f"{name}: the encoder has no mask token, so it cannot be adapted")
     return tokenizer, model

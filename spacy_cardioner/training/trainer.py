@@ -42,7 +42,7 @@ from spacy_cardioner.evaluation.held_out import (
     annotate_again,
     fold_folder,
 )
-from spacy_cardioner.files import claim, manifest
+from spacy_cardioner.files import claimed, manifest
 from spacy_cardioner.layout import SPLIT, languages_of
 from spacy_cardioner.loading import load_pipeline, one_thread, save_pipeline
 from spacy_cardioner.spans import NOTE_ID, Entity, read_entities
@@ -69,10 +69,11 @@ class Run:
     gpu_id: int = -1
     jobs: int = 1
 
-    def claim(self) -> None:
-        """Check that the folder holds this run or nothing.
+    def claimed(self) -> contextlib.AbstractContextManager[None]:
+        """Check that the folder holds this run or nothing, and keep other processes out.
 
-        RAISES (CardionerError): It holds a run with other settings, data or versions.
+        RAISES (CardionerError): It holds a run with other settings, data or versions, or another
+            process writes there.
         """
         stages = range(len(self.recipe.stages))
         settings = {
@@ -80,7 +81,9 @@ class Run:
             "seeds": list(self.recipe.seeds),
             "lang": self.lang,
         }
-        claim(self.output, manifest([self.corpus, *map(Path, self.paths.values())], settings))
+        return claimed(
+            self.output, manifest([self.corpus, *map(Path, self.paths.values())], settings)
+        )
 
     def stage_folder(self, stage: int, seed: int, fold: int | None) -> Path:
         """The folder of one training. Trainings that do not depend on the fold share theirs."""
@@ -95,9 +98,9 @@ def train(run: Run) -> Path:
     RETURNS (Path): Folder of the stacked pipeline.
     RAISES (CardionerError): The folder holds another run, or a training failed.
     """
-    run.claim()
-    _train_stages(run, [None])
-    return _stack(run, None)
+    with run.claimed():
+        _train_stages(run, [None])
+        return _stack(run, None)
 
 
 def cross_validate(run: Run, folds: Folds, chosen: Sequence[int] | None = None) -> None:
@@ -106,28 +109,32 @@ def cross_validate(run: Run, folds: Folds, chosen: Sequence[int] | None = None) 
     chosen (Sequence[int] | None): Numbers of the folds, from 0. Default: those of the recipe.
     RAISES (CardionerError): The run, the folds and the documents do not agree; a training failed.
     """
-    run.claim()
-    wanted = chosen or run.recipe.folds
-    numbers = list(range(len(folds)) if wanted is None else wanted)
-    if bad := [number for number in numbers if not 0 <= number < len(folds)]:
-        raise CardionerError(f"there is no fold {bad[0]}: they are 0 to {len(folds) - 1}")
-    path = run.output / FOLDS
-    plain = [list(names) for names in folds]
-    if path.exists() and srsly.read_json(path) != plain:
-        raise CardionerError(f"{run.output}: was cross-validated with other folds (see {FOLDS})")
-    srsly.write_json(path, plain)
-    for number in numbers:
-        _write_fold(run, folds, number)
-    _train_stages(run, numbers)
-    _in_processes(run.jobs, partial(_predict_fold, run), numbers, "predict")
-    for lang in languages_of(run.lang):
-        files = [fold_folder(run.output, number) / f"{lang}.jsonl" for number in numbers]
-        rows = sorted((row for f in files for row in srsly.read_jsonl(f)), key=itemgetter("id"))
-        srsly.write_jsonl(run.output / f"{lang}.jsonl", rows)
-        found = {row["id"]: [Entity(**entity) for entity in row["entities"]] for row in rows}
-        write_tsv(run.output / f"{lang}.tsv", found)
-    names = sorted(name for number in numbers for name in folds[number])
-    (run.output / "documents.txt").write_text("".join(f"{n}\n" for n in names), encoding="utf-8")
+    with run.claimed():
+        wanted = chosen or run.recipe.folds
+        numbers = list(range(len(folds)) if wanted is None else wanted)
+        if bad := [number for number in numbers if not 0 <= number < len(folds)]:
+            raise CardionerError(f"there is no fold {bad[0]}: they are 0 to {len(folds) - 1}")
+        path = run.output / FOLDS
+        plain = [list(names) for names in folds]
+        if path.exists() and srsly.read_json(path) != plain:
+            raise CardionerError(
+                f"{run.output}: was cross-validated with other folds (see {FOLDS})"
+            )
+        srsly.write_json(path, plain)
+        for number in numbers:
+            _write_fold(run, folds, number)
+        _train_stages(run, numbers)
+        _in_processes(run.jobs, partial(_predict_fold, run), numbers, "predict")
+        for lang in languages_of(run.lang):
+            files = [fold_folder(run.output, number) / f"{lang}.jsonl" for number in numbers]
+            rows = sorted((row for f in files for row in srsly.read_jsonl(f)), key=itemgetter("id"))
+            srsly.write_jsonl(run.output / f"{lang}.jsonl", rows)
+            found = {row["id"]: [Entity(**entity) for entity in row["entities"]] for row in rows}
+            write_tsv(run.output / f"{lang}.tsv", found)
+        names = sorted(name for number in numbers for name in folds[number])
+        (run.output / "documents.txt").write_text(
+            "".join(f"{n}\n" for n in names), encoding="utf-8"
+        )
 
 
 def _write_fold(run: Run, folds: Folds, number: int) -> None:
