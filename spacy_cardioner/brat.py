@@ -256,7 +256,7 @@ def write_note(note: Note, folder: Path) -> None:
     txt = folder / f"{note.name}.txt"
     if not note.name or {"/", "\0"} & set(note.name):
         raise CardionerError(
-            f"{folder}: the name of a note, {shown(note.name)}, must be a file name without slashes."
+            f"{folder}: the name of a note must be a file name without slashes: {shown(note.name)}."
         )
     # A text that starts with U+FEFF needs a mark before it, or it would be read as the mark.
     files = {txt: BOM * (note.bom or note.text.startswith(BOM)) + note.text}

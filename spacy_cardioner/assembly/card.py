@@ -11,7 +11,7 @@ from typing import Any
 
 import srsly
 
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, reason
 from spacy_cardioner.files import versions
 from spacy_cardioner.layout import languages_of
 from spacy_cardioner.texts import read_json
@@ -66,7 +66,8 @@ def package(
         command += ["--meta-path", str(meta_path), "--version", version, "--build", "wheel"]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            raise CardionerError(f"{model}: spacy package failed:\n{done.stdout}{done.stderr}")
+            lines = (done.stdout + done.stderr).splitlines()
+            raise CardionerError(f"{model}: spacy package failed:", *lines)
         (built,) = Path(folder).glob("*/dist/*.whl")
         output.mkdir(parents=True, exist_ok=True)
         wheel = Path(shutil.copy(built, output))
@@ -86,7 +87,7 @@ def _scores(metrics: Path, lang: str) -> dict[str, Any]:
                 }
             except (KeyError, TypeError, AttributeError) as error:
                 raise CardionerError(
-                    f"{path}: not a result of `cardioner evaluate` (it lacks {error})"
+                    f"{path}: not a result of `cardioner evaluate` ({reason(error)})"
                 ) from error
             for label, figures in found.items():
                 per_type[label if label not in per_type else f"{label} ({source})"] = figures

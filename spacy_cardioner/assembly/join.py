@@ -7,7 +7,7 @@ from pathlib import Path
 import srsly
 from spacy.util import get_sourced_components, load_config, load_model_from_config
 
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, reason
 from spacy_cardioner.loading import save_pipeline
 
 TOK2VEC, TRANSFORMER = "tok2vec", "transformer"
@@ -24,7 +24,9 @@ def join(config: Path, trained: Path, lang: str, corpus: Path, output: Path) -> 
     try:
         transformer = TRANSFORMER in srsly.read_json(trained / "meta.json")["pipeline"]
     except (OSError, ValueError, KeyError) as error:
-        raise CardionerError(f"{trained}: not the folder of a pipeline ({error})") from error
+        raise CardionerError(
+            f"{trained}: not the folder of a pipeline ({reason(error)})"
+        ) from error
     overrides = {"nlp.lang": lang, "paths.trained": str(trained), "paths.corpus": str(corpus)}
     filled = load_config(config, overrides=overrides, interpolate=True)
     if transformer:

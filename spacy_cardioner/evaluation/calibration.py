@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, reason
 from spacy_cardioner.evaluation.matching import Annotations
 from spacy_cardioner.spans import Entity
 from spacy_cardioner.texts import read_jsonl
@@ -99,6 +99,6 @@ def read_scored(path: Path) -> dict[str, list[Entity]]:
         except (ValueError, KeyError, TypeError) as error:
             raise CardionerError(
                 f"{path}:{number}: not a note with scored entities, as `cardioner annotate "
-                f"--format jsonl` writes them ({type(error).__name__}: {error})"
+                f"--format jsonl` writes them ({reason(error)})"
             ) from error
     return found

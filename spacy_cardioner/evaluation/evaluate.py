@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from spacy_cardioner import layout
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, listed
 from spacy_cardioner.evaluation.calibration import Calibration, calibrations, read_scored
 from spacy_cardioner.evaluation.matching import labels_of
 from spacy_cardioner.evaluation.scores import Comparison, Report, compare, score
@@ -71,13 +71,13 @@ def evaluate(
         read_annotations(path, documents=documents, lenient=lenient) for path in [gold, *paths]
     )
     if unknown := sorted(set(documents or ()) - set(gold_source.entities)):
-        raise CardionerError(f"{gold}: does not have the document {unknown[0]} to score.")
+        raise CardionerError(f"{gold}: does not have {listed(unknown, 'document')} to score.")
     wanted, found = align(gold_source, pred_sources, lenient=lenient)
     known = set().union(*map(labels_of, (wanted, *found)))
     if labels is not None and (missing := sorted(set(labels) - known)):
         raise CardionerError(
-            f"No gold or predicted entity is labelled {', '.join(missing)}. The labels are: "
-            f"{', '.join(sorted(known)) or 'none'}."
+            f"No gold or predicted entity is labelled {', '.join(missing)}. There are "
+            f"{listed(sorted(known), 'label')}."
         )
     made = None if scored is None else read_scored(scored)
     settings: dict[str, Any] = {"labels": labels, "resamples": resamples, "seed": seed}

@@ -10,7 +10,7 @@ import srsly
 from spacy.language import Language
 from spacy.tokens import Doc
 
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, listed
 from spacy_cardioner.loading import load_pipeline
 from spacy_cardioner.spans import NOTE_ID
 
@@ -33,7 +33,8 @@ def predict_held_out(
     """
     for number, names in enumerate(read_run_folds(run)):
         if missing := [name for name in names if name not in docs]:
-            raise CardionerError(f"{run}: the documents lack {missing[0]} of fold {number}")
+            lacking = listed(missing, "document")
+            raise CardionerError(f"{run}: the corpus lacks {lacking} of fold {number}")
         nlp = load_pipeline(fold_folder(run, number) / PIPELINE)
         prepare(nlp)
         for doc, found in annotate_again(nlp, [docs[name] for name in names]):

@@ -22,7 +22,7 @@ from heapq import heappop, heappush
 import numpy as np
 from numpy.typing import NDArray
 
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, listed
 from spacy_cardioner.spans import Entity
 
 Annotations = Mapping[str, Sequence[Entity]]
@@ -41,7 +41,7 @@ def count(gold: Annotations, pred: Annotations, labels: Sequence[str]) -> NDArra
     if not gold:
         raise CardionerError("The gold annotations have no document, so there is nothing to score.")
     if unknown := sorted(set(pred) - set(gold)):
-        named = ", ".join(unknown[:5]) + ", ..." * (len(unknown) > 5)
+        named = listed(unknown, "document")
         raise CardionerError(f"Predictions for documents without gold annotations: {named}.")
     rows = [_count_document(gold[name], pred.get(name, ()), labels) for name in sorted(gold)]
     matched = np.array(rows, dtype=np.int64).reshape(len(gold), 2, len(labels), 3)

@@ -15,7 +15,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from spacy_cardioner import brat
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, listed
 from spacy_cardioner.evaluation.matching import Annotations, labels_of
 from spacy_cardioner.spans import Entity
 
@@ -81,8 +81,8 @@ def align(
             documents.update(unknown)
         elif unknown and not lenient:
             raise CardionerError(
-                f"{pred.path}: predictions for {_named(unknown)} that {gold.path} does not have. "
-                "Give the gold annotations of all documents, or skip these with --lenient."
+                f"{pred.path}: predictions for {_named(unknown, pred)} that {gold.path} does not "
+                "have. Give the gold annotations of all documents, or skip these with --lenient."
             )
     ordered = sorted(documents)
     kept: list[Annotations] = [
@@ -101,16 +101,18 @@ def remarks(gold: Source, pred: Source, labels: Collection[str] | None = None) -
     if gold.texts is None:
         found.append(f"{gold.path} is a TSV, which does not list documents without an entity.")
         if extra:
-            found.append(f"Counted as such, as only {pred.path} has them: {_named(extra)}.")
+            found.append(f"Counted as such, as only {pred.path} has them: {_named(extra, pred)}.")
     elif extra:
-        found.append(f"Ignored, as only {pred.path} has them: {_named(extra)}.")
+        found.append(f"Ignored, as only {pred.path} has them: {_named(extra, pred)}.")
     if missing and pred.texts is not None:
-        found.append(f"Without predictions, as {pred.path} does not have them: {_named(missing)}.")
+        found.append(
+            f"Without predictions, as {pred.path} does not have them: {_named(missing, gold)}."
+        )
     ours, theirs = gold.texts or {}, pred.texts or {}
     if differ := sorted(name for name in ours.keys() & theirs if ours[name] != theirs[name]):
         found.append(
             f"The texts in {gold.path} and {pred.path} differ, so that offsets may not agree: "
-            f"{_named(differ)}."
+            f"{_named(differ, gold)}."
         )
     if strange := sorted(scored - labels_of(gold.entities)):
         found.append(
@@ -124,7 +126,9 @@ def remarks(gold: Source, pred: Source, labels: Collection[str] | None = None) -
     return found
 
 
-def _named(documents: Sequence[str]) -> str:
-    """The number of documents and the first few names."""
+def _named(documents: Sequence[str], source: Source) -> str:
+    """The number of documents, and the first few names if they are names of files."""
+    if source.texts is None:
+        return listed(documents, "document")
     number = "1 document" if len(documents) == 1 else f"{len(documents)} documents"
     return f"{number} ({', '.join(documents[:5])}{', ...' * (len(documents) > 5)})"

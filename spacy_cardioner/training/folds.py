@@ -8,7 +8,7 @@ from pathlib import Path
 
 import srsly
 
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, reason
 
 
 def make_folds(names: Iterable[str], folds: int = 5, seed: int = 13) -> list[list[str]]:
@@ -44,5 +44,5 @@ def read_folds(path: Path) -> list[list[str]]:
         return [[str(name) for name in fold] for fold in srsly.read_json(path)["folds"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CardionerError(
-            f"{path}: not a file of folds ({error}); make one with `cardioner split`"
+            f"{path}: not a file of folds ({reason(error)}); make one with `cardioner split`"
         ) from error

@@ -22,7 +22,7 @@ from typing import Any
 import srsly
 from thinc.api import Config
 
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, reason
 from spacy_cardioner.layout import PARTS
 
 ALWAYS = "always"
@@ -94,11 +94,13 @@ def read_recipe(path: Path, family: str = "cpu") -> Recipe:
         data: dict[str, Any] = srsly.read_yaml(path)
         stages = [Stage(**stage) for stage in data.pop("stages")[family]]
         recipe = Recipe(stages, **data)
-        if not recipe.seeds or not stages or not stages[0].config:
-            raise ValueError("needs at least one seed, and a first stage with a config")
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise CardionerError(f"{path}: not a recipe of family '{family}' ({reason})") from error
+        raise CardionerError(
+            f"{path}: not a recipe: needs 'seeds', and under 'stages' a list for '{family}' of "
+            f"stages, each with 'parts' and perhaps 'config' ({reason(error)})"
+        ) from error
+    if not recipe.seeds or not stages or not stages[0].config:
+        raise CardionerError(f"{path}: needs at least one seed, and a first stage with a config")
     if unknown := {part for stage in stages for part in stage.parts} - set(PARTS):
         raise CardionerError(f"{path}: no part '{unknown.pop()}'; the parts are {', '.join(PARTS)}")
     return recipe

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from spacy.matcher import Matcher
 from spacy.vocab import Vocab
 
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, reason, shown
 from spacy_cardioner.pipeline.stored import DEFAULT, resource
 from spacy_cardioner.texts import read_json
 
@@ -121,11 +121,11 @@ def make_rules(
                 Matcher(vocab, validate=True).add("rule", [rule.pattern])
         except (TypeError, ValueError, re.error) as error:
             raise CardionerError(
-                f"context rule {number} ({fields['literal']!r}): {error}"
+                f"context rule {number} ({shown(fields['literal'])}): {reason(error)}"
             ) from error
         if rule.direction not in ("PSEUDO", "TERMINATE") and rule.category not in span_attrs:
             raise CardionerError(
-                f"context rule {number} ({rule.literal!r}): the category {rule.category} sets no "
+                f"context rule {number} ({shown(rule.literal)}): its category sets no "
                 f"attribute; use one of {', '.join(span_attrs)}, or add it to span_attrs"
             )
         rules.append(rule)

@@ -158,7 +158,7 @@ def test_a_label_that_nothing_has_is_no_part_of_the_mean() -> None:
 
 
 def test_documents_that_the_gold_does_not_have_are_an_error() -> None:
-    with pytest.raises(CardionerError, match="other"):
+    with pytest.raises(CardionerError, match="1 document"):
         score(GOLD, {"other": []})
     with pytest.raises(CardionerError, match="no document"):
         score({}, {})
@@ -329,17 +329,17 @@ def test_a_tsv_as_gold_says_what_it_cannot_know(gold_folder: Path, tmp_path: Pat
     assert result.report.strict.micro.precision == 0.5
     assert result.report.official.micro.precision == 1
     said = " ".join(result.remarks)
-    assert "does not list" in said and "1 document (n3)" in said
+    assert "does not list" in said and "1 document." in said
 
 
 def test_folders_must_have_the_predicted_documents(gold_folder: Path, tmp_path: Path) -> None:
     pred = tmp_path / "pred.tsv"
     write_tsv(pred, {"n1": [entity(0, 26)], "n9": [entity(0, 2)]})
-    with pytest.raises(CardionerError, match="n9"):
+    with pytest.raises(CardionerError, match="for 1 document that"):
         evaluate(gold_folder, pred)
     result = evaluate(gold_folder, pred, lenient=True)
     assert result.report.strict.micro.counts == Counts(1, 1, 0)
-    assert "1 document (n9)" in " ".join(result.remarks)
+    assert "1 document." in " ".join(result.remarks)
 
 
 def test_missing_documents_and_other_texts_are_named(gold_folder: Path, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_faulty_settings_are_named() -> None:
         ({"seeds": [], "stages": {"cpu": [{"config": "a", "parts": ["temist"]}]}}, "one seed"),
         ({"seeds": [1], "stages": {"cpu": [{"parts": ["temist"]}]}}, "first stage with a config"),
         ({"seeds": [1], "stages": {"cpu": [{"config": "a", "parts": ["x"]}]}}, "no part 'x'"),
-        ({"seeds": [1], "stages": {"cpu": [{"cfg": "a"}]}}, "cfg"),
+        ({"seeds": [1], "stages": {"cpu": [{"cfg": "a"}]}}, "perhaps 'config'"),
         ([], "not a recipe"),
     ],
 )
