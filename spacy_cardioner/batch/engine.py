@@ -16,7 +16,7 @@ from spacy.training.batchers import minibatch_by_padded_size
 from spacy_cardioner.batch.mentions import Mention, doc_entities, known_attributes
 from spacy_cardioner.batch.readers.base import SourceNote
 from spacy_cardioner.batch.settings import Settings
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, reason
 from spacy_cardioner.loading import identity, load_pipeline, use_gpu
 from spacy_cardioner.spans import NOTE_ID
 
@@ -32,7 +32,6 @@ BOUNDARIES = tuple(
 )
 # spaCy never forgets a word: this many take about 100 MB.
 MAX_NEW_WORDS = 200_000
-SPACY_CODE = re.compile(r"\[[EW]\d+\]")
 
 
 class Annotated(NamedTuple):
@@ -130,10 +129,8 @@ class Annotator:
         except Exception as error:
             if len(notes) > 1:
                 return [annotated for note in notes for annotated in self([note])]
-            # Only spaCy's error code, as the message may hold text of the note.
-            code = SPACY_CODE.search(str(error))
-            what = " ".join([type(error).__name__, *([code[0]] if code else [])])
-            return [Annotated(notes[0]._replace(fault=f"the pipeline failed on it ({what})"), [])]
+            fault = f"the pipeline failed on it ({reason(error)})"
+            return [Annotated(notes[0]._replace(fault=fault), [])]
 
     def _annotate(self, notes: Sequence[SourceNote]) -> list[Annotated]:
         found: list[list[Mention]] = [[] for _ in notes]
@@ -141,7 +138,7 @@ class Annotator:
         for index, start, end, doc in self._pipe(notes):
             if doc.text != notes[index].text[start:end]:
                 raise CardionerError(
-                    f"{notes[index].id}: the tokenizer of the pipeline changes the text, so "
+                    f"{notes[index].called}: the tokenizer of the pipeline changes the text, so "
                     "offsets would be wrong; use a pipeline with spaCy's own tokenizer"
                 )
             found[index] += (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,16 +16,16 @@ from tqdm import tqdm
 
 from spacy_cardioner.batch.engine import Annotate, Annotated, started
 from spacy_cardioner.batch.manifest import Counts, Manifest
-from spacy_cardioner.batch.readers import Source
+from spacy_cardioner.batch.readers import Source, SourceNote
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.writers import Output, OutputFormat, Writer, make_writer
 from spacy_cardioner.batch.writers.base import opened, refuse_overwriting
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, tell
 from spacy_cardioner.files import PARTIAL, versions
 
 PART = re.compile(r"part-([0-9]+)")
 
-Failure = dict[str, str]  # the "id" of a note that failed, and the "reason"
+Failure = tuple[SourceNote, str]  # a note that failed, and why
 
 
 @dataclass
@@ -81,7 +80,8 @@ def _at_once(job: Job, settings: Settings) -> Counts:
 
     def report(failure: Failure) -> None:
         if job.progress:
-            tqdm.write(f"skipped {failure['id']}: {failure['reason']}", file=sys.stderr)
+            note, fault = failure
+            tell(f"skipped {note.called}: {fault}")
 
     total = Counts()
     with started(settings) as (annotate, pipeline):
@@ -109,7 +109,8 @@ def _in_parts(job: Job, settings: Settings, size: int) -> Counts:
                 part = chain([first], islice(notes, size - 1))
                 failures: list[Failure] = []
                 _write(job, part, writers, total, failures.append, len(manifest.parts))
-                manifest.add(total, failures)
+                reasons = [{"id": note.id, "reason": fault} for note, fault in failures]
+                manifest.add(total, reasons)
             manifest.finished = datetime.now().isoformat(timespec="seconds")
             manifest.save()
     return total
@@ -147,9 +148,9 @@ def _write(
             if job.max_errors is not None and total.errors > job.max_errors:
                 raise CardionerError(
                     f"{total.errors} notes failed, more than --max-errors {job.max_errors}; "
-                    f"the last is {found.note.id}: {fault}"
+                    f"the last is {found.note.called}: {fault}"
                 )
-            failed({"id": found.note.id, "reason": fault})
+            failed((found.note, fault))
 
 
 def rendered(

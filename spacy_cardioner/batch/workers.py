@@ -154,7 +154,7 @@ class _Worker:
                 f"a worker process died while it loaded the pipeline ({self._death()})"
             ) from error
         if kind == _FAULT:
-            raise CardionerError(message)
+            raise CardionerError(*message)
         return message
 
     def give(self, task: _Task) -> None:
@@ -173,7 +173,7 @@ class _Worker:
                 kind, message = self.connection.recv()
                 self.last = time.monotonic()
                 if kind == _FAULT:
-                    raise CardionerError(message)
+                    raise CardionerError(*message)
                 if kind == _DONE and self.task is not None:
                     self.task.found, self.task = message, None
         except (EOFError, OSError):
@@ -204,6 +204,6 @@ def _work(connection: Connection, settings: Settings) -> None:
         while True:
             connection.send((_DONE, annotator(connection.recv())))
     except CardionerError as error:
-        connection.send((_FAULT, str(error)))
+        connection.send((_FAULT, error.args))
     except (EOFError, OSError):
         return  # the parent has closed the connection

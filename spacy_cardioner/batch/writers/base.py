@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
-from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.files import whole_file, whole_folder
+from spacy_cardioner.files import make_folder, whole_file, whole_folder
 
 if TYPE_CHECKING:
     from spacy_cardioner.batch.engine import Annotated
@@ -22,7 +21,7 @@ class Writer(ABC):
     """Writes one format.
 
     A note is rendered first and then written, so that a note that one of several formats cannot
-    hold is in none of them.
+    hold is in none of them. Only a folder can refuse a rendered note, so folders are written first.
     """
 
     # File name ending, "" for a format that is a folder.
@@ -38,7 +37,8 @@ class Writer(ABC):
 
         place (IO[bytes] | Path): The file or folder.
         first (int): Number of the first mention, counted over all parts of the output.
-        YIELDS (Callable): The function that writes a rendered note.
+        YIELDS (Callable): The function that writes a rendered note. In a folder, it raises a
+            CardionerError if the folder cannot hold the note, and has then written nothing.
         """
 
 
@@ -100,21 +100,13 @@ def _opened(writer: Writer, path: Path | None, is_part: bool) -> Iterator[Any]:
         with whole_folder(path) as folder:
             yield folder
     elif not writer.ending:
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         yield path
     elif path.exists() and not path.is_file():  # such as /dev/null, which cannot be replaced
         with path.open("wb") as stream:
             yield stream
     else:
-        with whole_file(path) as stream:
+        # The user may name a link to the file. In a folder of parts, a link is replaced.
+        with whole_file(path if is_part else path.resolve()) as stream:
             yield stream
 
-
-def refuse_overwriting(sources: Iterable[Path], output: Path) -> None:
-    """Check that an output does not replace an input.
-
-    RAISES (CardionerError): `output` is a source file or the folder of one.
-    """
-    for source in sources if output.exists() else ():
-        if output.samefile(source) or output.samefile(source.parent):
-            raise CardionerError(f"{output}: the notes are read from here; write somewhere else")

@@ -48,7 +48,7 @@ class Docs(Writer):
     def render(self, found: Annotated) -> bytes:
         """Render a note."""
         if found.doc is None:
-            raise CardionerError(f"{found.note.id}: the engine keeps no documents")
+            raise CardionerError("the engine keeps no documents")
         return found.doc
 
     @contextmanager

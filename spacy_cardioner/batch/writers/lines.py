@@ -61,7 +61,7 @@ class Tsv(Lines, Table):
         """The rows of a note as strings."""
         note = found.note
         if re.search(r"[\t\r\n]", note.id):
-            raise CardionerError(f"{note.id!a}: the id has a tab or a line end; rename the note")
+            raise CardionerError("the id has a tab or a line end; rename the note")
         entities = [mention.entity for mention in found.mentions]
         textbounds = brat.note_from_entities(note.id, note.text, entities).textbounds
         return [

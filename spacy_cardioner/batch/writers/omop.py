@@ -26,7 +26,8 @@ NO_CONCEPT = 0
 LONGEST = 250  # characters of a snippet and of a mention
 WIDEST = 2000  # characters of the modifiers
 AROUND = 60  # characters of the note on each side of the mention in the snippet
-INTEGER = re.compile(r"-?[0-9]{1,18}")
+# As a database writes it: 007 and 7 would become one note.
+INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 # The fields of the model in its order.
 FIELDS = {
@@ -66,7 +67,7 @@ class Omop(Table):
         """The rows of a note in the order of `FIELDS`, their own id being 0."""
         note = found.note
         if not INTEGER.fullmatch(note.id):
-            raise CardionerError(f"{note.id!a}: the id of a note must be an integer in OMOP")
+            raise CardionerError("the id of a note must be an integer in OMOP")
         return [
             (
                 0,

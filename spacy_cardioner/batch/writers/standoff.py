@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
+import errno
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from spacy_cardioner import brat
 from spacy_cardioner.batch.writers.base import Put, Writer
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, reason
+from spacy_cardioner.files import make_folder, sync, temporary
 
 if TYPE_CHECKING:
     from spacy_cardioner.batch.engine import Annotated
@@ -18,6 +20,12 @@ if TYPE_CHECKING:
 
 # Names of brat attributes that are not the capitalized field.
 NAMES = {"kb_id": "Code"}
+# What a file system says of a name that it cannot hold, beside what is there already.
+BAD_NAME = {
+    *(errno.EACCES, errno.EEXIST, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ELOOP),
+    *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EPERM),
+}
+UNSYNCED = 2000  # most files that wait to be on the disk
 
 
 class Brat(Writer):
@@ -27,14 +35,9 @@ class Brat(Writer):
     they are true, and ``Score``, ``Code``, ``Match`` and ``Section`` with their values.
     """
 
-    def __init__(self) -> None:
-        self._taken: set[PurePosixPath] = set()
-
     def render(self, found: Annotated) -> tuple[PurePosixPath, brat.Note]:
         """Render a note."""
         place = _place(found.note.id)
-        if place in self._taken:
-            raise CardionerError(f"{place}: two notes have this id, and each needs its own file")
         entities = [mention.entity for mention in found.mentions]
         attributes = map(_attributes, found.mentions)
         return place, brat.note_from_entities(place.name, found.note.text, entities, attributes)
@@ -42,19 +45,66 @@ class Brat(Writer):
     @contextmanager
     def into(self, place: Path, first: int = 1) -> Iterator[Put]:
         """Write to an existing folder."""
-        self._taken = set()
-        with tempfile.TemporaryDirectory(prefix=".cardioner-", dir=place) as staging:
+        folder = _Folder(place.resolve())
+        try:
+            # Inside the block, because Ctrl-C may come right after the folder is created.
+            folder.staging.mkdir()
+            yield folder.put
+            folder.sync()
+        finally:
+            shutil.rmtree(folder.staging, ignore_errors=True)
 
-            def put(rendered: tuple[PurePosixPath, brat.Note]) -> None:
-                path, note = rendered
-                self._taken.add(path)
-                folder = place / path.parent
-                folder.mkdir(parents=True, exist_ok=True)
-                brat.write_note(note, Path(staging))
-                for ending in (".txt", ".ann"):
-                    Path(staging, note.name + ending).replace(folder / (note.name + ending))
 
-            yield put
+class _Folder:
+    """A folder that is written to.
+
+    root (Path): Its real path.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.staging = temporary(root / "note")
+        self.written: set[int] = set()  # inodes, as names may differ in case or lead over links
+        self.unsynced: list[Path] = []
+
+    def put(self, rendered: tuple[PurePosixPath, brat.Note]) -> None:
+        """Write the files of a note. RAISES (CardionerError): The folder cannot hold them."""
+        path, note = rendered
+        try:
+            self._put((self.root / path.parent).resolve(), note)
+        except (CardionerError, OSError, RuntimeError, ValueError) as error:
+            cause = error.__cause__ or error
+            if isinstance(cause, OSError) and cause.errno not in BAD_NAME:
+                raise cause from None
+            raise CardionerError(f"the BRAT folder cannot hold it: {reason(cause)}") from error
+        if len(self.unsynced) >= UNSYNCED:
+            self.sync()
+
+    def _put(self, folder: Path, note: brat.Note) -> None:
+        if not folder.is_relative_to(self.root):
+            raise CardionerError("a link leads out of the folder")
+        targets = [folder / f"{note.name}{ending}" for ending in (".txt", ".ann")]
+        for target in targets:
+            if target.is_symlink():
+                continue  # it is replaced
+            if target.is_dir():
+                raise CardionerError("there is a folder with the name of its file")
+            if target.exists() and target.stat().st_ino in self.written:
+                raise CardionerError("two notes have this id, and each needs its own file")
+        make_folder(folder)
+        brat.write_note(note, self.staging)
+        for target in targets:
+            (self.staging / target.name).replace(target)
+            self.written.add(target.stat().st_ino)
+        self.unsynced += targets
+
+    def sync(self) -> None:
+        """Wait until what is written is on the disk."""
+        for path in self.unsynced:
+            sync(path)
+        for folder in {path.parent for path in self.unsynced}:
+            sync(folder)
+        self.unsynced.clear()
 
 
 def _place(note_id: str) -> PurePosixPath:
@@ -64,7 +114,7 @@ def _place(note_id: str) -> PurePosixPath:
     """
     parts = note_id.split("/")
     if any(part in ("", ".", "..") or len(part.encode()) > 250 for part in parts):
-        raise CardionerError(f"{note_id!a}: the id of the note cannot be a file name")
+        raise CardionerError("the id of the note cannot be a file name")
     return PurePosixPath(*parts)
 
 
