@@ -18,7 +18,7 @@ from spacy_cardioner.batch.manifest import ERRORS
 from spacy_cardioner.batch.readers import InputFormat, open_source
 from spacy_cardioner.batch.settings import TIMEOUT, Settings
 from spacy_cardioner.batch.writers import Output, OutputFormat, guess_format
-from spacy_cardioner.errors import CardionerError, needs
+from spacy_cardioner.errors import CardionerError, needs, reason, tell
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -28,6 +28,8 @@ Long = partial(typer.Option, rich_help_panel="Long runs")
 Run = partial(typer.Option, rich_help_panel="Engine")
 SOME_FAILED = 3
 STOPPED = 130
+# Our own message in the traceback of a Python process that Spark's error quotes.
+OURS = re.compile(r"CardionerError: (.+)")
 SPARK_FORMATS = {OutputFormat.parquet, OutputFormat.jsonl, OutputFormat.tsv, OutputFormat.omop}
 
 
@@ -168,7 +170,7 @@ def annotate(
         with _stops_told(names), _spark() as session:
             notes = read_notes(session, source, input_format, recursive=recursive)
             columns = choose(source, notes.columns, text_column, id_column, needs_id=True)
-            _print(*columns.guessed)
+            tell(*columns.guessed)
             folders = list(zip(kinds, names, strict=True))
             counts = run_spark(notes, columns, settings, folders, **options)
     else:
@@ -177,16 +179,16 @@ def annotate(
         opened = open_source(
             source, input_format, text_column, id_column, table=table, recursive=recursive
         )
-        _print(*opened.columns.guessed)
+        tell(*opened.columns.guessed)
         paths = [None if name == "-" else Path(name) for name in names]
         targets = list(map(Output, kinds, paths))
         options |= {"part_size": part_size, "resume": resume, "progress": True}
         with _stops_told(names, resumable=part_size is not None):
             counts = run(Job(opened, settings, targets, **options))
     if counts.errors and in_folders:
-        _print(f"the notes that failed are listed in {names[0].rstrip('/')}/{ERRORS}")
+        tell(f"the notes that failed are listed in {names[0].rstrip('/')}/{ERRORS}")
     notes_done = f"notes annotated: {counts.notes}, skipped: {counts.errors}"
-    _print(f"{notes_done}; entities found: {counts.mentions}")
+    tell(f"{notes_done}; entities found: {counts.mentions}")
     if counts.errors and not lenient:
         raise typer.Exit(SOME_FAILED)
 
@@ -203,9 +205,8 @@ def _spark() -> Iterator[SparkSession]:
         with SparkSession.builder.appName("cardioner annotate").getOrCreate() as session:
             yield session
     except (Py4JError, PySparkException) as error:
-        message = str(error).strip()
-        named = re.search(r"(?:CardionerError|ModuleNotFoundError|SparkException): (.+)", message)
-        raise CardionerError(f"Spark: {named[1] if named else message.splitlines()[0]}") from error
+        named = OURS.search(str(error))
+        raise CardionerError(f"Spark: {named[1] if named else reason(error)}") from error
 
 
 @contextmanager
@@ -215,15 +216,10 @@ def _stops_told(names: Sequence[str], *, resumable: bool = False) -> Iterator[No
     try:
         yield
     except KeyboardInterrupt:
-        _print(f"stopped{kept}")
+        tell(f"stopped{kept}")
         raise typer.Exit(STOPPED) from None
     except BrokenPipeError:
         raise
     except OSError as error:
         place = error.filename or ", ".join(names)
-        raise CardionerError(f"{place}: {error.strerror or error}{kept}") from error
-
-
-def _print(*lines: str) -> None:
-    for line in lines:
-        typer.echo(line, err=True)
+        raise CardionerError(f"{place}: {reason(error)}{kept}") from error

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
+from xml.parsers.expat import ErrorString
 
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, shown
 from spacy_cardioner.gazetteer.names import Name, index_names, is_atc, product_names
 from spacy_cardioner.gazetteer.tables import check_unique, opened
 
@@ -66,7 +67,7 @@ def _elements(path: Path, root: str | None = None) -> Iterator[Element]:
             _, top = next(events)
             if root is not None and _tag(top) != root:
                 raise CardionerError(
-                    f"{path}: not {Cima.title}: its root is {_tag(top)} instead of {root}"
+                    f"{path}: not {Cima.title}: its root is {shown(_tag(top))} instead of {root}"
                 )
             depth = 0
             for event, element in events:
@@ -77,8 +78,8 @@ def _elements(path: Path, root: str | None = None) -> Iterator[Element]:
         except ElementTree.ParseError as error:
             line, _ = error.position
             raise CardionerError(
-                f"{path}:{line}: not well-formed XML ({error}); the file may be truncated: "
-                "download it again"
+                f"{path}:{line}: not well-formed XML ({ErrorString(error.code)}); the file may be "
+                "truncated: download it again"
             ) from error
 
 
