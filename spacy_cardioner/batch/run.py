@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from spacy_cardioner.batch.engine import Annotate, Annotated, started
-from spacy_cardioner.batch.manifest import Counts, Manifest
+from spacy_cardioner.batch.manifest import Counts, Manifest, Reading
 from spacy_cardioner.batch.readers import Source, SourceNote
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.writers import Output, OutputFormat, Writer, make_writer
-from spacy_cardioner.batch.writers.base import opened, refuse_overwriting
+from spacy_cardioner.batch.writers.base import Put, opened
 from spacy_cardioner.errors import CardionerError, tell
-from spacy_cardioner.files import PARTIAL, versions
+from spacy_cardioner.files import LOCK, PARTIAL, locked, refuse_overlap, remove, versions
 
 PART = re.compile(r"part-([0-9]+)")
 
@@ -32,6 +32,8 @@ Failure = tuple[SourceNote, str]  # a note that failed, and why
 class Job:
     """What to annotate, and what to write.
 
+    inputs (Sequence[Path]): What else no output may be, hold or lie in, beside the files of
+        `source`: the folder or database that it is in, the pipeline.
     outputs (Sequence[Output]): Formats and their files or folders. In parts, all are folders.
     with_text, with_attributes (bool): More columns, see `make_writer`.
     max_errors (int | None): Stop when more notes than this fail.
@@ -42,6 +44,7 @@ class Job:
     source: Source
     settings: Settings
     outputs: Sequence[Output]
+    inputs: Sequence[Path] = ()
     with_text: bool = False
     with_attributes: bool = False
     max_errors: int | None = None
@@ -59,23 +62,30 @@ class Job:
 def run(job: Job) -> Counts:
     """Annotate all notes and write the results.
 
-    RAISES (CardionerError): The pipeline cannot be loaded, too many notes failed, an output exists
-        or cannot be written, or the run cannot be resumed.
+    RAISES (CardionerError): The pipeline cannot be loaded, too many notes failed, the run cannot be
+        resumed, or an output exists, cannot be written, is written by another process, or overlaps
+        with what is read.
     """
-    for path in job.paths:
-        refuse_overwriting(job.source.files, path)
+    written = [output.path or Path("/dev/stdout") for output in job.outputs]
+    refuse_overlap([*job.inputs, *job.source.files], written)
     with_docs = any(kind is OutputFormat.docbin for kind, _ in job.outputs)
     settings = job.settings._replace(with_docs=with_docs)
-    if job.part_size is None:
-        return _at_once(job, settings)
-    return _in_parts(job, settings, job.part_size)
+    in_parts = job.part_size is not None
+    with ExitStack() as stack:
+        for kind, path in job.outputs:
+            if path is not None:
+                folder = in_parts or kind is OutputFormat.brat
+                stack.enter_context(locked(path, folder=folder))
+        if job.part_size is None:
+            return _at_once(job, settings)
+        return _in_parts(job, settings, job.part_size)
 
 
 def _at_once(job: Job, settings: Settings) -> Counts:
     for kind, path in job.outputs:
         if job.overwrite or path is None:
             continue
-        if path.is_file() or (kind is OutputFormat.brat and path.is_dir() and any(path.iterdir())):
+        if path.is_file() or (kind is OutputFormat.brat and _holds_files(path)):
             raise CardionerError(f"{path}: exists already; --overwrite replaces it")
 
     def report(failure: Failure) -> None:
@@ -86,7 +96,7 @@ def _at_once(job: Job, settings: Settings) -> Counts:
     total = Counts()
     with started(settings) as (annotate, pipeline):
         writers = _writers(job, pipeline, datetime.now())
-        _write(job, _annotated(job, annotate, 0), writers, total, report)
+        _write(job, _annotated(job, annotate, job.source, 0), writers, total, report)
     return total
 
 
@@ -95,22 +105,24 @@ def _in_parts(job: Job, settings: Settings, size: int) -> Counts:
     with started(settings) as (annotate, pipeline):
         about = _describe(job, pipeline)
         if manifest is None or job.overwrite:
-            for folder in job.paths:
-                folder.mkdir(parents=True, exist_ok=True)
             manifest = Manifest(job.paths[0], about)
             manifest.save()
-        manifest.check(about)
+        manifest.check(about, job.paths)
         total = manifest.done
+        left = _left(job, manifest)
         if manifest.finished is None:
             _clean(job, manifest)
             writers = _writers(job, pipeline, datetime.fromisoformat(manifest.about["started"]))
-            notes = _annotated(job, annotate, total.notes + total.errors)
+            notes = _annotated(job, annotate, left, total.notes + total.errors)
             for first in notes:
                 part = chain([first], islice(notes, size - 1))
                 failures: list[Failure] = []
-                _write(job, part, writers, total, failures.append, len(manifest.parts))
+                read = Reading()
+                number = len(manifest.parts)
+                _write(job, read.passed(part), writers, total, failures.append, number)
                 reasons = [{"id": note.id, "reason": fault} for note, fault in failures]
-                manifest.add(total, reasons)
+                paths = map(_part_path, job.paths, writers, repeat(number))
+                manifest.add(total, reasons, read, paths)
             manifest.finished = datetime.now().isoformat(timespec="seconds")
             manifest.save()
     return total
@@ -129,18 +141,19 @@ def _write(
     part (int | None): Number of the part to write, None for the whole outputs.
     RAISES (CardionerError): Too many notes failed.
     """
+    # Folders first: they alone can refuse a note that is rendered.
+    ordered = sorted(zip(writers, job.outputs, strict=True), key=lambda pair: bool(pair[0].ending))
     with ExitStack() as stack:
         puts = []
-        for writer, (_, path) in zip(writers, job.outputs, strict=True):
+        for writer, (_, path) in ordered:
             if path is not None and part is not None:
-                path /= f"part-{part:05}{writer.ending}"
+                path = _part_path(path, writer, part)
             output = opened(writer, path, first=total.mentions + 1, is_part=part is not None)
             puts.append(stack.enter_context(output))
         for found in notes:
-            results, fault = rendered(found, [writer.render for writer in writers])
+            results, fault = rendered(found, [writer.render for writer, _ in ordered])
+            fault = fault or _put(puts, results)
             if not fault:
-                for put, result in zip(puts, results, strict=True):
-                    put(result)
                 total.notes += 1
                 total.mentions += len(found.mentions)
                 continue
@@ -153,6 +166,20 @@ def _write(
             failed((found.note, fault))
 
 
+def _part_path(folder: Path, writer: Writer, number: int) -> Path:
+    return folder / f"part-{number:05}{writer.ending}"
+
+
+def _put(puts: Sequence[Put], results: Sequence[Any]) -> str:
+    """Write a rendered note to all outputs. RETURNS (str): Why the first one refuses it, or ""."""
+    try:
+        for put, result in zip(puts, results, strict=True):
+            put(result)
+    except CardionerError as error:
+        return str(error)
+    return ""
+
+
 def rendered(
     found: Annotated, renderers: Iterable[Callable[[Annotated], Any]]
 ) -> tuple[list[Any], str]:
@@ -163,13 +190,17 @@ def rendered(
         return [render(found) for render in renderers], ""
     except CardionerError as error:
         return [], str(error)
+    except UnicodeEncodeError:
+        return [], "its id or text holds what is not Unicode"
 
 
-def _annotated(job: Job, annotate: Annotate, skipped: int) -> Iterator[Annotated]:
+def _annotated(
+    job: Job, annotate: Annotate, notes: Iterable[SourceNote], skipped: int
+) -> Iterator[Annotated]:
     hidden = None if job.progress else True  # None hides the bar if there is no terminal
     total = job.source.total
     with tqdm(total=total, initial=skipped, unit="note", delay=2, disable=hidden) as bar:
-        for found in annotate(job.source.after(skipped)):
+        for found in annotate(notes):
             yield found
             bar.update()
 
@@ -194,14 +225,34 @@ def _existing(job: Job) -> Manifest | None:
         )
     known = [path for _, path in manifest.about["options"]["outputs"]] if manifest else []
     for folder in job.paths:
-        if str(folder) not in known and folder.exists():
-            if not folder.is_dir() or any(
-                not path.name.startswith(PARTIAL) for path in folder.iterdir()
-            ):
-                raise CardionerError(
-                    f"{folder}: has files that no run in parts wrote; give another folder"
-                )
+        if _relative(folder, first) not in known and _holds_files(folder):
+            raise CardionerError(
+                f"{folder}: has files that no run in parts wrote; give another folder"
+            )
     return manifest
+
+
+def _holds_files(folder: Path) -> bool:
+    """Whether a folder has more than our lock, and what killed runs left."""
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return any(name != LOCK and not name.startswith(PARTIAL) for name in names)
+
+
+def _left(job: Job, manifest: Manifest) -> Iterator[SourceNote]:
+    """The notes that are not in a finished part.
+
+    A description of files has their checksum. Of other sources, such as the rows of a database, the
+    finished parts are read again.
+
+    RAISES (CardionerError): The notes of a finished part changed.
+    """
+    done = manifest.done
+    if job.source.files:
+        return job.source.after(done.notes + done.errors)
+    notes = iter(job.source)
+    for part in manifest.parts:
+        manifest.check_read(part, islice(notes, part.notes + part.errors))
+    return notes
 
 
 def _clean(job: Job, manifest: Manifest) -> None:
@@ -210,10 +261,12 @@ def _clean(job: Job, manifest: Manifest) -> None:
     for path in chain.from_iterable(list(folder.iterdir()) for folder in job.paths):
         number = PART.match(path.name)
         if path.name.startswith(PARTIAL) or (number and int(number[1]) >= len(manifest.parts)):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+            remove(path)
+
+
+def _relative(folder: Path, first: Path) -> str:
+    """The path of an output from the first one, so that all can be moved together."""
+    return os.path.relpath(folder.resolve(), first.resolve())
 
 
 def _describe(job: Job, pipeline: dict[str, Any]) -> dict[str, Any]:
@@ -223,11 +276,14 @@ def _describe(job: Job, pipeline: dict[str, Any]) -> dict[str, Any]:
         "model": pipeline,
         "inputs": job.source.describe(),
         "options": {
-            "outputs": [[kind.value, str(path)] for kind, path in job.outputs],
+            "outputs": [
+                [kind.value, _relative(path, job.paths[0])] for kind, path in job.outputs if path
+            ],
             "part_size": job.part_size,
             "with_text": job.with_text,
             "with_attributes": job.with_attributes,
             "columns": list(job.source.columns[:2]),
+            "reader": type(job.source).__name__,
         },
         "started": datetime.now().isoformat(timespec="seconds"),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import re
 import signal
@@ -12,7 +14,15 @@ from pathlib import Path
 import pytest
 
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.files import PARTIAL, locked, temporary, whole_file, whole_folder
+from spacy_cardioner.files import (
+    PARTIAL,
+    claimed,
+    locked,
+    refuse_overlap,
+    temporary,
+    whole_file,
+    whole_folder,
+)
 
 HOLD = """
 import sys, time
@@ -169,3 +179,64 @@ def test_a_file_is_on_the_disk_and_so_is_its_name(
     with whole_file(tmp_path / "a" / "b" / "out"):
         pass
     assert flushed == ["a", ".", "a/b/.partial-out", "renamed", "a/b"]
+
+
+def test_outputs_never_overlap_with_inputs_or_each_other(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    source = folder / "a.txt"
+    source.write_text("a")
+    (tmp_path / "link").symlink_to(folder)
+    (tmp_path / "to-be").symlink_to(folder / "new.txt")  # leads nowhere yet
+    os.link(source, tmp_path / "hard")
+    for output in (
+        *(source, folder / ".." / "in" / "a.txt", tmp_path / "link" / "a.txt", tmp_path / "hard"),
+        *(folder, folder / "new", tmp_path / "link" / "new" / "newer", tmp_path / "to-be"),
+        *(tmp_path, tmp_path / "in" / ".." / "..", Path("/")),
+    ):
+        with pytest.raises(CardionerError, match=": is, holds or lies in .*; write somewhere else"):
+            refuse_overlap([source, folder], [tmp_path / "good", output])
+    others = [folder / "out.tsv", tmp_path / "new", tmp_path / "in2", Path("/dev/null")]
+    refuse_overlap([source, Path("/dev/null"), tmp_path / "none"], [*others, Path("/dev/null")])
+    refuse_overlap([tmp_path / "new"], [tmp_path / "new"])  # there is no such input
+
+
+@pytest.mark.parametrize("other", ["out", "sub/../out", "link", "out/b", "link/b/c", "hard"])
+def test_two_outputs_never_overlap(tmp_path: Path, other: str) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    if other == "hard":
+        (tmp_path / "out").touch()
+        os.link(tmp_path / "out", tmp_path / "hard")
+    with pytest.raises(CardionerError, match="is, holds or lies in"):
+        refuse_overlap([], [tmp_path / "out", tmp_path / other])
+    with pytest.raises(CardionerError, match="is, holds or lies in"):
+        refuse_overlap([], [tmp_path / other, tmp_path / "out"])
+
+
+def test_a_folder_is_claimed_for_one_manifest_and_one_process(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with claimed(out, {"a": 1}):
+        assert names(out) == [".lock", "manifest.json"]
+        with pytest.raises(CardionerError, match="is writing it"), claimed(out, {"a": 1}):
+            pass
+    with claimed(out, {"a": 1}):
+        pass
+    with pytest.raises(CardionerError, match="other data"), claimed(out, {"a": 2}):
+        pass
+    assert names(out) == ["manifest.json"]
+
+
+def test_a_file_system_without_locks_is_written_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is removed then: it may be what another process is writing."""
+
+    def flock(stream: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    temporary(tmp_path / "out").touch()
+    with locked(tmp_path / "out"):
+        assert len(names(tmp_path)) == 2
+    assert "the file system has no locks" in capsys.readouterr().err
+    assert len(names(tmp_path)) == 1

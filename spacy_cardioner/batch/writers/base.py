@@ -109,4 +109,3 @@ def _opened(writer: Writer, path: Path | None, is_part: bool) -> Iterator[Any]:
         # The user may name a link to the file. In a folder of parts, a link is replaced.
         with whole_file(path if is_part else path.resolve()) as stream:
             yield stream
-

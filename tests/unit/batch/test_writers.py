@@ -36,7 +36,7 @@ from spacy_cardioner.batch.writers import (
     make_writer,
 )
 from spacy_cardioner.batch.writers import base as writers_module
-from spacy_cardioner.batch.writers.base import opened, refuse_overwriting
+from spacy_cardioner.batch.writers.base import opened
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.spans import Entity
 
@@ -488,16 +488,3 @@ def test_what_is_no_plain_file_is_written_as_it_is(tmp_path: Path) -> None:
     assert os.read(reading, 100) == b'{"id": "a", "entities": []}\n'
     os.close(reading)
     assert pipe.is_fifo()
-
-
-def test_sources_are_never_overwritten(tmp_path: Path) -> None:
-    folder = tmp_path / "in"
-    folder.mkdir()
-    source = folder / "a.txt"
-    source.write_text("a")
-    (tmp_path / "link").symlink_to(folder)
-    for output in (folder, source, tmp_path / "in" / ".." / "in", tmp_path / "link"):
-        with pytest.raises(CardionerError, match="somewhere else"):
-            refuse_overwriting([source], output)
-    for output in (tmp_path, tmp_path / "new", folder / "out", folder / "out.tsv"):
-        refuse_overwriting([source], output)
