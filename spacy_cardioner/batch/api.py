@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from spacy_cardioner.batch.readers.base import Columns, SourceNote, checked, choose
+from spacy_cardioner.batch.readers.base import Columns, SourceNote, checked, choose, row_note
 from spacy_cardioner.batch.settings import TIMEOUT, Settings
 from spacy_cardioner.batch.writers.parquet import COLUMNS, Parquet, mention_row
 from spacy_cardioner.errors import CardionerError
@@ -82,10 +82,15 @@ def _annotated(notes: Iterable[SourceNote], settings: Settings) -> Iterator[Anno
 
 
 def _of_frame(table: pd.DataFrame, columns: Columns) -> Iterator[SourceNote]:
-    ids = table.index if columns.id is None else table[columns.id]
-    for note_id, text in zip(ids, table[columns.text], strict=True):
-        # A missing string is a NaN in pandas.
-        yield checked(str(note_id), None if text is None or text != text else text)
+    ids = (
+        table.index.to_flat_index().map(str).to_series()
+        if columns.id is None
+        else table[columns.id]
+    )
+    # Of the values that pandas has for what is missing, only None is left.
+    given = (one.astype(object).where(one.notna(), None) for one in (ids, table[columns.text]))
+    for number, (note_id, text) in enumerate(zip(*given, strict=True)):
+        yield checked(note_id, text, f"row {number}", str(number))
 
 
 def _of_records(
@@ -93,16 +98,17 @@ def _of_records(
 ) -> Iterator[SourceNote]:
     columns: Columns | None = None
     for number, record in enumerate(records):
+        place, instead = f"record {number}", str(number)
         if isinstance(record, SourceNote):
             yield record
         elif isinstance(record, Mapping):
             columns = columns or choose("the first record", list(record), text, note_id)
-            named = number if columns.id is None else record.get(columns.id, number)
-            yield checked(str(named), record.get(columns.text))
+            yield row_note(columns, place, instead, record)
         elif isinstance(record, tuple):
-            yield checked(str(record[0]), record[1])
+            named, content = record[:2] if len(record) > 1 else (None, None)
+            yield checked(named, content, place, instead)
         else:
-            yield checked(str(number), record)
+            yield checked(instead, record, place, instead)
 
 
 def _frame(notes: Iterable[Annotated]) -> pd.DataFrame:

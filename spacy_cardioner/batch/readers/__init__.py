@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import glob
 import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 
-from spacy_cardioner.batch.readers.base import Source, SourceNote, without_compression
+from spacy_cardioner.batch.readers.base import MAX_CHARACTERS, Source, SourceNote
+from spacy_cardioner.batch.readers.find import find
 from spacy_cardioner.batch.readers.parquet import ParquetFiles
 from spacy_cardioner.batch.readers.sql import SqlTable
 from spacy_cardioner.batch.readers.tables import Delimited, JsonLines
-from spacy_cardioner.batch.readers.text import StandardInput, TextFiles, note_name
+from spacy_cardioner.batch.readers.text import TextFiles, TextStream
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.texts import without_compression
 
 __all__ = ["InputFormat", "Source", "SourceNote", "kind_of", "open_source"]
 
@@ -46,57 +46,38 @@ def open_source(
     *,
     table: str = "note",
     recursive: bool = False,
+    max_characters: int = MAX_CHARACTERS,
 ) -> Source:
     """Open an input.
 
     name (str): A file, a folder, a pattern (``notes/**/*.txt``), the address of a database, or
-        ``-`` for standard input.
+        ``-`` for standard input. A pipe is opened once.
     kind (InputFormat | None): Its format. Default: by its name, or by the files in the folder.
     text, note_id (str | None): Columns of a table. Default: guessed by name.
+    max_characters (int): Most characters of a note. Files are read no further than they need to be.
     RAISES (CardionerError): There is nothing to read, or it cannot be read.
     """
-    if name == "-":
-        return StandardInput("-")
     if kind is InputFormat.sql or (kind is None and "://" in name):
         return SqlTable(name, table, text, note_id)
-    folder, files = _find(name, recursive)
-    kind, files = _of_one_kind(name, files, kind, chosen=not Path(name).is_dir())
-    paths = [folder / file for file in files]
-    if kind is InputFormat.parquet:
-        return ParquetFiles(name, folder, paths, text, note_id)
+    if name == "-" and kind in (None, InputFormat.text):
+        return TextStream(name, None, max_characters)
+    if name == "-":
+        name = "/dev/stdin"
+    pipe = os.path.exists(name) and not (os.path.isfile(name) or os.path.isdir(name))
+    folder, found = find(name, recursive)
+    kind, files = _of_one_kind(name, found, kind, chosen=not os.path.isdir(name))
+    if name.startswith("/dev/"):  # names like 63 say nothing
+        folder, files = Path(), [name]
     if kind is InputFormat.text:
-        return TextFiles(name, folder, files)
+        if pipe:
+            return TextStream(name, Path(name), max_characters)
+        return TextFiles(name, folder, files, max_characters)
+    if kind is InputFormat.parquet:
+        if pipe:
+            raise CardionerError(f"{name}: Parquet cannot be read from a pipe; save it in a file")
+        return ParquetFiles(name, folder, files, text, note_id)
     table_files = JsonLines if kind is InputFormat.jsonl else Delimited
-    return table_files(name, paths, text, note_id)
-
-
-def _find(name: str, recursive: bool) -> tuple[Path, list[str]]:
-    """Find a folder, and the paths of the named files in it."""
-    path = Path(name)
-    if path.is_dir():
-        return path, sorted(_files(name, "", recursive), key=note_name)
-    if path.exists():
-        return path.parent, [path.name]
-    if not glob.has_magic(name):
-        raise CardionerError(f"{name}: no such file or folder")
-    folder = os.path.dirname(re.split(r"[*?\[]", name)[0]) or "."
-    found = filter(os.path.isfile, glob.iglob(name, recursive=True))
-    files = sorted((os.path.relpath(file, folder) for file in found), key=note_name)
-    if not files:
-        raise CardionerError(f"{name}: no file matches this pattern")
-    return Path(folder), files
-
-
-def _files(folder: str, within: str, recursive: bool) -> Iterator[str]:
-    """List the files of a folder and of its partitions, without hidden files."""
-    for name in os.listdir(folder):
-        path = os.path.join(folder, name)
-        if name.startswith("."):
-            continue
-        if os.path.isfile(path):
-            yield within + name
-        elif (recursive or "=" in name) and os.path.isdir(path):
-            yield from _files(path, f"{within}{name}/", recursive)
+    return table_files(name, folder, files, text, note_id, max_characters, pipe=pipe)
 
 
 def _of_one_kind(

@@ -1,25 +1,34 @@
-"""Notes and their sources, the columns of tables, and files that may be compressed."""
+"""Notes and their sources, and the columns of tables."""
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import hashlib
-import io
-import lzma
-import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from itertools import accumulate, chain, islice
+from numbers import Integral, Real
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
+from unicodedata import category
+from uuid import UUID
 
-from spacy_cardioner.errors import CardionerError, shown
+from spacy_cardioner.errors import CardionerError, listed, plain, shown
 from spacy_cardioner.files import checksum
+from spacy_cardioner.texts import BROKEN, damage
 
-OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-# Errors of reading a damaged file.
-BROKEN = (OSError, EOFError, lzma.LZMAError, zlib.error)
 EMPTY = "empty"
+NO_ID = "no id"
+NULL = "no text (null)"
+# Most characters of a note, and of its id.
+MAX_CHARACTERS = 2_000_000
+MAX_ID = 1000
+# Whole numbers up to here are exact as floating point numbers.
+EXACT = 2**53
+# Unicode's control characters, surrogates, and ends of lines and paragraphs.
+NOT_IN_IDS = {"Cc", "Cs", "Zl", "Zp"}
 
 # Most likely first. The first of each is the name in the OMOP common data model.
 TEXT_NAMES = ("note_text", "text", "texto", "testo", "note", "nota", "report", "content", "body")
@@ -28,6 +37,10 @@ ID_NAMES = (
 )  # fmt: skip
 
 Row = Mapping[str, Any]
+
+
+class Unreadable(CardionerError):
+    """A file cannot be read, or not to its end. Others can."""
 
 
 class SourceNote(NamedTuple):
@@ -73,10 +86,10 @@ class Source(ABC):
 
     columns = Columns("", None)
     total: int | None = None  # the number of notes, if known
+    files: Sequence[Path] = ()
 
-    def __init__(self, name: str, files: Sequence[Path] = ()) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.files = files
 
     def __iter__(self) -> Iterator[SourceNote]:
         return self.after(0)
@@ -85,23 +98,89 @@ class Source(ABC):
     def after(self, count: int) -> Iterator[SourceNote]:
         """The notes after the first `count`."""
 
+    @abstractmethod
     def describe(self) -> dict[str, Any]:
-        """Identify the source by its files, to resume a run only on the same notes.
+        """Identify the source, to resume a run only on the same notes.
+
+        RAISES (CardionerError): It can be read only once.
+        """
+
+
+class FileSource(Source):
+    """Files with notes.
+
+    Of two files with the same `stem`, whose notes would have the same ids, only the first is read:
+    the other is at fault.
+
+    folder (Path): Folder of the files.
+    names (Sequence[str]): Their paths in it.
+    counts (Sequence[int]): The number of notes of each file, if known.
+    """
+
+    counts: Sequence[int] = ()
+
+    def __init__(self, name: str, folder: Path, names: Sequence[str]) -> None:
+        super().__init__(name)
+        self.names = names
+        self.files = [folder / file for file in names]
+        first: dict[str, str] = {}
+        self.twins = {file: first.setdefault(self.stem(file), file) for file in names}
+
+    @abstractmethod
+    def stem(self, file: str) -> str:
+        """What the ids of the notes of a file have of its name."""
+
+    @abstractmethod
+    def notes_of(self, file: str, path: Path) -> Iterator[SourceNote]:
+        """The notes of a file. RAISES: Unreadable or an error in `BROKEN`."""
+
+    def after(self, count: int) -> Iterator[SourceNote]:
+        """The notes after the first `count`."""
+        ends = [0, *accumulate(self.counts)]
+        skipped = bisect_right(ends, count) - 1
+        files = zip(self.names[skipped:], self.files[skipped:], strict=True)
+        notes = chain.from_iterable(self._all_of(*file) for file in files)
+        return islice(notes, count - ends[skipped], None)
+
+    def _all_of(self, file: str, path: Path) -> Iterator[SourceNote]:
+        """The notes of a file, and a fault if it cannot be read to its end."""
+        count = 0
+        try:
+            if self.twins[file] != file:
+                other = plain(self.twins[file])
+                raise Unreadable(f"the notes of {other} have the same ids; rename one of them")
+            for note in self.notes_of(file, path):
+                yield note
+                count += 1
+        except (Unreadable, *BROKEN) as error:
+            fault = f"cannot be read after {count} notes: " if count else "cannot be read: "
+            fault += str(error) if isinstance(error, Unreadable) else damage(error)
+            if len(self.files) == 1:
+                raise CardionerError(f"{path}: {fault}") from error
+            yield SourceNote(plain(file), "", fault, plain(file))
+
+    def describe(self) -> dict[str, Any]:
+        """Identify the files.
 
         RETURNS (dict[str, Any]): Number, bytes and SHA-256 of the files: for several, of the list
-            of their checksums.
+            of their checksums and names.
         """
-        if not self.files:
-            return {"input": self.name}
-        sums = [(checksum(path), path.name) for path in self.files]
-        listed = "".join(f"{value}  {name}\n" for value, name in sums)
-        digest = hashlib.sha256(listed.encode("utf-8", "surrogateescape")).hexdigest()
+        sums = [checksum(path) for path in self.files]
+        listing = "".join(f"{one}  {name}\n" for one, name in zip(sums, self.names, strict=True))
+        digest = hashlib.sha256(listing.encode("utf-8", "surrogateescape")).hexdigest()
         return {
             "input": self.name,
             "files": len(sums),
             "bytes": sum(path.stat().st_size for path in self.files),
-            "sha256": sums[0][0] if len(sums) == 1 else digest,
+            "sha256": sums[0] if len(sums) == 1 else digest,
         }
+
+
+def not_again(name: str) -> CardionerError:
+    """The error of a source that can be read only once."""
+    return CardionerError(
+        f"{name}: can be read only once, so a run in parts could not be resumed; save it in a file"
+    )
 
 
 def choose(
@@ -115,18 +194,22 @@ def choose(
     """Choose the given columns, and guess the others by name.
 
     where (str): The table, for messages.
+    names (Sequence[str]): Its columns. Messages do not show them: without a header, they are data.
     needs_id (bool): The rows have no order, so they cannot be numbered.
-    RAISES (CardionerError): There is no such column, or no likely column.
+    RAISES (CardionerError): There is no such column, or no likely column, or there are two.
     """
-    have = f"the columns are: {', '.join(map(str, names)) or 'none'}"
+    have = f"there {'is' if len(names) == 1 else 'are'} {listed(names, 'column')}"
     for option, wanted in (("--text-column", text), ("--id-column", note_id)):
         if wanted is not None and wanted not in names:
-            raise CardionerError(f"{where}: no column {wanted} ({option}); {have}")
+            raise CardionerError(f"{where}: no column has the name that {option} gives; {have}")
     guessed = []
     if text is None:
         text = _first(TEXT_NAMES, names)
         if text is None:
-            raise CardionerError(f"{where}: which column has the texts (--text-column)? {have}")
+            raise CardionerError(
+                f"{where}: which column has the texts (--text-column)? A table has the names of "
+                f"its columns in the first row; {have}"
+            )
         guessed.append(f"texts are read from the column {text} (--text-column)")
     if note_id is None:
         note_id = _first(ID_NAMES, [name for name in names if name != text])
@@ -134,7 +217,21 @@ def choose(
             raise CardionerError(f"{where}: needs a column of ids (--id-column); {have}")
         called = f"from the column {note_id}" if note_id else "the numbers of the rows"
         guessed.append(f"ids are {called} (--id-column)")
-    return Columns(text, note_id, tuple(guessed))
+    if note_id == text:
+        raise CardionerError(f"{where}: ids and texts cannot be in the same column (--id-column)")
+    columns = Columns(text, note_id, tuple(guessed))
+    if fault := lacks(names, columns):
+        raise CardionerError(f"{where}: {fault}")
+    return columns
+
+
+def lacks(names: Sequence[str], columns: Columns) -> str:
+    """Why the columns cannot be read from a table with these names; "" if they can."""
+    for what, column in (("texts", columns.text), ("ids", columns.id)):
+        count = 1 if column is None else names.count(column)
+        if count != 1:
+            return f"{count or 'none'} of its columns have the name of the column of the {what}"
+    return ""
 
 
 def _first(likely: Sequence[str], names: Sequence[str]) -> str | None:
@@ -142,56 +239,62 @@ def _first(likely: Sequence[str], names: Sequence[str]) -> str | None:
     return next((by_lower[name] for name in likely if name in by_lower), None)
 
 
-def checked(note_id: str, text: object) -> SourceNote:
-    """Make a note, with a fault unless the text can be annotated and written.
+def checked(note_id: object, text: object, place: str, instead: str) -> SourceNote:
+    """Make a note, with a fault unless it can be annotated and written.
+
+    note_id (object): Its id, of whatever type the source has.
+    place (str): Where it was read.
+    instead (str): Its id if `note_id` cannot be one.
+    """
+    if fault := _id_fault(note_id):
+        return SourceNote(instead, "", fault, place)
+    if not isinstance(text, str) or (fault := _text_fault(text)):
+        if text is None:
+            fault = NULL
+        return SourceNote(str(note_id), "", fault or f"not text ({type(text).__name__})", place)
+    return SourceNote(str(note_id), text, "", place)
+
+
+def _text_fault(text: str) -> str:
+    """What is wrong with a text.
 
     A lone surrogate cannot be encoded. NUL characters are a sign of a binary file or of UTF-16. An
     export that lost a text leaves only white space.
     """
-    if text is None:
-        return SourceNote(note_id, "", "no text (null)")
-    if not isinstance(text, str):
-        return SourceNote(note_id, "", f"not text ({type(text).__name__})")
     if "\0" in text:
-        return SourceNote(note_id, "", "binary, or not UTF-8: it holds NUL characters")
+        return "binary, or not UTF-8: it holds NUL characters"
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        return SourceNote(note_id, "", f"not UTF-8 at character {error.start}")
-    return SourceNote(note_id, text) if text.strip() else SourceNote(note_id, "", EMPTY)
+        return f"not UTF-8 at character {error.start}"
+    return "" if text.strip() else EMPTY
 
 
-def row_note(columns: Columns, place: str, row: Row | str) -> SourceNote:
+def _id_fault(value: object) -> str:
+    """What is wrong with an id. Tables have ids of any type."""
+    number = isinstance(value, (Real, Decimal)) and not isinstance(value, bool)
+    if value is None or (not isinstance(value, str) and value != value):  # NaN is a missing value
+        return NO_ID
+    if not (number or isinstance(value, (str, UUID, date))):
+        return f"its id is not a text or a number ({type(value).__name__})"
+    if isinstance(value, Real) and not isinstance(value, Integral) and not abs(float(value)) < EXACT:
+        return "its id is a number that is not exact; write it as text"
+    spelled = str(value)
+    if not spelled.strip():
+        return NO_ID
+    if len(spelled) > MAX_ID:
+        return f"its id has more than {MAX_ID} characters"
+    if any(category(char) in NOT_IN_IDS for char in spelled):
+        return "its id holds control characters, line ends or bytes that are not UTF-8"
+    return ""
+
+
+def row_note(columns: Columns, place: str, instead: str, row: Row | str) -> SourceNote:
     """Make a note of a table row, or of the reason why the row cannot be read.
 
-    place (str): The id of the note if the table has no id column.
+    instead (str): The id of the note if the table has no column of ids.
     """
     if isinstance(row, str):
-        return SourceNote(place, "", row)
-    if columns.id is not None:
-        value = row.get(columns.id)
-        if value is None or value == "":
-            return SourceNote(place, "", f"no id in the column {columns.id}")
-        named = checked(place, str(value))
-        if named.fault:
-            return SourceNote(place, "", f"its id: {named.fault}")
-        place = named.text
-    if columns.text not in row:
-        return SourceNote(place, "", f"no column {columns.text}")
-    return checked(place, row[columns.text])
-
-
-def open_bytes(path: Path) -> IO[bytes]:
-    """Open a file that may be compressed with gzip, bzip2 or xz, as its name says."""
-    return OPENERS.get(path.suffix, open)(path, "rb")
-
-
-def decompressed(name: str, data: bytes) -> bytes:
-    """Decompress the bytes of a file, as its name says."""
-    opener = OPENERS.get(Path(name).suffix)
-    return opener(io.BytesIO(data)).read() if opener else data
-
-
-def without_compression(name: str) -> str:
-    """A file name without ``.gz``, ``.bz2`` or ``.xz``."""
-    return next((name.removesuffix(end) for end in OPENERS if name.endswith(end)), name)
+        return SourceNote(instead, "", row, place)
+    note_id = instead if columns.id is None else row.get(columns.id)
+    return checked(note_id, row.get(columns.text), place, instead)

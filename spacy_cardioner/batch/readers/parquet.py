@@ -3,69 +3,130 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
-from spacy_cardioner.batch.readers.base import Source, SourceNote, choose, row_note
-from spacy_cardioner.errors import CardionerError, needs
+from spacy_cardioner.batch.readers.base import (
+    FileSource,
+    Row,
+    SourceNote,
+    Unreadable,
+    choose,
+    lacks,
+    row_note,
+)
+from spacy_cardioner.errors import CardionerError, needs, plain
+from spacy_cardioner.texts import damage
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.dataset
+    from pyarrow.parquet import ParquetFile
 
 ROWS = 256  # in memory at a time, as notes may be long
+BUFFER = 1 << 20
+NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
-class ParquetFiles(Source):
+class ParquetFiles(FileSource):
     """Parquet files with a note in each row.
 
-    Partitions (``year=2024/``) are columns too. Without an id column, the id of a note is the file
-    name and the number of the row, from 1.
+    Partitions (``year=2024/``) are columns too. Without an id column, the id of a note is the path
+    of the file without its ending, and the number of the row, from 1. The first file that can be
+    read decides on the columns; their types may differ.
 
-    folder (Path): Folder of the partitions.
-    RAISES (CardionerError): pyarrow, Parquet or a column is missing.
+    RAISES (CardionerError): pyarrow or a column is missing, or no file can be read.
     """
 
     def __init__(
-        self, name: str, folder: Path, files: Sequence[Path], text: str | None, note_id: str | None
+        self, name: str, folder: Path, names: Sequence[str], text: str | None, note_id: str | None
     ) -> None:
         with needs("pyarrow", "parquet"):
-            import pyarrow as pa
-            import pyarrow.dataset
+            import pyarrow.parquet  # noqa: F401
 
-        super().__init__(name, files)
-        try:
-            self.dataset = pyarrow.dataset.dataset(
-                list(map(str, files)), partitioning="hive", partition_base_dir=str(folder)
-            )
-            self.total = int(self.dataset.count_rows())
-        except (pa.ArrowInvalid, OSError) as error:
-            brief = str(error).partition("\n")[0]
-            raise CardionerError(f"{name}: cannot be read as Parquet: {brief}") from error
-        self.columns = choose(name, self.dataset.schema.names, text, note_id)
+        super().__init__(name, folder, names)
+        heads, faults = [], []
+        for file, path in zip(names, self.files, strict=True):
+            try:
+                with _opened(path) as opened:
+                    heads.append((_names(opened, file), opened.metadata.num_rows))
+            except Unreadable as error:
+                heads.append(([], 1))
+                faults.append(f"{path}: cannot be read: {error}")
+        if len(faults) == len(heads):
+            raise CardionerError(faults[0])
+        first = next(columns for columns, _ in heads if columns)
+        self.columns = choose(name, first, text, note_id)
+        self.counts = [
+            1 if self.twins[file] != file or lacks(columns, self.columns) else rows
+            for file, (columns, rows) in zip(names, heads, strict=True)
+        ]
+        self.total = sum(self.counts)
 
-    def after(self, count: int) -> Iterator[SourceNote]:
-        """The notes after the first `count`."""
-        wanted = [name for name in self.columns[:2] if name is not None]
-        for fragment in self.dataset.get_fragments():
-            rows = fragment.count_rows()
-            if count < rows:
-                stem = Path(fragment.path).name.removesuffix(".parquet")
-                options = {"batch_size": ROWS, "batch_readahead": 2, "use_threads": False}
-                batches = fragment.to_batches(self.dataset.schema, wanted, **options)
-                places = ((batch, index) for batch in batches for index in range(batch.num_rows))
-                for number, (batch, index) in islice(enumerate(places, 1), count, None):
-                    row = {name: _value(batch, name, index) for name in wanted}
-                    yield row_note(self.columns, f"{stem}-{number}", row)
-            count = max(0, count - rows)
+    def stem(self, file: str) -> str:
+        """The path without its ending."""
+        return file.removesuffix(".parquet")
+
+    def notes_of(self, file: str, path: Path) -> Iterator[SourceNote]:
+        """The notes of a file."""
+        with _opened(path) as opened:
+            if fault := lacks(_names(opened, file), self.columns):
+                raise Unreadable(fault)
+            for number, row in enumerate(self._rows(opened, _partitions(file)), start=1):
+                place = f"{plain(file)}, row {number}"
+                yield row_note(self.columns, place, f"{self.stem(file)}-{number}", row)
+
+    def _rows(self, opened: ParquetFile, partitions: Row) -> Iterator[Row | str]:
+        """The rows. Those of a group that is damaged have faults, and the next group is read."""
+        import pyarrow as pa
+
+        wanted = [name for name in opened.schema_arrow.names if name in self.columns[:2]]
+        for group in range(opened.num_row_groups):
+            left = opened.metadata.row_group(group).num_rows
+            try:
+                for batch in opened.iter_batches(ROWS, [group], wanted, use_threads=False):
+                    for index in range(batch.num_rows):
+                        read = {name: _value(batch.column(name)[index]) for name in wanted}
+                        yield {**partitions, **read}
+                        left -= 1
+            except (pa.ArrowException, OSError):
+                yield from ["the file is damaged here"] * left
 
 
-def _value(batch: pa.RecordBatch, column: str, index: int) -> object:
-    """A value of a batch. Bytes that are not UTF-8 become surrogates, which `checked` finds."""
-    scalar = batch.column(column)[index]
+@contextmanager
+def _opened(path: Path) -> Iterator[ParquetFile]:
+    """Open a file. RAISES (Unreadable): It is damaged."""
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        opened = ParquetFile(path, buffer_size=BUFFER, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        raise Unreadable(damage(error, "it is not Parquet, or damaged")) from error
+    with opened:
+        yield opened
+
+
+def _names(opened: ParquetFile, file: str) -> list[str]:
+    """The columns of a file and of its partitions."""
+    names = list(opened.schema_arrow.names)
+    return names + [name for name in _partitions(file) if name not in names]
+
+
+def _partitions(file: str) -> dict[str, str | None]:
+    """The values of the partitions in a path: ``year=2024/part-0.parquet``."""
+    pairs = (part.split("=", 1) for part in file.split("/")[:-1] if "=" in part)
+    return {name: None if value == NULL else unquote(value) for name, value in pairs}
+
+
+def _value(scalar: pa.Scalar) -> object:
+    """A value. Bytes that are not UTF-8 become surrogates, which `checked` finds."""
+    scalar = getattr(scalar, "value", scalar)  # of a dictionary
     try:
         value = scalar.as_py()
     except UnicodeDecodeError:
         value = scalar.as_buffer().to_pybytes()
+    except (ValueError, OverflowError):  # no such date
+        return scalar
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value

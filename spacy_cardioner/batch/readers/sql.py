@@ -58,10 +58,8 @@ class SqlTable(Source):
             streaming = connection.execution_options(stream_results=True, yield_per=ROWS)
             rows = streaming.execute(wanted.offset(count) if count else wanted)
             for number, (note_id, text) in enumerate(rows, start=count + 1):
-                if note_id is None:
-                    yield SourceNote(f"{self.table}-{number}", "", "no id")
-                else:
-                    yield checked(str(note_id), text)
+                place = f"{self.table}, row {number}"
+                yield checked(note_id, text, place, f"{self.table}-{number}")
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:

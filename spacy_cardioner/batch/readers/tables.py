@@ -1,133 +1,163 @@
-"""Notes from JSONL, CSV and TSV files, which may be compressed."""
+"""Notes from JSONL, CSV and TSV files, which may be compressed, or from a pipe."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import sys
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from itertools import islice
+from itertools import chain
 from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 from spacy_cardioner.batch.readers.base import (
-    BROKEN,
+    MAX_CHARACTERS,
+    FileSource,
     Row,
-    Source,
     SourceNote,
+    Unreadable,
     choose,
-    open_bytes,
+    lacks,
+    not_again,
     row_note,
-    without_compression,
 )
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.batch.readers.delimited import read_delimited
+from spacy_cardioner.errors import CardionerError, plain
+from spacy_cardioner.texts import BROKEN, damage, json_rows, open_bytes, without_compression
 
-DELIMITERS = "\t;,|"
+# A character of a text may be 12 of a line (JSON's escapes); other columns may be as long as this.
+ESCAPED = 12
+OTHER_COLUMNS = 1 << 20
 
 
-class TableFiles(Source):
-    """Files with a note in each record.
+class Table(NamedTuple):
+    """An open file.
 
-    The first record decides on the columns. Without an id column, the id of a note is the file name
-    and the number of the record, from 1.
-
-    RAISES (CardionerError): The columns cannot be chosen, or the first file cannot be read.
+    names (Sequence[str]): Its columns; none if it is empty.
+    rows (Iterator[tuple[str, Row | str]]): What messages call each record, and the record or why it
+        cannot be read.
     """
 
+    names: Sequence[str]
+    rows: Iterator[tuple[str, Row | str]]
+
+
+class TableFiles(FileSource):
+    """Files with a note in each record.
+
+    The first file with a record decides on the columns. Without an id column, the id of a note is
+    the path of the file without its ending, and the number of the record, from 1.
+
+    text, note_id (str | None): Columns. Default: guessed by name.
+    max_characters (int): Most characters of a note. Longer lines are read, up to about 12 times.
+    pipe (bool): The only file is a pipe, which is opened once.
+    RAISES (CardionerError): The columns cannot be chosen, or no file can be read.
+    """
+
+    # Whether all records of a file have the columns of the first one.
+    has_header: ClassVar[bool]
+
     def __init__(
-        self, name: str, files: Sequence[Path], text: str | None, note_id: str | None
+        self,
+        name: str,
+        folder: Path,
+        names: Sequence[str],
+        text: str | None,
+        note_id: str | None,
+        max_characters: int = MAX_CHARACTERS,
+        *,
+        pipe: bool = False,
     ) -> None:
-        super().__init__(name, files)
-        try:
-            names = next(filter(None, map(self._names, files)), ())
-        except BROKEN as error:
-            raise CardionerError(f"{name}: cannot be read: {error}") from error
-        self.columns = choose(name, names, text, note_id)
+        super().__init__(name, folder, names)
+        self.longest = ESCAPED * max_characters + OTHER_COLUMNS
+        self.pipe = pipe
+        self._opened: Table | None = None
+        self.columns = choose(name, self._first_names(), text, note_id)
 
     @abstractmethod
-    def _rows(self, path: Path) -> Iterator[Row | str]:
-        """The records of a file, or why a record cannot be read."""
+    def open_table(self, path: Path) -> Table:
+        """Open a file. RAISES: Unreadable or an error in `BROKEN`."""
 
-    def _names(self, path: Path) -> Sequence[str]:
-        """The columns of the first good record, none if there is no record."""
-        return next((list(row) for row in self._rows(path) if not isinstance(row, str)), ())
+    def stem(self, file: str) -> str:
+        """The path without its ending."""
+        bare = without_compression(file)
+        return "stdin" if file.startswith("/dev/") else bare.rpartition(".")[0] or bare
+
+    def _first_names(self) -> Sequence[str]:
+        """The columns of the first file that has any. A pipe is kept open."""
+        why = ""
+        for path in self.files:
+            try:
+                table = self.open_table(path)
+            except (Unreadable, *BROKEN) as error:
+                fault = str(error) if isinstance(error, Unreadable) else damage(error)
+                why = why or f"{path}: cannot be read: {fault}"
+                continue
+            if table.names:
+                self._opened = table if self.pipe else None
+                return table.names
+        if why:
+            raise CardionerError(why)
+        return ()
 
     def after(self, count: int) -> Iterator[SourceNote]:
-        """The notes after the first `count`."""
-        return islice(self._notes(), count, None)
+        """The notes after the first `count`. RAISES (CardionerError): It is a pipe, read before."""
+        if self.pipe and (count or self._opened is None):
+            raise not_again(self.name)
+        return super().after(count)
 
-    def _notes(self) -> Iterator[SourceNote]:
-        for path in self.files:
-            stem = without_compression(path.name).rpartition(".")[0]
-            try:
-                for number, row in enumerate(self._rows(path), start=1):
-                    yield row_note(self.columns, f"{stem}-{number}", row)
-            except BROKEN as error:
-                raise CardionerError(f"{path}: cannot be read: {error}") from error
+    def notes_of(self, file: str, path: Path) -> Iterator[SourceNote]:
+        """The notes of a file."""
+        names, rows = self._opened or self.open_table(path)
+        self._opened = None
+        if self.has_header and names and (fault := lacks(names, self.columns)):
+            raise Unreadable(fault)
+        stem = self.stem(file)
+        for number, (called, row) in enumerate(rows, start=1):
+            yield row_note(self.columns, f"{plain(file)}, {called}", f"{stem}-{number}", row)
+
+    def describe(self) -> dict[str, Any]:
+        """Identify the files. RAISES (CardionerError): It is a pipe."""
+        if self.pipe:
+            raise not_again(self.name)
+        return super().describe()
 
 
 class JsonLines(TableFiles):
     """JSONL: a JSON object in each line that is not empty."""
 
-    def _rows(self, path: Path) -> Iterator[Row | str]:
+    has_header = False
+
+    def open_table(self, path: Path) -> Table:
+        """Open a file, and read up to the first good record for its columns."""
+        rows, first = self._rows(path), []
+        for called, row in rows:
+            first.append((called, row))
+            if not isinstance(row, str):
+                return Table(list(row), chain(first, rows))
+        return Table((), iter(first))
+
+    def _rows(self, path: Path) -> Iterator[tuple[str, Row | str]]:
         with open_bytes(path) as stream:
-            for number, line in enumerate(stream):
-                if number == 0:
-                    line = line.removeprefix(b"\xef\xbb\xbf")
-                if line.strip():
-                    yield _json_row(line)
+            for number, row, fault in json_rows(stream, self.longest):
+                good = isinstance(row, dict)
+                yield f"line {number}", row if good else fault or "not a JSON object"
 
 
 class Delimited(TableFiles):
-    """CSV or TSV with a header.
+    """CSV or TSV with a header, see `read_delimited`.
 
-    The delimiter is the most frequent of tab, semicolon, comma and bar in the header.
+    Files are read to their end before the first note is given: a wrong quote makes all that follows
+    uncertain, so that it is an error.
     """
 
-    def _rows(self, path: Path) -> Iterator[Row | str]:
-        with _opened(path) as (names, records):
-            while True:
-                try:
-                    record = next(records, None)
-                except csv.Error as error:
-                    yield f"not CSV: {error}"
-                    continue
-                if record is None:
-                    return
-                if len(record) == len(names):
-                    yield dict(zip(names, record, strict=True))
-                elif record:
-                    yield f"{len(record)} columns instead of {len(names)}"
+    has_header = True
 
-    def _names(self, path: Path) -> Sequence[str]:
-        with _opened(path) as (names, _):
-            return names
+    def __init__(self, name: str, *options: Any, pipe: bool = False) -> None:
+        super().__init__(name, *options, pipe=pipe)
+        if not pipe:
+            self.total = sum(1 for _ in self)
 
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[list[str], Iterator[list[str]]]]:
-    """Header and records. Bytes that are not UTF-8 become surrogates, a fault of their note."""
-    limit = csv.field_size_limit(sys.maxsize)  # of the whole process
-    try:
-        with (
-            open_bytes(path) as data,
-            io.TextIOWrapper(data, "utf-8-sig", "surrogateescape", newline="") as stream,
-        ):
-            header = stream.readline()
-            delimiter = max(DELIMITERS, key=header.count)
-            names = next(csv.reader([header], delimiter=delimiter), [])
-            yield names, csv.reader(stream, delimiter=delimiter)
-    finally:
-        csv.field_size_limit(limit)
-
-
-def _json_row(line: bytes) -> Row | str:
-    try:
-        row = json.loads(line)
-    except UnicodeDecodeError:
-        return "not UTF-8"
-    except (ValueError, RecursionError) as error:
-        return f"not JSON ({type(error).__name__})"
-    return row if isinstance(row, dict) else "not a JSON object"
+    def open_table(self, path: Path) -> Table:
+        """Open a file, and read its header."""
+        rows = read_delimited(path, self.longest)
+        names = next(rows)
+        return Table(names, ((f"row {number}", row) for number, row in enumerate(rows, start=1)))

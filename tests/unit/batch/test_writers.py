@@ -156,7 +156,7 @@ def test_offsets_hold_in_every_format(nlp: Language, text: str, limit: int) -> N
 
         text = text.removeprefix("\ufeff")
         mentions = annotated.mentions
-        assert annotated.note == SourceNote("7", text)
+        assert annotated.note == SourceNote("7", text, "", "7.txt")
         assert mentions or len(text.split()) < 2 or limit < len(text)
         assert all(text[one.start : one.end] == one.text for one in mentions)
         places = [one[:2] for one in mentions]
