@@ -14,7 +14,7 @@ import spacy
 
 import spacy_cardioner
 from spacy_cardioner.batch import workers
-from spacy_cardioner.batch.engine import Annotated, started
+from spacy_cardioner.batch.engine import started
 from spacy_cardioner.batch.mentions import Mention
 from spacy_cardioner.batch.readers import SourceNote
 from spacy_cardioner.batch.settings import Settings

@@ -277,7 +277,8 @@ def _id_fault(value: object) -> str:
         return NO_ID
     if not (number or isinstance(value, (str, UUID, date))):
         return f"its id is not a text or a number ({type(value).__name__})"
-    if isinstance(value, Real) and not isinstance(value, Integral) and not abs(float(value)) < EXACT:
+    floating = isinstance(value, Real) and not isinstance(value, Integral)
+    if floating and not abs(float(value)) < EXACT:
         return "its id is a number that is not exact; write it as text"
     spelled = str(value)
     if not spelled.strip():

@@ -91,7 +91,7 @@ class ParquetFiles(FileSource):
                         yield {**partitions, **read}
                         left -= 1
             except (pa.ArrowException, OSError):
-                yield from ["the file is damaged here"] * left
+                yield from ["damaged, or not UTF-8"] * left
 
 
 @contextmanager
