@@ -181,12 +181,12 @@ def refuse_overlap(inputs: Iterable[Path], outputs: Iterable[Path]) -> None:
     Links, other names and hard links of a file or folder count as it. Devices and pipes count as
     nothing.
 
-    inputs (Iterable[Path]): Files and folders that are read. Those that do not exist do not count.
+    inputs (Iterable[Path]): Files and folders that are read.
     RAISES (CardionerError): An output does.
     """
     known: dict[str, list[object]] = {}
     written = [(path, _place(path, known)) for path in outputs]
-    read = ((path, _place(path, known)) for path in inputs if path.exists())
+    read = ((path, _place(path, known)) for path in inputs)
     for (path, (itself, *above)), (output, (its_own, *over)) in chain(
         product(read, written), combinations(written, 2)
     ):

@@ -7,19 +7,22 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from spacy_cardioner.batch.engine import Annotated, Annotator, batches, load
 from spacy_cardioner.batch.manifest import ERRORS, Counts
 from spacy_cardioner.batch.readers import InputFormat, kind_of
 from spacy_cardioner.batch.readers.base import Columns
-from spacy_cardioner.batch.readers.tables import DELIMITERS
+from spacy_cardioner.batch.readers.delimited import delimiter_of
 from spacy_cardioner.batch.readers.text import note_of
 from spacy_cardioner.batch.run import rendered
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.writers import Output, OutputFormat, make_writer
 from spacy_cardioner.batch.writers.base import Table
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.files import refuse_overlap
 from spacy_cardioner.loading import identity
 
 if TYPE_CHECKING:
@@ -49,12 +52,12 @@ def read_notes(
         header = (reader.text(source, lineSep="\n").first() or [""])[0]
         # Spark changes line ends in the texts unless it knows how lines end.
         line = "\r\n" if header.endswith("\r") else "\n"
-        options = {"sep": max(DELIMITERS, key=header.count), "lineSep": line, "mode": "FAILFAST"}
+        options = {"sep": delimiter_of(header), "lineSep": line, "mode": "FAILFAST"}
         return reader.csv(source, header=True, multiLine=True, escape='"', **options)
     if kind is not InputFormat.text:
         raise CardionerError(f"{source}: Spark reads files; --input-format says in which format")
     pattern = re.search(r"[*?\[{]", source)
-    folder = _bare(os.path.dirname(source[: pattern.start()]) if pattern else source)
+    folder = bare(os.path.dirname(source[: pattern.start()]) if pattern else source)
     reader = reader.option("pathGlobFilter", "*" if pattern else "*.txt{,.gz,.bz2,.xz}")
     note_id = rf"regexp_replace(path, r'^.*?\Q{folder}/\E', '') as note_id"
     return reader.format("binaryFile").load(source).selectExpr(note_id, "content")
@@ -74,11 +77,10 @@ def run_spark(
     """Annotate notes, and write each output as a folder. The first one lists notes that failed.
 
     RAISES (CardionerError): The pipeline cannot be loaded here, too many notes failed, or an output
-        would replace the input.
+        overlaps with the input or another one.
     """
-    for _, path in outputs if overwrite else ():
-        if any(f"{_bare(path)}/" in f"{file}/" for file in notes.inputFiles()):
-            raise CardionerError(f"{path}: the notes are read from here; write somewhere else")
+    read = (Path(unquote(bare(file))) for file in notes.inputFiles())
+    refuse_overlap(read, [Path(bare(path)) for _, path in outputs])
     pipeline, when = identity(load(Settings(settings.model))), datetime.now()
     make = partial(make_writer, pipeline=pipeline, when=when, with_attributes=with_attributes)
     kinds = (OutputFormat.parquet, *dict(outputs))
@@ -144,6 +146,6 @@ def _row(found: Annotated, tables: Mapping[str, Table]) -> list[Any]:
     return [found.note.id, found.note.text, error or None, *(rows or [[]] * len(tables))]
 
 
-def _bare(path: str) -> str:
+def bare(path: str) -> str:
     """A path without its scheme, absolute if it has none."""
     return re.sub(r"^[\w.+-]+:/*", "/", path if ":" in path else os.path.abspath(path))

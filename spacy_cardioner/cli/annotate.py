@@ -16,9 +16,11 @@ import typer
 
 from spacy_cardioner.batch.manifest import ERRORS
 from spacy_cardioner.batch.readers import InputFormat, open_source
+from spacy_cardioner.batch.readers.places import places
 from spacy_cardioner.batch.settings import TIMEOUT, Settings
 from spacy_cardioner.batch.writers import Output, OutputFormat, guess_format
 from spacy_cardioner.errors import CardionerError, needs, reason, tell
+from spacy_cardioner.files import refuse_overlap
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -163,10 +165,12 @@ def annotate(
         "max_errors": max_errors,
         "overwrite": overwrite,
     }
+    saved = [Path(model)] if os.path.exists(model) else []
     if on_spark:
         from spacy_cardioner.batch.readers.base import choose
-        from spacy_cardioner.batch.spark import read_notes, run_spark
+        from spacy_cardioner.batch.spark import bare, read_notes, run_spark
 
+        refuse_overlap([*places(bare(source)), *saved], [Path(bare(name)) for name in names])
         with _stops_told(names), _spark() as session:
             notes = read_notes(session, source, input_format, recursive=recursive)
             columns = choose(source, notes.columns, text_column, id_column, needs_id=True)
@@ -183,6 +187,7 @@ def annotate(
         paths = [None if name == "-" else Path(name) for name in names]
         targets = list(map(Output, kinds, paths))
         options |= {"part_size": part_size, "resume": resume, "progress": True}
+        options["inputs"] = [*places(source), *saved]
         with _stops_told(names, resumable=part_size is not None):
             counts = run(Job(opened, settings, targets, **options))
     if counts.errors and in_folders:

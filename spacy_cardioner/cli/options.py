@@ -13,6 +13,10 @@ import typer
 from typer.core import TyperCommand, TyperOption
 
 from spacy_cardioner.errors import SHOW_TEXT, masked, plain
+from spacy_cardioner.files import refuse_overlap
+
+# Arguments that may be files or folders but are no paths: names of pipelines, KIND=FILE.
+NAMED = {"model", "models", "encoder", "rawtext", "sources"}
 
 Lang = Annotated[str, typer.Option(help="Language of the pipeline: es, en, it, or xx for several.")]
 DocBins = Annotated[
@@ -36,7 +40,7 @@ def show_text(context: click.Context, _: object, wanted: bool) -> bool:
 
 
 class Command(TyperCommand):
-    """A command with ``--show-text``."""
+    """A command with ``--show-text``, whose ``--output`` never overlaps with what it reads."""
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -58,7 +62,20 @@ class Command(TyperCommand):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         with _plain_errors():
+            if output := ctx.params.get("output"):
+                refuse_overlap(self._read(ctx), [Path(output)])
             return super().invoke(ctx)
+
+    def _read(self, ctx: click.Context) -> Iterator[Path]:
+        """The files and folders that the arguments name, but the output."""
+        for param in self.params:
+            named = ctx.params.get(param.name or "")
+            if param.name != "output" and (
+                isinstance(param.type, click.Path) or param.name in NAMED
+            ):
+                for value in [named] if isinstance(named, (str, Path)) else named or ():
+                    names = (str(value), str(value).partition("=")[2])
+                    yield from map(Path, filter(os.path.exists, names))
 
 
 @contextmanager

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 import spacy
 from click.testing import CliRunner, Result
@@ -15,7 +18,9 @@ from typer.main import get_command
 
 from spacy_cardioner import brat
 from spacy_cardioner.cli import app
+from spacy_cardioner.cli.options import NAMED
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.files import locked
 
 NOTE = "Alérgico a penicilina.\r\nToma bisoprolol 🫀 y penicilina."
 DRUGS = [(11, 21), (29, 39), (44, 54)]
@@ -118,15 +123,15 @@ def test_notes_that_fail_are_named_and_the_rest_goes_on(
     arguments = ["-m", model, notes, "-o", out, "-o", folder, "-f", "jsonl", "-f", "brat"]
     result = annotate(*arguments, "--max-errors", "1")
     assert isinstance(result.exception, CardionerError)
-    assert "2 notes failed, more than --max-errors 1; the last is d: empty" in str(result.exception)
+    assert "2 notes failed, more than --max-errors 1; the last is d.txt: empty" in str(result.exception)
     assert not out.exists()
 
     for options, status in ((["--overwrite"], 3), (["--overwrite", "--lenient"], 0)):
         result = annotate(*arguments, *options)
         assert result.exit_code == status, result.output
         assert "notes annotated: 2, skipped: 2; entities found: 6" in result.stderr
-        assert "skipped b: the file b.txt is not UTF-8" in result.stderr
-        assert "skipped d: empty" in result.stderr
+        assert "skipped b.txt: not UTF-8" in result.stderr
+        assert "skipped d.txt: empty" in result.stderr
         assert [json.loads(line)["id"] for line in out.read_bytes().splitlines()] == ["a", "c"]
         names = sorted(path.name for path in folder.iterdir())
         assert names == ["a.ann", "a.txt", "c.ann", "c.txt"]
@@ -237,7 +242,7 @@ def test_a_run_in_parts_tells_what_failed_by_its_status(
     arguments += ["--part-size", "2"]
     result = annotate(*arguments, "--max-errors", "0")
     assert isinstance(result.exception, CardionerError)
-    assert "2: not UTF-8" in str(result.exception)
+    assert "notes.csv, row 3: not UTF-8" in str(result.exception)
     result = annotate(*arguments, "--resume")
     assert result.exit_code == 3
     assert "notes annotated: 3, skipped: 1; entities found: 6" in result.stderr
@@ -256,7 +261,7 @@ def test_so_many_errors_are_allowed(model: str, table: Path) -> None:
     assert isinstance(annotate(*arguments, "0").exception, CardionerError)
     result = annotate(*arguments, "1")
     assert result.exit_code == 3
-    assert "skipped notes-3: not UTF-8" in result.stderr
+    assert "skipped notes.csv, row 3: not UTF-8" in result.stderr
     assert isinstance(annotate(*arguments, "0", "--lenient").exception, CardionerError)
 
 
@@ -312,3 +317,123 @@ def test_a_pipeline_whose_component_cannot_be_imported(
     assert done.returncode == 1
     assert b"Traceback" not in done.stderr
     assert [message for message in messages if message not in done.stderr.decode()] == []
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+@pytest.mark.parametrize(
+    "source, output",
+    [
+        *(("notes", "notes"), ("notes", "link"), ("notes", "notes/sub"), ("notes", ".")),
+        *(("notes", "notes/a.ann"), ("notes", "notes/new/found.jsonl"), ("link", "notes/a.txt")),
+        *(("notes/a.txt", "notes/a.txt"), ("notes/a.txt", "hard"), ("notes/a.txt", "notes")),
+        *(("notes/*.txt", "notes"), ("notes/*.txt", "notes/sub"), ("n*s/?.txt", "notes/b.txt")),
+        *(("notes.db", "notes.db"), ("notes", "model"), ("notes", "model/sub")),
+    ],
+)
+def test_what_is_read_is_never_written(
+    model: str,
+    notes: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    source: str,
+    output: str,
+    overwrite: list[str],
+) -> None:
+    """Gold beside the notes stays as it is, with its byte order marks."""
+    (notes / "a.ann").write_bytes(b"\xef\xbb\xbfT1\tFARMACO 11 21\tpenicilina\n")
+    (tmp_path / "link").symlink_to(notes)
+    (tmp_path / "model").symlink_to(model)
+    os.link(notes / "a.txt", tmp_path / "hard")
+    with sqlite3.connect(tmp_path / "notes.db") as database:
+        database.execute("create table note (id, text)")
+    before = contents(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    if source.endswith(".db"):
+        pytest.importorskip("sqlalchemy", reason='needs "spacy_cardioner[sql]"')
+        source = f"sqlite:///{source}"
+    for kind in ("brat", "jsonl"):
+        for arguments in ([], ["--part-size", "1"]):
+            done = annotate(
+                source, "-r", "-m", model, "-o", output, "-f", kind, *arguments, *overwrite
+            )
+            if kind == "jsonl" and not arguments and output == ".":
+                continue  # a folder is no file that holds the notes
+            assert isinstance(done.exception, CardionerError)
+            assert "is, holds or lies in" in str(done.exception)
+    assert contents(tmp_path) == before
+
+
+def test_outputs_of_one_command_never_overlap(model: str, notes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "dd.jsonl"
+    for other in (f"{tmp_path}/./dd.jsonl", f"{notes}/../dd.jsonl"):
+        done = annotate(notes, "-m", model, "-o", out, "-o", other)
+        assert "is, holds or lies in" in str(done.exception)
+    assert not out.exists()
+
+
+def test_standard_output_is_not_added_to_what_is_read(model: str, notes: Path) -> None:
+    path = notes / "a.txt"
+    before = path.read_bytes()
+    command = [sys.executable, "-m", "spacy_cardioner", "annotate", str(path), "-m", model]
+    with path.open("ab") as stream:
+        done = subprocess.run(command, stdout=stream, stderr=subprocess.PIPE, timeout=120)
+    assert done.returncode == 1
+    assert b"/dev/stdout: is, holds or lies in" in done.stderr
+    assert path.read_bytes() == before
+
+
+def test_an_output_that_another_process_writes_is_left_to_it(
+    model: str, notes: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.jsonl"
+    with locked(out):
+        done = cardioner(notes, "-m", model, "-o", out)
+    assert done.returncode == 1
+    message = f"error: {out}: process {os.getpid()} on {platform.node()} is writing it"
+    assert message in done.stderr.decode()
+    assert not out.exists()
+    assert cardioner(notes, "-m", model, "-o", out).returncode == 0
+
+
+def commands() -> dict[str, click.Command]:
+    """All commands that have an output beside arguments that are files."""
+    top = get_command(app)
+    assert isinstance(top, click.Group)
+    found = dict(top.commands)
+    for name, group in top.commands.items():
+        if isinstance(group, click.Group):
+            found |= {f"{name} {sub}": command for sub, command in group.commands.items()}
+    return {
+        name: command
+        for name, command in found.items()
+        if any(param.name == "output" for param in command.params)
+    }
+
+
+@pytest.mark.parametrize("name", commands())
+def test_no_command_writes_what_it_reads(tmp_path: Path, name: str) -> None:
+    """Each file that is named is, lies in, or holds the output in turn."""
+    arguments: list[str] = []
+    files: list[Path] = []
+    for param in commands()[name].params:
+        assert param.name is not None
+        path = tmp_path / param.name
+        is_file = isinstance(param.type, click.Path) or param.name in NAMED
+        if param.name == "output" or not (is_file or param.required):
+            continue
+        if is_file:
+            path.write_text(param.name)
+            files.append(path)
+        value = f"own={path}" if param.name == "sources" else str(path) if is_file else "es"
+        option = isinstance(param, click.Option)
+        arguments += [*([param.opts[0]] if option else []), value]
+    assert files
+    for output in (*files, *(path / "x" for path in files), tmp_path):
+        done = CliRunner().invoke(get_command(app), [*name.split(), *arguments, "-o", str(output)])
+        assert isinstance(done.exception, CardionerError), done.output
+        assert "is, holds or lies in" in str(done.exception)
+    assert [path.read_text() for path in files] == [path.name for path in files]

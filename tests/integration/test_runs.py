@@ -10,6 +10,7 @@ import random
 import re
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -20,16 +21,17 @@ from typing import Any
 
 import pytest
 from spacy.language import Language
-from spacy.tokens import DocBin
+from spacy.tokens import Doc, DocBin
 from spacy.vocab import Vocab
 
 from spacy_cardioner import brat
 from spacy_cardioner.batch.manifest import Counts
-from spacy_cardioner.batch.readers import open_source
+from spacy_cardioner.batch.readers import Source, SourceNote, open_source
 from spacy_cardioner.batch.run import Job, run
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.writers import Output, OutputFormat
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.files import remove
 from spacy_cardioner.tokenizer import blank
 
 DRUGS = ("bisoprolol", "penicilina")
@@ -274,6 +276,113 @@ def test_a_run_is_resumed_only_with_what_it_was_begun_with(
         run(job(nlp, notes, out))
 
 
+@pytest.mark.parametrize("finished", [False, True])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("jsonl/part-00000.jsonl", "jsonl/_errors.jsonl", "brat/part-00001"),
+        *("brat/part-00001/n4.ann", "brat/part-00000/n0.txt"),
+    ],
+)
+@pytest.mark.parametrize("change", ["deleted", "emptied", "changed", "one more file"])
+def test_a_finished_part_that_changed_is_named(
+    nlp: Language, notes: Path, tmp_path: Path, name: str, change: str, finished: bool
+) -> None:
+    out = tmp_path / "out"
+    if finished:
+        run(job(nlp, notes, out))
+    else:
+        stopped(nlp, notes, out)
+    path = out / name
+    if change == "deleted":
+        remove(path)
+    elif path.is_dir():
+        (path / "more.txt").write_text("more")
+    elif change == "emptied":
+        path.write_bytes(b"")
+    elif change == "changed":
+        path.write_bytes(path.read_bytes().swapcase())
+    else:
+        path.with_name("more.txt").write_text("more")
+    before = files(out)
+    if "." in name and path.parent.parent == out and change == "one more file":
+        assert run(job(nlp, notes, out)).notes == 9  # it is nobody's
+        return
+    named = "/".join(name.split("/")[:2])
+    with pytest.raises(CardionerError, match=f"cannot be resumed: .*{named} was changed or remove"):
+        run(job(nlp, notes, out))
+    assert files(out) == before
+    assert run(job(nlp, notes, out, resume=False, overwrite=True)).notes == 9
+
+
+def test_a_run_that_was_moved_is_resumed(
+    nlp: Language, notes: Path, whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    stopped(nlp, notes, tmp_path / "out")
+    (tmp_path / "out").rename(tmp_path / "moved")
+    run(job(nlp, notes, tmp_path / "moved"))
+    assert files(tmp_path / "moved") == whole
+    (tmp_path / "moved" / "brat").rename(tmp_path / "moved" / "other")
+    with pytest.raises(CardionerError, match="brat/part-00000 was changed or removed"):
+        run(job(nlp, notes, tmp_path / "moved"))
+
+
+@pytest.mark.parametrize("finished", [False, True])
+@pytest.mark.parametrize("row", [1, 6])
+def test_rows_of_a_table_that_changed_are_noticed(
+    nlp: Language, tmp_path: Path, row: int, finished: bool
+) -> None:
+    pytest.importorskip("sqlalchemy", reason='needs "spacy_cardioner[sql]"')
+    database = sqlite3.connect(tmp_path / "notes.db", isolation_level=None)
+    database.execute("create table note (id integer, text text)")
+    rows = [(i, None if i in (2, 9) else "Toma bisoprolol") for i in range(12)]
+    database.executemany("insert into note values (?, ?)", rows)
+    address = f"sqlite:///{tmp_path}/notes.db"
+
+    def again(**options: Any) -> Counts:
+        outputs = [Output(OutputFormat.jsonl, tmp_path / "out")]
+        source = open_source(address)
+        resumed = Job(source, Settings(nlp), outputs, part_size=4, resume=True, **options)
+        return run(resumed)
+
+    if finished:
+        again()
+    else:
+        with pytest.raises(CardionerError, match="2 notes failed"):
+            again(max_errors=1)
+    database.execute("update note set text = 'No toma penicilina' where id = ?", (row,))
+    with pytest.raises(CardionerError, match=f"the notes of part {row // 4} changed"):
+        again()
+    database.execute("update note set text = 'Toma bisoprolol' where id = ?", (row,))
+    assert again() == Counts(notes=10, errors=2, mentions=10)
+    written = [path.read_bytes() for path in sorted((tmp_path / "out").glob("part-*"))]
+    ids = [json.loads(line)["id"] for part in written for line in part.splitlines()]
+    assert ids == [str(i) for i, text in rows if text]
+
+
+def test_a_note_that_a_pipeline_fails_on_is_the_same_note(nlp: Language, tmp_path: Path) -> None:
+    """What is verified is what was read, not what became of it."""
+    pytest.importorskip("sqlalchemy", reason='needs "spacy_cardioner[sql]"')
+
+    @Language.component("fails")
+    def fails(doc: Doc) -> Doc:
+        if "penicilina" in doc.text:
+            raise ValueError
+        return doc
+
+    failing = blank("es")
+    failing.add_pipe("fails")
+    with sqlite3.connect(tmp_path / "notes.db") as database:
+        database.execute("create table note (id integer, text text)")
+        rows = [(0, "bien"), (1, "penicilina"), (2, "bien")]
+        database.executemany("insert into note values (?, ?)", rows)
+    outputs = [Output(OutputFormat.jsonl, tmp_path / "out")]
+    for _ in range(2):
+        source = open_source(f"sqlite:///{tmp_path}/notes.db")
+        again = Job(source, Settings(failing), outputs, part_size=2, resume=True)
+        assert run(again) == Counts(notes=2, errors=1)
+
+
 def test_rows_of_omop_are_numbered_over_the_parts(nlp: Language, tmp_path: Path) -> None:
     notes = tmp_path / "notes.csv"
     notes.write_text("note_id,note_text\n" + "".join(f"{i},Toma bisoprolol\n" for i in range(9)))
@@ -284,11 +393,118 @@ def test_rows_of_omop_are_numbered_over_the_parts(nlp: Language, tmp_path: Path)
     assert [line.split(",")[0] for line in lines if line[0].isdigit()] == list("123456789")
 
 
+@pytest.mark.parametrize("part_size", [None, 2])
+def test_a_note_that_a_folder_cannot_hold_is_in_no_output(
+    nlp: Language, tmp_path: Path, part_size: int | None
+) -> None:
+    notes = tmp_path / "notes.jsonl"
+    rows = [{"id": note_id, "text": "bien"} for note_id in ("a", "a.txt/b", "c")]
+    notes.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    again = job(nlp, notes, tmp_path, part_size=part_size, resume=False)
+    assert run(again) == Counts(notes=2, errors=1)
+    path = tmp_path / "jsonl"
+    lines = [path] if part_size is None else sorted(path.glob("part-*"))
+    written = [json.loads(line)["id"] for one in lines for line in one.read_bytes().splitlines()]
+    assert written == ["a", "c"]
+    assert sorted(path.stem for path in (tmp_path / "brat").rglob("*.txt")) == ["a", "c"]
+
+
 def test_a_run_without_notes_is_finished(nlp: Language, tmp_path: Path) -> None:
     notes = tmp_path / "notes.csv"
     notes.write_text("id,text\n")
     assert run(job(nlp, notes, tmp_path / "out")) == Counts()
     assert manifest(tmp_path / "out")["finished"]
+
+
+class Nested(Source):
+    """Notes, of which the second starts another run."""
+
+    def __init__(self, other: Callable[[], object]) -> None:
+        super().__init__("nested")
+        self.other = other
+
+    def after(self, count: int) -> Iterator[SourceNote]:
+        yield SourceNote("a", "Toma bisoprolol")
+        self.other()
+        yield SourceNote("b", "Toma bisoprolol")
+
+    def describe(self) -> dict[str, Any]:
+        return {"input": self.name}
+
+
+@pytest.mark.parametrize("part_size", [None, 1])
+@pytest.mark.parametrize("kind", [OutputFormat.jsonl, OutputFormat.brat])
+def test_a_second_run_into_the_same_output_is_refused(
+    nlp: Language, notes: Path, tmp_path: Path, kind: OutputFormat, part_size: int | None
+) -> None:
+    refused = 0
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+
+    def other() -> None:
+        nonlocal refused
+        for name in ("out", "link", "new/../out"):
+            outputs = [Output(kind, tmp_path / "free"), Output(kind, tmp_path / name)]
+            options: dict[str, Any] = {"part_size": part_size, "overwrite": True}
+            second = Job(open_source(str(notes)), Settings(nlp), outputs, **options)
+            with pytest.raises(CardionerError, match=f"process {os.getpid()} on .* is writing it"):
+                run(second)
+            refused += 1
+
+    outputs = [Output(kind, tmp_path / "out")]
+    first = Job(Nested(other), Settings(nlp, batch_size=1), outputs, part_size=part_size)
+    assert run(first).notes == 2
+    assert refused == 3
+    assert not (tmp_path / "free").exists()
+    found = [json.loads(path.read_bytes()) for path in (tmp_path / "out").glob("*.jsonl")]
+    if part_size and kind is OutputFormat.jsonl:
+        assert sorted(note["id"] for note in found) == ["a", "b"]
+    assert not [*tmp_path.rglob("*.lock"), *tmp_path.rglob(".partial-*")]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that can fork")
+def test_what_a_killed_run_left_is_removed_by_the_next(
+    nlp: Language, notes: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    again = job(nlp, notes, out, part_size=None, resume=False, overwrite=True)
+    run(again)
+    whole = files(out)
+    number, status, left = 0, -signal.SIGKILL, 0
+    while status == -signal.SIGKILL:
+        number += 5
+        status = killed_before_change(number, lambda: run(again))
+        left += any(out.rglob(".partial-*"))
+        assert run(again).notes == 9
+        assert files(out) == whole
+    assert left > 5
+
+
+def test_a_part_is_on_the_disk_before_it_is_recorded(
+    nlp: Language, notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    flushed: set[int] = set()
+    recorded = 0
+    fsync, rename = os.fsync, Path.replace
+
+    def noted(stream: int) -> None:
+        flushed.add(os.fstat(stream).st_ino)
+        fsync(stream)
+
+    def renamed(path: Path, target: Path) -> Path:
+        nonlocal recorded
+        if target.name == "_manifest.json":
+            recorded += 1
+            written = [out, *out.rglob("*")]
+            hidden = (".lock", "_manifest.json")
+            lost = [path for path in written if path.stat().st_ino not in flushed]
+            assert recorded == 1 or all(path.name in hidden for path in lost)
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(Path, "replace", renamed)
+    run(job(nlp, notes, out))
+    assert recorded == 5
 
 
 def limited(size: int, work: Callable[[], object]) -> Callable[[], None]:

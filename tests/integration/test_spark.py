@@ -183,7 +183,7 @@ def test_the_input_is_never_overwritten(
 ) -> None:
     before = notes.read_bytes()
     for out, name in ((notes.parent, notes.name), (notes.parent.parent, notes.parent.name)):
-        with pytest.raises(CardionerError, match="the notes are read from here"):
+        with pytest.raises(CardionerError, match="is, holds or lies in"):
             run(spark, model, notes, out, formats={name: OutputFormat.jsonl}, overwrite=True)
     assert notes.read_bytes() == before
 

@@ -49,7 +49,8 @@ FIELDS = {
 
 
 class Omop(Table):
-    """A row for each mention, numbered from 1. The ids of the notes must be integers.
+    """A row for each mention, numbered from 1. The ids of the notes must be integers, spelled
+    without leading zeros.
 
     ending (str): ".csv" or ".parquet".
     RAISES (CardionerError): Parquet is wanted and pyarrow is not installed.
@@ -67,7 +68,9 @@ class Omop(Table):
         """The rows of a note in the order of `FIELDS`, their own id being 0."""
         note = found.note
         if not INTEGER.fullmatch(note.id):
-            raise CardionerError("the id of a note must be an integer in OMOP")
+            raise CardionerError(
+                "in OMOP, the id of a note must be an integer without leading zeros"
+            )
         return [
             (
                 0,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from html.parser import HTMLParser
 from itertools import count
@@ -36,7 +37,7 @@ from spacy_cardioner.batch.writers import (
     make_writer,
 )
 from spacy_cardioner.batch.writers import base as writers_module
-from spacy_cardioner.batch.writers.base import opened
+from spacy_cardioner.batch.writers.base import Table, opened
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.spans import Entity
 
@@ -383,10 +384,21 @@ def test_omop_keeps_to_the_widths_of_the_model(tmp_path: Path) -> None:
     assert row["term_modifiers"] == "label=X;end=300"
 
 
-@pytest.mark.parametrize("note_id", ["a", "1.0", "", "9" * 40])
+@pytest.mark.parametrize("note_id", ["a", "1.0", "", "9" * 40, "007", "-0", "-07", "+7", " 7", "७"])
 def test_omop_needs_numbers_for_ids(tmp_path: Path, note_id: str) -> None:
     with pytest.raises(CardionerError, match="must be an integer"):
         write(tmp_path / "out.csv", found(note_id))
+
+
+@given(st.lists(st.from_regex(r"[+-]?0{0,2}[0-9]{1,3}", fullmatch=True), unique=True))
+def test_omop_never_makes_one_note_of_two(ids: list[str]) -> None:
+    writer = make_writer(Output(OutputFormat.omop, None), PIPELINE, WHEN)
+    assert isinstance(writer, Table)
+    written = []
+    for note_id in ids:
+        with suppress(CardionerError):
+            written += [row[1] for row in writer.rows(found(note_id, "disnea", [KNOWN]))]
+    assert len(set(written)) == len(written)
 
 
 def test_html_draws_what_is_negated_apart(tmp_path: Path) -> None:
@@ -488,3 +500,78 @@ def test_what_is_no_plain_file_is_written_as_it_is(tmp_path: Path) -> None:
     assert os.read(reading, 100) == b'{"id": "a", "entities": []}\n'
     os.close(reading)
     assert pipe.is_fifo()
+
+
+IDS = ["a", "a.txt/b", "b.ann/c", "b", "c/d", "c", "d" * 250, "d" * 251, "e/../f", "a", "C/d"]
+
+
+@given(st.permutations(IDS))
+@example(IDS)
+def test_a_brat_folder_has_a_note_whole_or_not_at_all(ids: list[str]) -> None:
+    """A name that another note has made a folder, or a file, is at fault. The others are there."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder, "out")
+        good: dict[str, str] = {}
+        writer = make_writer(Output(OutputFormat.brat, place), PIPELINE, WHEN)
+        with opened(writer, place) as put:
+            for number, note_id in enumerate(ids):
+                text = f"disnea {number}"
+                try:
+                    put(writer.render(found(note_id, text, [Mention(0, 6, "X", "disnea")])))
+                except CardionerError as error:
+                    assert note_id not in str(error) or len(note_id) == 1
+                    continue
+                assert note_id not in good
+                good[note_id] = text
+        written = [str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()]
+        assert sorted(written) == sorted(f"{one}.{end}" for one in good for end in ("ann", "txt"))
+        assert all((place / f"{one}.txt").read_text() == text for one, text in good.items())
+        assert len(good) >= 6
+
+
+def test_links_in_a_brat_folder_are_never_followed_out_of_it(tmp_path: Path) -> None:
+    elsewhere, out = tmp_path / "elsewhere", tmp_path / "out"
+    for folder in (elsewhere, out / "real"):
+        folder.mkdir(parents=True)
+    (elsewhere / "a.txt").write_text("mine")
+    (out / "sub").symlink_to(elsewhere)
+    (out / "within").symlink_to("real")
+    (out / "circle").symlink_to("circle")
+    (out / "a.txt").symlink_to(elsewhere / "a.txt")
+    (out / "a.ann").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "link").symlink_to(out)
+    writer = make_writer(Output(OutputFormat.brat, out), PIPELINE, WHEN)
+    with opened(writer, tmp_path / "link") as put:
+        for note_id in ("sub/a", "sub/new/a", "circle/a"):
+            with pytest.raises(CardionerError, match="the BRAT folder cannot hold it"):
+                put(writer.render(found(note_id, NOTE)))
+        for note_id in ("a", "within/a"):
+            put(writer.render(found(note_id, NOTE)))
+        with pytest.raises(CardionerError, match="two notes have this id"):
+            put(writer.render(found("real/a", "other")))  # the same file
+    assert names(elsewhere) == ["a.txt"]
+    assert (elsewhere / "a.txt").read_text() == "mine"
+    assert not (tmp_path / "nowhere").exists()
+    assert not (out / "a.txt").is_symlink()
+    for path in (out / "a.txt", out / "real" / "a.txt"):
+        assert path.read_bytes() == NOTE.encode()
+
+
+def test_a_full_disk_is_no_fault_of_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError) as caught:
+        write(tmp_path / "out", found("a", NOTE), kind="brat")
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_a_link_for_a_part_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "part").symlink_to(tmp_path / "elsewhere")
+    for kind in ("jsonl", "brat"):
+        writer = make_writer(Output(OutputFormat(kind), tmp_path / "part"), PIPELINE, WHEN)
+        with opened(writer, tmp_path / "part", is_part=True) as put:
+            put(writer.render(found("a", NOTE)))
+        assert names(tmp_path) == ["part"]
+        assert not (tmp_path / "part").is_symlink()
