@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
+import time
 from collections.abc import Callable
 from functools import cache
 from itertools import islice
@@ -18,7 +20,7 @@ from spacy.tokenizer import Tokenizer
 
 from spacy_cardioner.brat import entities, read_folder
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.tokenizer import LINE_ENDS, SENTENCE_ENDS, TOKENIZER, blank
+from spacy_cardioner.tokenizer import LINE_ENDS, LONGEST, SENTENCE_ENDS, TOKENIZER, blank
 
 LANGUAGES = ["es", "en", "it", "xx"]
 
@@ -178,16 +180,78 @@ def test_each_line_end_is_a_token_of_its_own(text: str) -> None:
         assert token in LINE_ENDS or not set(token) & set("".join(LINE_ENDS))
 
 
-@pytest.mark.parametrize(
-    "text", ["=" * 20000, "\n" * 20000, "a-" * 20000, "'a" * 20000, "1" * 50000, "a.b" * 20000]
-)
-def test_long_runs_take_no_time(text: str) -> None:
-    assert pipeline("xx").make_doc(text).text == text
+HOSTILE = {
+    "a rule": "=" * 100_000,
+    "line ends": "\n" * 100_000,
+    "CRLF": "\r\n" * 50_000,
+    "spaces": " " * 1_000_000,
+    "all white space": "\t \xa0" * 100_000,
+    "hyphens": "a-" * 50_000,
+    "apostrophes": "'a" * 50_000,
+    "digits": "1" * 1_000_000,
+    "full stops": "a.b" * 100_000,
+    "slashes": "a/" * 60_000,
+    "question marks": "?" * 60_000,
+    "numbers": "1.5," * 75_000,
+    "brackets": "(" * 30_000 + ")" * 30_000,
+    "a word": "a" * 1_000_000,
+    "accents": "a\u0301" * 500_000,
+    "an address": "http://a.org/" + "b/?" * 50_000,
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=list(HOSTILE))
+def test_long_runs_take_linear_time_and_make_short_tokens(text: str) -> None:
+    start = time.process_time()
+    doc = pipeline("xx").make_doc(text)
+    assert time.process_time() - start < 5
+    assert doc.text == text
+    assert all(text.startswith(token.text, token.idx) for token in doc)
+    assert max(map(len, doc)) <= LONGEST
+
+
+def test_a_long_run_is_cut_where_a_token_ends() -> None:
+    listed = "aspirina,clopidogrel;2,5(ticagrelor)|" * 100
+    assert (
+        words(pipeline("es"), listed)
+        == [*("aspirina", ",", "clopidogrel", ";", "2,5", "(", "ticagrelor", ")", "|")] * 100
+    )
+
+
+def test_words_before_and_after_a_long_run_are_what_they_are_without_it() -> None:
+    nlp = pipeline("en")
+    for run in ("x" * 3000, " " * 3000):
+        texts = [NOTE, run, " I don't. ", run, NOTE]
+        doc = nlp.make_doc("".join(texts))
+        assert doc.text == "".join(texts)
+        assert "n't" in [token.text for token in doc]
+        assert next(token.norm_ for token in doc if token.text == "n't") == "not"
+        found = [token.text for token in doc if not set(token.text) & set("x ")]
+        parts = [word for text in texts for word in words(nlp, text)]
+        assert found == [word for word in parts if not set(word) & set("x ")]
+
+
+@settings(deadline=None, max_examples=50)
+@given(text=st.one_of(st.text(), clinical), times=st.integers(1, 100))
+def test_a_text_with_long_runs_is_the_text(text: str, times: int) -> None:
+    nlp = pipeline("es")
+    doc = nlp.make_doc(text * times)
+    assert doc.text == text * times
+    if not doc or max(map(len, re.split(r"(\s+)", doc.text))) <= LONGEST:
+        plain = Tokenizer.__call__(tokenizer_of(nlp), doc.text)
+        assert [token.text for token in doc] == [token.text for token in plain]
+
+
+@pytest.mark.parametrize("text", [NOTE, "a,b;" * 500 + " fin."])
+def test_each_token_can_be_explained(text: str) -> None:
+    nlp = pipeline("es")
+    explained = [token for _, token in tokenizer_of(nlp).explain(text)]
+    assert explained == [word for word in words(nlp, text) if not word.isspace()]
 
 
 def tokenizer_of(nlp: Language) -> Tokenizer:
     tokenizer = nlp.tokenizer
-    assert type(tokenizer) is Tokenizer
+    assert isinstance(tokenizer, Tokenizer)
     return tokenizer
 
 
