@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
@@ -68,9 +68,10 @@ def listed(values: Sequence[object], unit: str) -> str:
     return f"{number}: {', '.join(map(shown, values))}" if values and text_is_shown() else number
 
 
-def reason(error: BaseException) -> str:
+def reason(error: BaseException, secrets: Iterable[str] = ()) -> str:
     """Why something failed, for a message: libraries' errors may quote the data that they read.
 
+    secrets (Iterable[str]): What is never shown of the message.
     RETURNS (str): The message of our own error, what the operating system says, or else the class
         of the error, with spaCy's code if it has one, and its message as `shown`.
     """
@@ -79,6 +80,8 @@ def reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     message = str(error)
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        message = message.replace(secret, "***")
     code = SPACY_CODE.search(message)
     return " ".join(
         [type(error).__name__, *([code[1]] if code else []), *([shown(message)] if message else [])]

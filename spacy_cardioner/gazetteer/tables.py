@@ -153,8 +153,8 @@ def check_unique(
     if first != place:
         where = f"{path}:{place}" if unit == "line" else f"{path}"
         raise CardionerError(
-            f"{where}: the id {shown(name)} occurs twice, in {unit} {first} and {unit} {place}; two "
-            "files may have been joined: download the file again, or delete one"
+            f"{where}: the id {shown(name)} occurs twice, in {unit} {first} and {unit} {place}; "
+            "two files may have been joined: download the file again, or delete one"
         )
 
 

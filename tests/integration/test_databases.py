@@ -163,10 +163,13 @@ def test_the_password_is_not_shown(postgres_url: str) -> None:
 def test_what_cannot_be_reached_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.db").touch()
     for wrong, message in (
-        (f"sqlite:///{tmp_path}/a.db", "no such table: note"),
+        (
+            f"sqlite:///{tmp_path}/a.db",
+            r"the table note \(--table\) cannot be read \(OperationalError",
+        ),
         ("sqlight:///a.db", "not an address of a database"),
         ("://", "address"),
-        ("postgresql+psycopg://x:secret@127.0.0.1:1/x", "127.0.0.1"),
+        ("postgresql+psycopg://x:secret@127.0.0.1:1/x", "127.0.0.1:1/x: the database cannot be"),
     ):
         with pytest.raises(CardionerError, match=message) as caught:
             open_source(wrong)

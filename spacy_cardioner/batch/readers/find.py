@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
-from spacy_cardioner.errors import CardionerError, reason
+from spacy_cardioner.errors import CardionerError, masked, reason
 from spacy_cardioner.texts import without_compression
 
 
@@ -26,12 +26,12 @@ def find(name: str, recursive: bool) -> tuple[Path, list[str]]:
     elif os.path.exists(name):
         folder, files = os.path.split(name)[0], [os.path.split(name)[1]]
     elif not glob.has_magic(name):
-        raise CardionerError(f"{name}: no such file or folder")
+        raise CardionerError(f"{masked(name)}: no such file or folder")
     else:
         folder = os.path.dirname(re.split(r"[*?\[]", name)[0]) or "."
         files = [os.path.relpath(file, folder) for file in _matching(name)]
         if not files:
-            raise CardionerError(f"{name}: no file matches this pattern")
+            raise CardionerError(f"{masked(name)}: no file matches this pattern")
     return Path(folder), sorted(files, key=lambda file: (note_name(file), file))
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from spacy_cardioner.batch.readers.base import Source, SourceNote, checked, choose
-from spacy_cardioner.errors import CardionerError, needs
+from spacy_cardioner.errors import CardionerError, masked, needs, reason
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -28,16 +29,25 @@ class SqlTable(Source):
         with needs("SQLAlchemy", "omop"):
             import sqlalchemy
 
+        super().__init__(masked(url))
         try:
             address = sqlalchemy.engine.make_url(url)
-            super().__init__(address.render_as_string(hide_password=True))
             self.engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool)
-        except sqlalchemy.exc.ArgumentError as error:
-            raise CardionerError("not an address of a database for SQLAlchemy") from error
         except ImportError as error:
             raise CardionerError(
                 f"{self.name}: its driver is missing: pip install {error.name}"
             ) from error
+        except (sqlalchemy.exc.ArgumentError, TypeError, ValueError):  # they quote the address
+            raise CardionerError(
+                f"{self.name}: not an address of a database for SQLAlchemy, such as "
+                "postgresql+psycopg://user@host/database"
+            ) from None
+        if self.engine.dialect.name == "sqlite":
+            sqlalchemy.event.listen(self.engine, "connect", _keep_all_bytes)
+        options = chain.from_iterable(
+            [value] if isinstance(value, str) else value for value in address.query.values()
+        )
+        self._secrets = [url, str(address.password or ""), *options]
         self.table = table
         schema, _, name = table.rpartition(".")
         self._from = sqlalchemy.table(name, schema=schema or None)
@@ -63,16 +73,23 @@ class SqlTable(Source):
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
-        """Connect. Errors are reduced to one line, as SQLAlchemy's contain the query and values."""
+        """Connect. Errors of SQLAlchemy and of drivers quote values, queries and passwords."""
         from sqlalchemy.exc import SQLAlchemyError
 
+        what = "the database cannot be reached"
         try:
             with self.engine.connect() as connection:
+                what = f"the table {self.table} (--table) cannot be read"
                 yield connection
         except SQLAlchemyError as error:
-            brief = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-            raise CardionerError(f"{self.name} {self.table}: {brief}") from error
+            why = reason(getattr(error, "orig", None) or error, self._secrets)
+            raise CardionerError(f"{self.name}: {what} ({why})") from None
 
     def describe(self) -> dict[str, Any]:
         """Identify the table, by its number of rows."""
         return {"input": self.name, "table": self.table, "rows": self.total}
+
+
+def _keep_all_bytes(connection: Any, _: object) -> None:
+    """Let bytes that are not UTF-8 become surrogates, which `checked` finds."""
+    connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
