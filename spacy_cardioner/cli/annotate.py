@@ -19,7 +19,7 @@ from spacy_cardioner.batch.readers import InputFormat, open_source
 from spacy_cardioner.batch.readers.places import places
 from spacy_cardioner.batch.settings import TIMEOUT, Settings
 from spacy_cardioner.batch.writers import Output, OutputFormat, guess_format
-from spacy_cardioner.errors import CardionerError, needs, reason, tell
+from spacy_cardioner.errors import CardionerError, masked, needs, reason, tell
 from spacy_cardioner.files import refuse_overlap
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def annotate(
         refuse_overlap([*places(bare(source)), *saved], [Path(bare(name)) for name in names])
         with _stops_told(names), _spark() as session:
             notes = read_notes(session, source, input_format, recursive=recursive)
-            columns = choose(source, notes.columns, text_column, id_column, needs_id=True)
+            columns = choose(masked(source), notes.columns, text_column, id_column, needs_id=True)
             tell(*columns.guessed)
             folders = list(zip(kinds, names, strict=True))
             counts = run_spark(notes, columns, settings, folders, **options)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from unicodedata import category
 from uuid import UUID
 
-from spacy_cardioner.errors import CardionerError, listed, plain, shown
+from spacy_cardioner.errors import CardionerError, listed, plain, shown, text_is_shown
 from spacy_cardioner.files import checksum
 from spacy_cardioner.texts import BROKEN, damage
 
@@ -60,7 +60,9 @@ class SourceNote(NamedTuple):
     @property
     def called(self) -> str:
         """What messages call the note: its place, as ids are patients' data too."""
-        return self.place or f"the note {shown(self.id)}"
+        if self.place and not text_is_shown():
+            return self.place
+        return ", ".join(filter(None, [self.place, f"the note {shown(self.id)}"]))
 
 
 class Columns(NamedTuple):
@@ -277,8 +279,8 @@ def _id_fault(value: object) -> str:
         return NO_ID
     if not (number or isinstance(value, (str, UUID, date))):
         return f"its id is not a text or a number ({type(value).__name__})"
-    floating = isinstance(value, Real) and not isinstance(value, Integral)
-    if floating and not abs(float(value)) < EXACT:
+    exact = not isinstance(value, Real) or isinstance(value, Integral) or abs(float(value)) < EXACT
+    if not exact:
         return "its id is a number that is not exact; write it as text"
     spelled = str(value)
     if not spelled.strip():
