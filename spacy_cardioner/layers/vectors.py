@@ -28,18 +28,17 @@ class CachedVectors(Vectors):
 
     floret computes the vector of a word from those of its subwords, about forty of them, and spaCy
     repeats this for each batch. The results are the same. On a GPU nothing is cached.
+
+    Threads may share it. Each vector is added to the cache in one step, and the cache of another
+    table is another dict.
     """
 
     data: Any
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self._forget()
-
-    def _forget(self) -> None:
-        self._made_of = self.data
-        self._rows: dict[int, int] = {}
-        self._kept = numpy.zeros((0, 0), dtype="f")
+        # The table, and the bytes of the vectors that were computed from it.
+        self._cache: tuple[Any, dict[int, bytes]] = self.data, {}
 
     def get_batch(self, keys: Any) -> Any:
         """Get the vectors of many words, given as strings or hashes."""
@@ -50,28 +49,26 @@ class CachedVectors(Vectors):
         return self._get(words.tolist())[places]
 
     def _get(self, words: list[int]) -> Any:
-        if self.data is not self._made_of or len(self._rows) + len(words) > MAX_CACHE:
-            self._forget()
-        unknown = [word for word in words if word not in self._rows]
+        table, known = self._cache
+        if table is not self.data or len(known) + len(words) > MAX_CACHE:
+            table, known = self._cache = self.data, {}
+        unknown = [word for word in words if word not in known]
         # In batches, because a word takes the memory of all its subword vectors meanwhile.
         for start in range(0, len(unknown), AT_ONCE):
             new = unknown[start : start + AT_ONCE]
-            made = super().get_batch(new)
-            self._rows.update((word, row) for row, word in enumerate(new, len(self._rows)))
-            self._kept = numpy.concatenate([self._kept, made]) if self._kept.size else made
-        return self._kept[[self._rows[word] for word in words]]
+            made = super().get_batch(new).astype(table.dtype, copy=False)
+            known.update(zip(new, map(bytes, made), strict=True))
+        rows = b"".join(map(known.__getitem__, words))
+        return numpy.frombuffer(rows, table.dtype).reshape(len(words), table.shape[1])
 
     def to_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> None:
         """Save the table, in half precision if that is exact, as it is after `cardioner shrink`."""
-        full = self.data
+        super().to_disk(path, exclude=exclude)
         with numpy.errstate(over="ignore"):
-            half = full.astype("float16")
-        try:
-            if (half == full).all():
-                self.data = half
-            super().to_disk(path, exclude=exclude)
-        finally:
-            self.data = full
+            half = self.data.astype("<f2")
+        if "vectors" not in exclude and (half == self.data).all():
+            with Path(path, "vectors").open("wb") as file:
+                numpy.save(file, half, allow_pickle=False)
 
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> CachedVectors:
         """Load a table of any precision."""

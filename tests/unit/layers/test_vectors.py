@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy
@@ -18,6 +20,7 @@ from thinc.api import NumpyOps
 from spacy_cardioner.layers import vectors
 from spacy_cardioner.layers.vectors import CachedVectors
 from spacy_cardioner.tokenizer import blank
+from tests.racing import THREADS, quick_switches
 
 FLORET = {"mode": "floret", "minn": 2, "maxn": 4, "hash_count": 2}
 TABLE = numpy.random.default_rng(5).normal(size=(50, 6)).astype("f")
@@ -59,7 +62,7 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         words = [f"palabra{number}", f"otra{number % 3}", "siempre"]
         numpy.testing.assert_array_equal(table.get_batch(words), plain.get_batch(words))
-        assert len(table._rows) == len(table._kept) <= 10
+        assert len(table._cache[1]) <= 10
 
 
 def test_another_table_is_read_anew(tmp_path: Path) -> None:
@@ -83,6 +86,38 @@ def test_saving_loses_nothing(table: numpy.ndarray, coarse: bool) -> None:
     numpy.testing.assert_array_equal(vectors.data, table)
     numpy.testing.assert_array_equal(again.data, table)
     assert saved.dtype == numpy.float16 or not coarse
+
+
+def test_threads_share_a_cold_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 times, eight threads look up words in another order each; the cache is full at times."""
+    monkeypatch.setattr(vectors, "MAX_CACHE", 40)
+    monkeypatch.setattr(vectors, "AT_ONCE", 7)
+    words = [f"palabra{number}" for number in range(30)]
+    want = Vectors(data=TABLE, **FLORET).get_batch(words)
+
+    def look_up(table: CachedVectors, first: int) -> bool:
+        order = [*range(first, len(words)), *range(first)]
+        found = [table.get_batch([words[i] for i in order[k : k + 10]]) for k in (0, 10, 20)]
+        return numpy.array_equal(numpy.concatenate(found), want[order])
+
+    with quick_switches(), ThreadPoolExecutor(THREADS) as threads:
+        for _ in range(100):
+            table = make()
+            assert all(threads.map(partial(look_up, table), range(0, 24, 3)))
+            assert look_up(table, 0)
+
+
+def test_a_table_is_not_replaced_while_it_is_saved(tmp_path: Path) -> None:
+    table = CachedVectors(data=numpy.rint(TABLE), **FLORET)
+    seen = []
+
+    class Noting(type(table.strings)):  # type: ignore[misc]
+        def to_disk(self, path: Path) -> None:
+            seen.append(table.data.dtype)
+
+    table.strings = Noting()
+    table.to_disk(tmp_path)
+    assert seen == [numpy.float32]
 
 
 def test_other_modes_and_copies(tmp_path: Path) -> None:
