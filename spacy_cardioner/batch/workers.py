@@ -15,7 +15,7 @@ from typing import Any
 from spacy_cardioner.batch.engine import Annotated, Annotator, batches
 from spacy_cardioner.batch.readers.base import SourceNote
 from spacy_cardioner.batch.settings import Settings
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, guard_warnings
 from spacy_cardioner.loading import identity, one_thread
 
 # How often a note is tried if its worker dies: the system may have killed it for lack of memory
@@ -196,6 +196,7 @@ def _work(connection: Connection, settings: Settings) -> None:
     """Annotate batches until the connection is closed."""
     # Ctrl-C reaches all processes of a terminal; the parent ends its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    guard_warnings()
     try:
         annotator = Annotator(settings, tick=lambda: connection.send((_TICK, None)))
         if torch := sys.modules.get("torch"):

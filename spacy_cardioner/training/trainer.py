@@ -16,7 +16,9 @@ all folds. Finished trainings are not repeated: the same call resumes a run that
 from __future__ import annotations
 
 import contextlib
+import io
 import multiprocessing
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +36,7 @@ from tqdm import tqdm
 from spacy_cardioner.assembly.stack import stack
 from spacy_cardioner.brat import write_tsv
 from spacy_cardioner.corpus import docs_by_name, read_docbin, write_docbin
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, guard_warnings, reason, shown
 from spacy_cardioner.evaluation.held_out import (
     FOLDS,
     PIPELINE,
@@ -50,6 +52,8 @@ from spacy_cardioner.training.recipe import Recipe
 
 # A file in the folder of a finished training.
 DONE = "done"
+# How spaCy reports an error in its log.
+ENDED = re.compile(r"(Encountered exception: )(.+)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -193,11 +197,19 @@ def _write_config(run: Run, stage: int, seed: int, fold: int | None) -> None:
     config.to_disk(folder / "config.cfg", interpolate=False)
 
 
+class _Log(io.TextIOWrapper):
+    """A log in which what ended a training is `shown`, as it may quote a text."""
+
+    def write(self, text: str) -> int:
+        """Write a text."""
+        return super().write(ENDED.sub(lambda found: found[1] + shown(found[2]), text))
+
+
 def _train(gpu_id: int, folder: Path) -> None:
     """Train a config with ``spacy train``; the last weights are used."""
     log = folder / "train.log"
     with (
-        log.open("w", encoding="utf-8") as stream,
+        _Log(log.open("wb"), "utf-8") as stream,
         contextlib.redirect_stdout(stream),
         contextlib.redirect_stderr(stream),
     ):
@@ -206,7 +218,7 @@ def _train(gpu_id: int, folder: Path) -> None:
         except SystemExit as error:
             raise CardionerError(f"{log}: the training failed; see the end of this file") from error
         except (OSError, ValueError) as error:
-            raise CardionerError(f"{folder}: the training failed: {error}") from error
+            raise CardionerError(f"{folder}: the training failed ({reason(error)})") from error
     for unused in ("model-best", "train"):
         shutil.rmtree(folder / unused, ignore_errors=True)
     (folder / DONE).touch()
@@ -254,7 +266,10 @@ def _in_processes(
 ) -> None:
     """Call a function for each task, each in a process of its own, which frees its memory."""
     context = multiprocessing.get_context("spawn")
-    with one_thread(), context.Pool(min(jobs, len(tasks)) or 1, maxtasksperchild=1) as pool:
+    with (
+        one_thread(),
+        context.Pool(min(jobs, len(tasks)) or 1, guard_warnings, maxtasksperchild=1) as pool,
+    ):
         calls = pool.imap_unordered(function, tasks)
         for _ in tqdm(calls, title, len(tasks), disable=not tasks or None):
             pass

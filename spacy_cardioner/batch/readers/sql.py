@@ -76,14 +76,19 @@ class SqlTable(Source):
         """Connect. Errors of SQLAlchemy and of drivers quote values, queries and passwords."""
         from sqlalchemy.exc import SQLAlchemyError
 
-        what = "the database cannot be reached"
         try:
-            with self.engine.connect() as connection:
-                what = f"the table {self.table} (--table) cannot be read"
+            connection = self.engine.connect()
+        except (SQLAlchemyError, TypeError, ValueError) as error:  # also a wrong option
+            raise self._error("the database cannot be reached", error) from None
+        try:
+            with connection:
                 yield connection
         except SQLAlchemyError as error:
-            why = reason(getattr(error, "orig", None) or error, self._secrets)
-            raise CardionerError(f"{self.name}: {what} ({why})") from None
+            raise self._error(f"the table {self.table} (--table) cannot be read", error) from None
+
+    def _error(self, what: str, error: Exception) -> CardionerError:
+        why = reason(getattr(error, "orig", None) or error, self._secrets)
+        return CardionerError(f"{self.name}: {what} ({why})")
 
     def describe(self) -> dict[str, Any]:
         """Identify the table, by its number of rows."""
