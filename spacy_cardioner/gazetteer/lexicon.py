@@ -62,7 +62,7 @@ class Lexicon:
                 self._patterns[joined] = (pattern, *known)
             self._longest[found[0]] = max(self._longest.get(found[0], 0), len(found))
         self.__dict__.pop("_by_key", None)
-        self._answers.clear()
+        self._answers = {}
 
     def find(self, folded: Sequence[str]) -> Iterator[tuple[int, int, Sequence[Pattern]]]:
         """Find all names in a text.
@@ -81,11 +81,13 @@ class Lexicon:
 
     def look_up(self, name: str) -> Answer | None:
         """Look up a mention with any dose, salt or several substances; None if none is known."""
-        if name not in self._answers:
-            if len(self._answers) > _MAX_CACHE:
-                self._answers.clear()
-            self._answers[name] = self._look_up(" ".join(name.split()))
-        return self._answers[name]
+        # Replaced instead of cleared, because other threads may be using it.
+        answers = self._answers
+        if len(answers) > _MAX_CACHE:
+            self._answers = answers = {}
+        if name not in answers:
+            answers[name] = self._look_up(" ".join(name.split()))
+        return answers[name]
 
     def _look_up(self, name: str) -> Answer | None:
         if whole := self._look_up_whole(name):
