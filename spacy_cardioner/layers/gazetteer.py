@@ -61,20 +61,22 @@ def _forward(model: Tok2Vec, docs: list[Doc], is_train: bool) -> tuple[Vectors, 
     vectors, backprop_tok2vec = tok2vec(docs, is_train)
     hidden = model.attrs["feature_dropout"] if is_train else 0.0
     known = [features(doc, model.attrs["spans_key"], hidden) for doc in docs]
-    flat = model.ops.asarray2f(numpy.concatenate(known)) if known else model.ops.alloc2f(0, 0)
-    if not flat.any():
+    # For each document by itself: another one in the batch must not change its vectors.
+    marked = [index for index, rows in enumerate(known) if rows.any()]
+    if not marked:
         return vectors, backprop_tok2vec
+    flat = model.ops.asarray2f(numpy.concatenate([known[index] for index in marked]))
     added, backprop_linear = linear(flat, is_train)
-    lengths = model.ops.asarray1i([len(doc) for doc in docs])
-    parts = model.ops.unflatten(added, lengths)
+    lengths = model.ops.asarray1i([len(known[index]) for index in marked])
+    joined = list(vectors)
+    for index, part in zip(marked, model.ops.unflatten(added, lengths), strict=True):
+        joined[index] = vectors[index] + part
 
     def backprop(d_vectors: Vectors) -> Any:
-        backprop_linear(model.ops.flatten(d_vectors))
+        backprop_linear(model.ops.flatten([d_vectors[index] for index in marked]))
         return backprop_tok2vec(d_vectors)
 
-    # The vectors of an empty document may have no width.
-    joined = zip(vectors, parts, strict=True)
-    return [vector + part if part.size else vector for vector, part in joined], backprop
+    return joined, backprop
 
 
 def features(doc: Doc, spans_key: str = "gazetteer", hidden: float = 0.0) -> Any:

@@ -64,6 +64,23 @@ def test_an_untrained_layer_adds_nothing_and_learns_from_the_marks(nlp: Language
     numpy.testing.assert_array_equal(learned, layer.features(docs[0]).sum(0)[None].repeat(WIDTH, 0))
 
 
+def test_only_marked_documents_change_whatever_else_is_in_the_batch(nlp: Language) -> None:
+    docs = [nlp(NOTE), nlp("Coronaria derecha: oclusión crónica"), nlp("")]
+    model = make_model()
+    model.initialize(X=docs)
+    model.layers[1].set_param("b", numpy.ones(WIDTH, dtype="f"))
+    plain = model.get_ref("tok2vec").predict(docs)
+    together, backprop = model(docs, is_train=True)
+    numpy.testing.assert_array_equal(together[0], plain[0] + 1)
+    numpy.testing.assert_array_equal(together[1], plain[1])
+    for doc, vectors in zip(docs[:2], together, strict=False):
+        numpy.testing.assert_allclose(model.predict([doc])[0], vectors, atol=1e-6)
+
+    backprop([numpy.ones_like(vector) for vector in together])
+    learned = model.layers[1].get_grad("b")
+    numpy.testing.assert_array_equal(learned, numpy.full(WIDTH, len(docs[0]), dtype="f"))
+
+
 def test_the_gradient_goes_on_to_the_vectors_whether_there_are_marks_or_not(nlp: Language) -> None:
     for docs in ([nlp(NOTE)], [nlp.make_doc("Sin marcas.")]):
         model = make_model()
