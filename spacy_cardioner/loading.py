@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import Requirement
 
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.files import checksum
 
 if TYPE_CHECKING:
     from spacy.language import Language
 
+# Environment variable: the folder of what a user added to installed pipelines. Empty: nothing.
+DATA = "CARDIONER_DATA"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
@@ -79,16 +82,59 @@ def one_thread() -> Iterator[None]:
 
 
 def identity(nlp: Language) -> dict[str, Any]:
-    """Identify a pipeline by name, version and a checksum of its meta data and config.
+    """Identify a pipeline by name, version and a checksum of all that it was loaded from.
 
-    The meta data holds the scores, which differ from one training to the next.
+    The checksum covers the files of its folder (weights, names, rules, config, meta data) and the
+    names that the user added to it, wherever they lie. Changes after loading are not covered, but
+    for a pipeline that was not loaded from a folder.
     """
-    described = json.dumps([nlp.meta, nlp.config.to_str()], sort_keys=True, default=str)
+    if nlp.path and nlp.path.is_dir():
+        files = _files(nlp.path)
+        if own := own_folder(nlp.path):
+            files |= {f"../{name}": sha256 for name, sha256 in _files(own).items()}
+        described = json.dumps(files, sort_keys=True).encode()
+    else:
+        described = nlp.to_bytes()
     return {
         "name": f"{nlp.meta['lang']}_{nlp.meta['name']}",
         "version": nlp.meta["version"],
-        "sha256": hashlib.sha256(described.encode()).hexdigest(),
+        "sha256": hashlib.sha256(described).hexdigest(),
     }
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """The checksums of the files that belong to a folder: no locks, caches or partial files."""
+    files = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    return {
+        name.as_posix(): checksum(path)
+        for name, path in files.items()
+        if not any(part.startswith((".", "__")) for part in name.parts)
+    }
+
+
+def own_folder(folder: Path) -> Path | None:
+    """The folder of what the user added to an installed pipeline, which may not exist.
+
+    It lies outside the package, so that a new installation keeps it. A pipeline in any other
+    folder has what was added to it in that folder.
+
+    folder (Path): The folder of the pipeline, with its config.cfg.
+    RETURNS (Optional[Path]): The folder; None if no installed package has the pipeline, or if the
+        environment variable CARDIONER_DATA is empty.
+    """
+    data = os.environ.get(DATA)
+    if data is None:
+        from typer import get_app_dir
+
+        data = get_app_dir("spacy_cardioner")
+    return Path(data) / folder.resolve().parent.name if data and in_package(folder) else None
+
+
+def in_package(folder: Path) -> bool:
+    """Whether the folder of a pipeline lies in the installed package of its name."""
+    package = folder.resolve().parent
+    found = _installed(package.name)
+    return found is not None and Path(str(found.locate_file(package.name))).resolve() == package
 
 
 def create_require_transformers(

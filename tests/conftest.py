@@ -18,6 +18,9 @@ settings.register_profile("local", deadline=None, suppress_health_check=[HealthC
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
+# What the developer added to installed pipelines is no part of them here.
+os.environ["CARDIONER_DATA"] = ""
+
 ROOT = Path(__file__).parent.parent
 RunProject = Callable[..., str]
 # The components of the packaged pipelines.

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spacy_cardioner.cli.options import Command
-from spacy_cardioner.errors import CardionerError, echo
+from spacy_cardioner.errors import CardionerError, echo, reason
 from spacy_cardioner.layout import LANGUAGES
 
 if TYPE_CHECKING:
     from spacy_cardioner.gazetteer.patterns import Pattern
+
+FACTORY = "cardioner_gazetteer"
 
 app = typer.Typer(
     name="gazetteer",
@@ -93,29 +95,26 @@ def add(
         Path | None, typer.Option(help="Add all names of this table (.tsv: name, atc, kind).")
     ] = None,
 ) -> None:
-    """Add names to a pipeline, in its folder, without training.
+    """Add names to a pipeline, without training.
 
     They become entities where the model finds none, and get their codes. Codes that a name had
-    before remain as further candidates.
+    before remain as further candidates. Prints the file that holds them: in the folder of a saved
+    pipeline; for an installed one in a folder of the user's, so that a new version keeps them.
     """
-    from spacy_cardioner.files import write_texts
+    from spacy_cardioner.gazetteer.added import add_names
     from spacy_cardioner.gazetteer.build import build as build_patterns
-    from spacy_cardioner.gazetteer.patterns import dump_patterns, read_patterns
 
     if (name is None) == (table is None):
         raise typer.BadParameter("give a name, or a table with --table", param_hint="NAME")
+    folder = _gazetteer(pipeline, label)
     if table:
         new = build_patterns([("own", table)], label=label)
     else:
         new = [_pattern(name or "", atc, kind, label)]
     new = [pattern._replace(always=True) for pattern in dict.fromkeys(new)]
-    path = _patterns_file(pipeline)
-    present = list(read_patterns(path)) if path.exists() else []
-    added = [pattern for pattern in new if pattern not in present]
-    # The same names without "always" are replaced.
-    kept = [pattern for pattern in present if pattern._replace(always=True) not in added]
-    write_texts({path: dump_patterns([*kept, *added])})
-    echo(f"{len(added)} added, {len(new) - len(added)} there already")
+    added = add_names(folder, new)
+    there = len(new) - len(added.names)
+    echo(f"{len(added.names)} added, {there} there already: {added.path}")
 
 
 def _source(source: str) -> tuple[str | None, Path]:
@@ -135,40 +134,48 @@ def _json(data: object) -> str:
 
 
 def _pattern(name: str, atc: str, kind: str, label: str) -> Pattern:
-    from spacy_cardioner.gazetteer.names import is_atc
-    from spacy_cardioner.gazetteer.normalise import pieces
+    from spacy_cardioner.gazetteer.names import KINDS, fault_of, is_atc
     from spacy_cardioner.gazetteer.patterns import to_pattern
 
-    if not pieces(name):
-        raise CardionerError(f"{name!r} is not a name: it has neither letters nor digits")
+    if fault := fault_of(name):
+        raise CardionerError(f"{name[:50]!r} is not a name: {fault}")
     if atc and not is_atc(atc):
         raise CardionerError(f"{atc!r} is not an ATC code, such as C07AB07 or C07")
+    if kind not in KINDS:
+        raise CardionerError(f"{kind!r} is not a kind of name; use one of {', '.join(KINDS)}")
     return to_pattern({"label": label, "pattern": name, "id": atc, "kind": kind}, name)
 
 
-def _patterns_file(pipeline: str) -> Path:
-    """The patterns file of a pipeline, given by the name of its package or by its folder."""
+def _gazetteer(pipeline: str, label: str) -> Path:
+    """The folder of the gazetteer of a pipeline, given by the name of its package or by its folder.
+
+    RAISES (CardionerError): There is no such pipeline, or it has no gazetteer or no such label.
+    """
     from spacy.util import get_package_path, is_package, load_config
 
-    from spacy_cardioner.gazetteer.patterns import PATTERNS_FILE
+    from spacy_cardioner.texts import read_json
 
-    folder = Path(pipeline)
+    # In the order of `spacy.load`.
+    folder = get_package_path(pipeline) if is_package(pipeline) else Path(pipeline)
     if not folder.is_dir():
-        if not is_package(pipeline):
-            raise CardionerError(f"{pipeline}: neither an installed pipeline nor a folder")
-        folder = get_package_path(pipeline)
+        raise CardionerError(f"{pipeline}: neither an installed pipeline nor a folder")
     try:
-        # A package keeps its pipeline in a subfolder.
-        [path, *_] = [*folder.glob("config.cfg"), *folder.glob("*-[0-9]*/config.cfg")]
-        components = load_config(path)["components"]
-    except (OSError, KeyError, ValueError) as error:
+        about = read_json(folder / "meta.json")
+        if not (folder / "config.cfg").exists():  # a package keeps its pipeline in a subfolder
+            folder /= f"{about['lang']}_{about['name']}-{about['version']}"
+        components = load_config(folder / "config.cfg")["components"]
+        known = sorted(set().union(*about.get("labels", {}).values()))
+    except (CardionerError, OSError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise CardionerError(f"{folder}: not the folder of a pipeline: {reason(error)}") from error
+    names = [name for name in components if components[name].get("factory") == FACTORY]
+    if not names:
         raise CardionerError(
-            f"{folder}: no config.cfg of a pipeline ({type(error).__name__})"
-        ) from error
-    for name, config in components.items():
-        if config.get("factory") == "cardioner_gazetteer":
-            return path.parent / str(name) / PATTERNS_FILE
-    raise CardionerError(
-        f"{pipeline}: the pipeline has no component cardioner_gazetteer; add one with "
-        'nlp.add_pipe("cardioner_gazetteer", name="gazetteer", first=True) and save the pipeline'
-    )
+            f"{pipeline}: the pipeline has no component {FACTORY}; add one with "
+            f'nlp.add_pipe("{FACTORY}", name="gazetteer", first=True) and save the pipeline'
+        )
+    if known and label not in known:
+        raise CardionerError(
+            f"{label!r} is not a label of the pipeline, which has {', '.join(known)}; to add a "
+            "label, use add_patterns of the component, in Python, and save the pipeline"
+        )
+    return folder / names[0]

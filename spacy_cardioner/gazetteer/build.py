@@ -13,7 +13,7 @@ from tqdm import tqdm
 from spacy_cardioner.gazetteer.clean import clean, reason_to_drop, strip_salt
 from spacy_cardioner.gazetteer.names import KINDS, Kind, Name, code_rank
 from spacy_cardioner.gazetteer.normalise import count_letters, fold, key, pieces
-from spacy_cardioner.gazetteer.patterns import LABEL, Pattern
+from spacy_cardioner.gazetteer.patterns import LABEL, Pattern, check_label
 from spacy_cardioner.gazetteer.readers import read
 from spacy_cardioner.gazetteer.report import Report
 from spacy_cardioner.gazetteer.usage import Usage, count_usage
@@ -114,6 +114,7 @@ def build(
     texts (Sequence[Path]): Raw texts, general and clinical, to recognise common words.
     RAISES (CardionerError): A file is invalid.
     """
+    check_label(label, "the label of the entities")
     report = report or Report()
     wanted = set(langs)
     names = (

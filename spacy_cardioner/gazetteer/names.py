@@ -15,6 +15,10 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 # One letter, two digits, one or two letters, two digits: any level of the classification.
 ATC = re.compile(r"[ABCDGHJLMNPRSV](?:[0-9]{2}(?:[A-Z](?:[A-Z](?:[0-9]{2})?)?)?)?")
 
+# Most characters of a name: registries need a third of it, and each is looked for at many places.
+MAX_NAME = 500
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
 # Groups of the classification with local, not systemic, use.
 _LOCAL = ("A01", "A07", "B05C", "C05", "D", "G01", "M02", "N01BX", "R01", "R02", "S", "V")
 
@@ -73,6 +77,17 @@ def index_names(code: str, text: str, source: str, lang: str) -> Iterator[Name]:
 def is_atc(code: str) -> bool:
     """Whether `code` has the form of an ATC code, of any level."""
     return ATC.fullmatch(code) is not None
+
+
+def fault_of(name: str) -> str:
+    """Why a text cannot be a name to look for, or "" if it can."""
+    if not any(map(str.isalnum, name)):
+        return "it has neither letters nor digits"
+    if len(name) > MAX_NAME:
+        return f"it has more than {MAX_NAME} characters"
+    if _CONTROL.search(name):
+        return "it has control characters, such as tabs or line ends"
+    return ""
 
 
 def code_rank(code: str) -> tuple[bool, bool, bool, str]:

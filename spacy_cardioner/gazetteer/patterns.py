@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import srsly
 
-from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.gazetteer.names import KINDS
+from spacy_cardioner.errors import CardionerError, shown
+from spacy_cardioner.gazetteer.names import KINDS, fault_of
 from spacy_cardioner.texts import read_jsonl
 
 LABEL = "FARMACO"
@@ -63,18 +63,34 @@ def to_pattern(entry: Mapping[str, Any], where: str = "pattern") -> Pattern:
             f'{where}: the gazetteer needs "pattern" to be a string; lists of tokens are for '
             "spaCy's rulers"
         )
-    kind, also = entry.get("kind", "ingredient"), entry.get("also", ())
+    name, kind, also = entry["pattern"], entry.get("kind", "ingredient"), entry.get("also", ())
+    if fault := fault_of(name):
+        raise CardionerError(f"{where}: {shown(name)} is not a name: {fault}")
+    if not isinstance(also, list | tuple):
+        raise CardionerError(f'{where}: "also" must be a list')
     texts = [entry.get("label", LABEL), entry.get("id") or "", *also]
-    if not all(isinstance(text, str) for text in texts) or isinstance(also, str):
+    if not all(isinstance(text, str) for text in texts):
         raise CardionerError(f'{where}: "label", "id" and each of "also" must be strings')
     if kind not in KINDS:
         raise CardionerError(
-            f"{where}: {kind!r} is not a kind of name; use one of {', '.join(KINDS)}"
+            f"{where}: {shown(kind)} is not a kind of name; use one of {', '.join(KINDS)}"
         )
     # A list repeats each of these many times.
     label, identity, *others = map(intern, texts)
-    always = bool(entry.get("always", False))
-    return Pattern(entry["pattern"], identity, intern(kind), tuple(others), label, always)
+    check_label(label, where)
+    always = entry.get("always", False)
+    if not isinstance(always, bool):
+        raise CardionerError(f'{where}: "always" must be true or false')
+    return Pattern(name, identity, intern(kind), tuple(others), label, always)
+
+
+def check_label(label: str, where: str) -> None:
+    """Check the label of a name. RAISES (CardionerError): No format of annotations can hold it."""
+    if not label or " " in label or not label.isprintable():
+        raise CardionerError(
+            f"{where}: {shown(label)} is not a label: it is empty, or has spaces or control "
+            "characters"
+        )
 
 
 def read_patterns(path: Path) -> Iterator[Pattern]:

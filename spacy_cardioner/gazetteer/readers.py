@@ -8,9 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, shown
 from spacy_cardioner.gazetteer.cima import Cima
-from spacy_cardioner.gazetteer.names import KINDS, Name, index_names, is_atc, product_names
+from spacy_cardioner.gazetteer.names import (
+    KINDS,
+    Name,
+    fault_of,
+    index_names,
+    is_atc,
+    product_names,
+)
 from spacy_cardioner.gazetteer.tables import Row, Table, read_head
 from spacy_cardioner.layout import LANGUAGES
 
@@ -100,6 +107,8 @@ def _own(rows: Iterable[Row]) -> Iterator[Name]:
     for row in rows:
         cells = row.cells
         if "name" in cells:
+            if not cells["name"]:
+                raise row.error("the name is empty; fill it in, or delete the line")
             yield from _own_names(row, [cells["name"]], cells["lang"])
         else:
             for lang in LANGUAGES:
@@ -110,11 +119,13 @@ def _own_names(row: Row, texts: Iterable[str], lang: str) -> Iterator[Name]:
     code, kind = row.cells["code"], row.cells["kind"] or "ingredient"
     also = tuple(filter(None, map(str.strip, row.cells.get("also", "").split("|"))))
     for text in filter(None, texts):
+        if fault := fault_of(text):
+            raise row.error(f"{shown(text)} is not a name: {fault}")
         for part in (code, *also):
             if part and not is_atc(part):
-                raise row.error(f"{part!r} is not an ATC code; fix the line")
+                raise row.error(f"{shown(part)} is not an ATC code; fix the line")
         if kind not in KINDS:
-            raise row.error(f"{kind!r} is not a kind of name; use one of {', '.join(KINDS)}")
+            raise row.error(f"{shown(kind)} is not a kind of name; use one of {', '.join(KINDS)}")
         source_id = code or f"{row.path.stem}:{row.line}"
         yield Name(text, kind, "own", source_id, lang, code, curated=True, also=also)
 

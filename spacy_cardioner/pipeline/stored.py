@@ -11,6 +11,7 @@ import srsly
 from spacy.pipeline import Pipe
 
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.texts import read_json, read_jsonl
 
 # The setting for the files of the language of a pipeline.
 DEFAULT = "default"
@@ -18,8 +19,8 @@ DEFAULT = "default"
 Self = TypeVar("Self", bound="StoredPipe")
 
 _READERS: dict[str, Callable[[Path], Any]] = {
-    ".json": srsly.read_json,
-    ".jsonl": lambda path: list(srsly.read_jsonl(path)),
+    ".json": read_json,
+    ".jsonl": lambda path: [row for _, row in read_jsonl(path)],
     ".msgpack": srsly.read_msgpack,
 }
 _WRITERS: dict[str, Callable[[Path, Any], None]] = {

@@ -1,16 +1,31 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
+import multiprocessing
+import pickle
+import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import spacy
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from spacy.cli import package
+from spacy.language import Language
 
+from spacy_cardioner import annotate
 from spacy_cardioner.cli import main
+from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.gazetteer.added import add_names
+from spacy_cardioner.gazetteer.lexicon import Lexicon
+from spacy_cardioner.gazetteer.patterns import read_patterns, to_pattern
+from spacy_cardioner.loading import own_folder
 from tests.conftest import ROOT
 
 DATA = ROOT / "tests/data" / "gazetteer"
@@ -91,14 +106,18 @@ def test_no_name_left_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Path:
+    return make_pipeline(tmp_path / "pipeline")
+
+
+def make_pipeline(folder: Path) -> Path:
     nlp = spacy.blank("es")
     for name in ("gazetteer", "ruler", "linker"):
         nlp.add_pipe(f"cardioner_{name}", name)
     nlp.get_pipe("gazetteer").add_patterns(  # type: ignore[attr-defined]
         [{"label": "FARMACO", "pattern": "bisoprolol"}]
     )
-    nlp.to_disk(tmp_path / "pipeline")
-    return tmp_path / "pipeline"
+    nlp.to_disk(folder)
+    return folder
 
 
 def names(folder: Path | str) -> set[tuple[str, str, str]]:
@@ -120,7 +139,10 @@ def test_add_reaches_a_saved_pipeline(
     assert cardioner(monkeypatch, *arguments, "--pipeline", pipeline) == 0
     assert names(pipeline) == {("bisoprolol", "", ""), ("Inventol Nuevo", "C07AB07", "brand")}
     assert cardioner(monkeypatch, *arguments, "--pipeline", pipeline) == 0
-    assert capsys.readouterr().out == "1 added, 0 there already\n0 added, 1 there already\n"
+    path = pipeline / "gazetteer/patterns.jsonl"
+    assert capsys.readouterr().out == (
+        f"1 added, 0 there already: {path}\n0 added, 1 there already: {path}\n"
+    )
     nlp = spacy.load(pipeline)
     nlp.to_disk(pipeline / "again")
     assert names(pipeline / "again") == names(pipeline)
@@ -136,7 +158,7 @@ def test_a_name_that_is_there_becomes_an_entity(
 
     assert cardioner(monkeypatch, "add", "bisoprolol", "--pipeline", pipeline) == 0
 
-    assert capsys.readouterr().out == "1 added, 0 there already\n"
+    assert capsys.readouterr().out.startswith("1 added, 0 there already: ")
     nlp = spacy.load(pipeline)
     assert [ent.text for ent in nlp("Toma bisoprolol").ents] == ["bisoprolol"]
     assert len(nlp.get_pipe("gazetteer")) == 1  # type: ignore[arg-type]
@@ -172,19 +194,211 @@ def test_add_takes_a_table(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> N
     }
 
 
-def test_add_reaches_an_installed_package(
-    pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("where", ["folder", "package"])
+def test_commands_at_the_same_time_lose_no_name(
+    pipeline: Path, installed: str, own: Path, where: str
 ) -> None:
-    package(pipeline, tmp_path, name="inventada", version="1.0.0", create_sdist=False, silent=True)
-    target = tmp_path / "site"
-    folder = tmp_path / "es_inventada-1.0.0"
-    install = ["-m", "pip", "install", "--no-deps", "--no-build-isolation", "-q", "-t", target]
-    subprocess.run([sys.executable, *map(str, install), str(folder)], check=True)
-    monkeypatch.syspath_prepend(str(target))
+    target = {"folder": str(pipeline), "package": installed}[where]
+    given = {f"inventol {letter}" for letter in "abcdefghijkl"}
+    fork = multiprocessing.get_context("fork")
+    started = fork.Barrier(len(given))
 
-    assert cardioner(monkeypatch, "add", "inventol", "--model", "es_inventada") == 0
+    def add(name: str) -> None:
+        sys.argv = ["cardioner", "gazetteer", "add", name, "--pipeline", target]
+        started.wait()
+        main()
 
-    assert names("es_inventada") == {("bisoprolol", "", ""), ("inventol", "", "")}
+    commands = [fork.Process(target=add, args=(name,)) for name in given]
+    for command in commands:
+        command.start()
+    for command in commands:
+        command.join()
+
+    assert [command.exitcode for command in commands] == [0] * len(given)
+    assert {name for name, *_ in names(target)} == {"bisoprolol", *given}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an installed pipeline, of a name that it alone has."""
+    folder = tmp_path_factory.mktemp("site")
+    make_pipeline(folder / "pipeline")
+    package(folder / "pipeline", folder, name="inventada", create_sdist=False, silent=True)
+    (source,) = folder.glob("es_inventada-*")
+    install = ["-m", "pip", "install", "--no-deps", "--no-build-isolation", "-q", "-t", folder]
+    subprocess.run([sys.executable, *map(str, install), str(source)], check=True)
+    return folder
+
+
+@pytest.fixture
+def installed(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.syspath_prepend(str(site))
+    before = {path: path.read_bytes() for path in files_of(site / "es_inventada")}
+    yield "es_inventada"
+    assert {path: path.read_bytes() for path in files_of(site / "es_inventada")} == before
+
+
+def files_of(folder: Path) -> list[Path]:
+    """The files of a package, but for what Python compiles."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in found if "__pycache__" not in path.parts)
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the user."""
+    monkeypatch.setenv("CARDIONER_DATA", str(tmp_path / "own"))
+    return tmp_path / "own"
+
+
+def entities(nlp: Language) -> list[str]:
+    return [ent.text for doc in nlp.pipe(["Toma inventol y bisoprolol."]) for ent in doc.ents]
+
+
+def test_names_of_an_installed_package_lie_outside_it(
+    installed: str,
+    own: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["add", "inventol", "--atc", "C07AB07", "--model", installed]
+
+    assert cardioner(monkeypatch, *arguments) == 0
+    assert cardioner(monkeypatch, *arguments) == 0
+
+    path = own / installed / "gazetteer.jsonl"
+    assert capsys.readouterr().out == (
+        f"1 added, 0 there already: {path}\n0 added, 1 there already: {path}\n"
+    )
+    assert names(installed) == {("bisoprolol", "", ""), ("inventol", "C07AB07", "")}
+    assert [found.name for found in path.parent.iterdir()] == ["gazetteer.jsonl"]
+
+
+def test_an_installed_pipeline_has_its_names_however_it_is_loaded(
+    installed: str, site: Path, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cardioner(monkeypatch, "add", "inventol", "--pipeline", installed) == 0
+    (folder,) = (site / installed).glob("es_inventada-*")
+    nlp = spacy.load(installed)
+
+    loaded = [
+        nlp,
+        importlib.import_module(installed).load(),
+        spacy.load(folder),
+        pickle.loads(pickle.dumps(nlp)),
+        nlp.from_config(nlp.config).from_bytes(nlp.to_bytes()),
+    ]
+    nlp.to_disk(tmp_path / "saved")
+    loaded.append(spacy.load(tmp_path / "saved"))
+
+    for each in loaded:
+        assert entities(each) == ["inventol"]
+        assert len(each.get_pipe("gazetteer")) == 2  # type: ignore[arg-type]
+    docs = nlp.pipe(["Toma inventol."] * 4, n_process=2, batch_size=1)
+    assert [ent.text for doc in docs for ent in doc.ents] == ["inventol"] * 4
+    with_workers = annotate(["Toma inventol."], installed, workers=1)
+    assert [mention.text for note in with_workers for mention in note.mentions] == ["inventol"]
+    assert len(spacy.load(installed, disable=["gazetteer"]).get_pipe("gazetteer")) == 2  # type: ignore[arg-type]
+    assert "gazetteer" not in spacy.load(installed, exclude=["gazetteer", "ruler"]).pipe_names
+
+
+def test_only_an_installed_pipeline_has_them(
+    installed: str, site: Path, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cardioner(monkeypatch, "add", "inventol", "--pipeline", installed) == 0
+    (folder,) = (site / installed).glob("es_inventada-*")
+    # The same folder, package and all, in another place, where a name is added to it itself.
+    shutil.copytree(site / installed, tmp_path / "copy" / installed)
+    copy = tmp_path / "copy" / installed
+
+    assert names(copy / folder.name) == {("bisoprolol", "", "")}
+    assert cardioner(monkeypatch, "add", "otrol", "--pipeline", copy) == 0
+    assert names(copy / folder.name) == {("bisoprolol", "", ""), ("otrol", "", "")}
+    assert names(installed) == {("bisoprolol", "", ""), ("inventol", "", "")}
+    monkeypatch.setenv("CARDIONER_DATA", "")
+    assert names(installed) == {("bisoprolol", "", "")}
+
+
+def test_without_a_folder_of_the_user_nothing_is_added_to_a_package(
+    installed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cardioner(monkeypatch, "add", "inventol", "--pipeline", installed) == 1
+    assert "CARDIONER_DATA is empty" in capsys.readouterr().err
+
+
+def test_a_listed_name_of_a_package_becomes_an_entity(
+    installed: str, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cardioner(monkeypatch, "add", "bisoprolol", "--pipeline", installed) == 0
+
+    assert entities(spacy.load(installed)) == ["bisoprolol"]
+
+
+def test_names_that_cannot_be_read_stop_the_pipeline(
+    installed: str,
+    own: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "note.txt").write_text("Toma inventol.")
+    path = own / installed / "gazetteer.jsonl"
+    path.parent.mkdir(parents=True)
+    good = b'{"label": "FARMACO", "pattern": "otrol"}\n'
+    for content, said in (
+        (good + b'{"label": "FARMACO", "pattern": "cut o', f"{path}:2: not JSON"),
+        (good + b"7\n", f'{path}:2: the gazetteer needs "pattern"'),
+        (good + b'{"label": "UNA COSA", "pattern": "x1"}\n', f"{path}:2: "),
+        (good + b"\xff\n", f"{path}:2: not UTF-8"),
+        (None, f"{path}: cannot be read"),
+    ):
+        if content is None:
+            path.unlink()
+            path.mkdir()
+        else:
+            path.write_bytes(content)
+        with pytest.raises(CardionerError, match=re.escape(said)) as caught:
+            spacy.load(installed)
+        assert "CARDIONER_DATA" in str(caught.value)
+        assert cardioner(monkeypatch, "add", "x1", "--pipeline", installed) == 1
+        output = capsys.readouterr()
+        assert said in output.err
+        assert "added," not in output.out
+        assert content is None or path.read_bytes() == content
+    monkeypatch.setattr("sys.argv", ["cardioner", "annotate", str(tmp_path / "note.txt"), "-m"])
+    sys.argv.append(installed)
+    with pytest.raises(SystemExit):
+        main()
+    assert f"error: {path}: cannot be read" in capsys.readouterr().err
+
+
+def test_the_folder_of_the_user_has_a_usual_place(
+    site: Path, installed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder,) = (site / installed).glob("es_inventada-*")
+    monkeypatch.delenv("CARDIONER_DATA")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+
+    found = own_folder(folder)
+
+    assert found is not None and found.is_relative_to(tmp_path)
+    assert (found.name, found.parent.name) == (installed, "spacy_cardioner")
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path != str(site)])
+    assert own_folder(folder) is None
+
+
+@given(name=st.text(max_size=20) | st.text(st.characters(max_codepoint=255), min_size=490))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+def test_a_name_is_refused_or_found(tmp_path: Path, name: str) -> None:
+    try:
+        pattern = to_pattern({"label": "FARMACO", "pattern": name})
+    except CardionerError:
+        return
+    added, path = add_names(tmp_path / "pipeline" / "gazetteer", [pattern])
+    lexicon = Lexicon(read_patterns(path))
+    assert name in lexicon
+    path.unlink()
 
 
 @pytest.mark.parametrize(
@@ -193,6 +407,14 @@ def test_add_reaches_an_installed_package(
         (["add", "x1", "--atc", "C7"], 1, "'C7' is not an ATC code"),
         (["add", "x1", "--kind", "marca"], 1, "'marca' is not a kind"),
         (["add", "™"], 1, "is not a name"),
+        (["add", ""], 1, "is not a name"),
+        (["add", "inven\ttol"], 1, "control characters"),
+        (["add", "\x1b[31mx1"], 1, "control characters"),
+        (["add", "inventol \udcff"], 1, "control characters"),
+        (["add", "x1" * 300], 1, "more than 500 characters"),
+        (["add", "x1", "--label", "FARMCO"], 1, "which has FARMACO;"),
+        (["add", "x1", "--label", ""], 1, "which has FARMACO;"),
+        (["add", "x1", "--label", "UN FARMACO"], 1, "which has FARMACO;"),
         (["add"], 2, "give a name"),
         (["add", "x1", "--table", "t.tsv"], 2, "give a name"),
         (["add", "--table", "none.tsv"], 1, "none.tsv: cannot be read"),
@@ -222,6 +444,6 @@ def test_a_pipeline_that_has_no_list(
     assert cardioner(monkeypatch, "add", "x", "--pipeline", tmp_path / "blank") == 1
     assert "has no component cardioner_gazetteer" in capsys.readouterr().err
     assert cardioner(monkeypatch, "add", "x", "--pipeline", tmp_path) == 1
-    assert "no config.cfg" in capsys.readouterr().err
+    assert "not the folder of a pipeline" in capsys.readouterr().err
     assert cardioner(monkeypatch, "add", "x", "--pipeline", "es_none") == 1
     assert "neither an installed pipeline nor a folder" in capsys.readouterr().err

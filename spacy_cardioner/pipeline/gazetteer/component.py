@@ -2,6 +2,7 @@
 
 # No postponed annotations: spaCy checks configs against the types of registered functions.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from spacy.language import Language
@@ -9,6 +10,7 @@ from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.gazetteer.added import added_names
 from spacy_cardioner.gazetteer.laboratory import laboratory
 from spacy_cardioner.gazetteer.lexicon import Lexicon, in_case
 from spacy_cardioner.gazetteer.names import KINDS
@@ -136,11 +138,12 @@ class Gazetteer(StoredPipe):
         get_examples: Callable[[], Iterable[Example]],
         *,
         nlp: Language | None = None,
-        patterns: Sequence[dict[str, Any]] | None = None,
+        # spaCy 3.7 can only validate the generator of srsly.read_jsonl as a sequence, 3.8 cannot.
+        patterns: Sequence[dict[str, Any]] | Iterable[dict[str, Any]] | None = None,
     ) -> None:
         """Replace the names by those of a patterns file.
 
-        patterns (Optional[Sequence[dict]]): The patterns, read as for spaCy's rulers.
+        patterns (Optional[Iterable[dict]]): The patterns, read as for spaCy's rulers.
         """
         if patterns is not None:
             self.clear()
@@ -154,6 +157,12 @@ class Gazetteer(StoredPipe):
         """Replace the patterns."""
         self.clear()
         self.add_patterns(data[PATTERNS_FILE])
+
+    def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "Gazetteer":
+        """Load the names from a folder, and those that the user added to an installed pipeline."""
+        super().from_disk(path, exclude=exclude)
+        self.lexicon.add(added_names(Path(path)))
+        return self
 
     def __call__(self, doc: Doc) -> Doc:
         """Mark the names of a document."""
@@ -210,9 +219,10 @@ class Gazetteer(StoredPipe):
 
     def _remember(self, orth: int, text: str) -> tuple[str, ...]:
         if len(self._cache) > _MAX_CACHE:
-            self._cache.clear()
-        self._cache[orth] = _NEW_LINE if text in ("\n", "\r\n", "\r") else pieces(text)
-        return self._cache[orth]
+            self._cache = {}
+        found = _NEW_LINE if text in ("\n", "\r\n", "\r") else pieces(text)
+        self._cache[orth] = found
+        return found
 
 
 def _joined(patterns: Sequence[Pattern]) -> tuple[str, str, list[str], bool]:

@@ -167,7 +167,7 @@ def test_texts_are_read_from_plain_and_packed_files(tmp_path: Path) -> None:
         ("a.jsonl", b'{"text": "uno"}\n{"other": 1}\n', 'a.jsonl:2: .*"text"'),
         ("a.jsonl", b'["uno"]\n', "a.jsonl:1: "),
         ("a.jsonl.gz", b"no gzip", "a.jsonl.gz: cannot be read"),
-        ("a.txt", b"\xff\xfe", "a.txt: cannot be read as UTF-8"),
+        ("a.txt", b"\xff\xfe", "a.txt:1: not UTF-8"),
     ],
 )
 def test_a_text_that_cannot_be_read(

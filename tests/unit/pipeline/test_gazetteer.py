@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import spacy
@@ -13,10 +16,12 @@ from spacy.tokens import Doc, DocBin, Span
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.build import build
+from spacy_cardioner.loading import load_pipeline
 from spacy_cardioner.pipeline.gazetteer.component import Gazetteer, get_marks
 from spacy_cardioner.pipeline.gazetteer.linker import Linker
 from spacy_cardioner.tokenizer import blank
 from tests.conftest import ROOT
+from tests.racing import THREADS, quick_switches
 
 DATA = ROOT / "tests/data" / "gazetteer"
 PATTERNS = [pattern.to_dict() for pattern in build([(None, DATA / "by_language.tsv")])]
@@ -253,6 +258,53 @@ def test_labels_and_names(nlp: Language) -> None:
         gazetteer.add_patterns([{"label": "X", "pattern": [{"LOWER": "x"}]}])
 
 
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ({"label": "", "pattern": "secretol"}, "is not a label"),
+        ({"label": "UN FARMACO", "pattern": "secretol"}, "is not a label"),
+        ({"label": "FARMACO\n", "pattern": "secretol"}, "is not a label"),
+        ({"pattern": "secret\x00ol"}, "control characters"),
+        ({"pattern": "secretol" * 100}, "more than 500 characters"),
+        ({"pattern": "-"}, "neither letters nor digits"),
+        ({"pattern": "secretol", "kind": "secret"}, "is not a kind"),
+        ({"pattern": "secretol", "also": 7}, '"also" must be a list'),
+        ({"pattern": "secretol", "also": [7]}, "must be strings"),
+        ({"pattern": "secretol", "always": "secret"}, "true or false"),
+    ],
+)
+def test_a_faulty_pattern_is_named_by_its_place(
+    tmp_path: Path, pattern: dict[str, Any], said: str
+) -> None:
+    nlp = spacy.blank("es")
+    gazetteer = nlp.add_pipe("cardioner_gazetteer", "gazetteer")
+    assert isinstance(gazetteer, Gazetteer)
+    with pytest.raises(CardionerError, match=f"^gazetteer: pattern 2: .*{said}") as caught:
+        gazetteer.add_patterns([{"pattern": "bisoprolol"}, pattern])
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("gazetteer/patterns.jsonl", '{"pattern": "otro"}\n{"pattern": "secretol', ":2: not JSON"),
+        ("ruler/precision.json", '{"secretol": ', ": not JSON"),
+    ],
+)
+def test_a_damaged_file_of_a_pipeline_is_named(
+    tmp_path: Path, file: str, content: str, said: str
+) -> None:
+    nlp = spacy.blank("es")
+    for name in ("gazetteer", "ruler"):
+        nlp.add_pipe(f"cardioner_{name}", name)
+    nlp.to_disk(tmp_path)
+    (tmp_path / file).write_text(content)
+
+    with pytest.raises(CardionerError, match=re.escape(f"{tmp_path / file}{said}")) as caught:
+        load_pipeline(tmp_path)
+    assert "secretol" not in str(caught.value)
+
+
 def test_a_span_without_an_id_is_marked_too() -> None:
     nlp = spacy.blank("es")
     nlp.add_pipe("cardioner_gazetteer").add_patterns([{"label": "FARMACO", "pattern": "inventol"}])
@@ -274,3 +326,20 @@ def test_the_linker_uses_the_gazetteer_of_its_pipeline(nlp: Language) -> None:
     other.add_pipe("cardioner_linker", "linker")
     with pytest.raises(CardionerError, match='linker: .*add_pipe.*name="gazetteer"'):
         link(other, "bisoprolol")
+
+
+def test_threads_mark_names_while_the_memory_is_full(
+    nlp: Language, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spacy_cardioner.pipeline.gazetteer.component._MAX_CACHE", 2)
+    gazetteer = nlp.get_pipe("gazetteer")
+    docs = [nlp.make_doc("Toma bisoprolol y AAS.") for _ in range(THREADS)]
+    want = [mark.start for mark in gazetteer.find(docs[0])]
+    assert want
+
+    def find(doc: Doc) -> bool:
+        return [mark.start for mark in gazetteer.find(doc)] == want
+
+    with quick_switches(), ThreadPoolExecutor(THREADS) as threads:
+        for _ in range(100):
+            assert all(threads.map(find, docs))
