@@ -25,7 +25,7 @@ from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.added import add_names
 from spacy_cardioner.gazetteer.lexicon import Lexicon
 from spacy_cardioner.gazetteer.patterns import read_patterns, to_pattern
-from spacy_cardioner.loading import own_folder
+from spacy_cardioner.loading import identity, own_folder
 from tests.conftest import ROOT
 
 DATA = ROOT / "tests/data" / "gazetteer"
@@ -262,9 +262,12 @@ def test_names_of_an_installed_package_lie_outside_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     arguments = ["add", "inventol", "--atc", "C07AB07", "--model", installed]
+    before = identity(spacy.load(installed))
 
     assert cardioner(monkeypatch, *arguments) == 0
     assert cardioner(monkeypatch, *arguments) == 0
+
+    assert identity(spacy.load(installed)) != before
 
     path = own / installed / "gazetteer.jsonl"
     assert capsys.readouterr().out == (

@@ -1,17 +1,22 @@
-"""The message that a wrong set of transformer packages gives, from real package metadata."""
+"""What identifies a pipeline; and what a wrong set of transformer packages gives."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
+import spacy
+from spacy.language import Language
 
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.loading import check_transformers
+from spacy_cardioner.loading import check_transformers, identity
 
 BRIDGE_NEEDS = (
     "transformers<4.53.3,>=3.4.0",
@@ -117,3 +122,99 @@ def test_config_names_the_callback_and_stops_before_the_import(tmp_path: Path) -
 @needs_trf
 def test_config_passes_where_the_extra_is_installed() -> None:
     assert create_pipeline().returncode == 0
+
+
+def tagger() -> Language:
+    """A pipeline with weights, vectors in the vocabulary, rules and names."""
+    nlp = spacy.blank("es")
+    nlp.add_pipe("sentencizer")
+    gazetteer: Any = nlp.add_pipe("cardioner_gazetteer", name="gazetteer")
+    gazetteer.add_patterns([{"pattern": "bisoprolol"}])
+    found: Any = nlp.add_pipe("tagger")
+    found.add_label("NOUN")
+    nlp.initialize()
+    nlp.meta.update(name="inventada", version="1.0.0")
+    return nlp
+
+
+def sha256(folder: Path) -> str:
+    known = identity(spacy.load(folder))
+    assert (known["name"], known["version"]) == ("es_inventada", "1.0.0")
+    return str(known["sha256"])
+
+
+def change_a_weight(path: Path) -> None:
+    """Change one bit of the weights, which are zero before training."""
+    zeros = bytes(32)
+    content = path.read_bytes()
+    assert zeros in content
+    path.write_bytes(content.replace(zeros, bytes(15) + b"\1" + bytes(16), 1))
+
+
+def replace(old: str, new: str) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("tagger/model", change_a_weight),
+        ("gazetteer/patterns.jsonl", replace("bisoprolol", "bisoprolola")),
+        ("sentencizer.json", replace('"?"', '"¿"')),
+        ("config.cfg", replace("batch_size = 1000", "batch_size = 999")),
+        ("meta.json", replace('"author":""', '"author":"A"')),
+    ],
+)
+def test_each_file_of_a_pipeline_identifies_it(
+    tmp_path: Path, file: str, change: Callable[[Path], None]
+) -> None:
+    tagger().to_disk(tmp_path)
+    before = sha256(tmp_path)
+
+    change(tmp_path / file)
+
+    assert sha256(tmp_path) != before
+
+
+def test_the_place_and_the_use_of_a_pipeline_do_not(tmp_path: Path) -> None:
+    tagger().to_disk(tmp_path / "one")
+    shutil.copytree(tmp_path / "one", tmp_path / "other" / "es_inventada-1.0.0")
+    nlp = spacy.load(tmp_path / "one")
+    expected = identity(nlp)
+    compiled = tmp_path / "one" / "__pycache__"
+    compiled.mkdir()
+    (compiled / "x.cpython-311.pyc").write_bytes(b"x")
+    (tmp_path / "one" / "gazetteer" / ".patterns.jsonl.lock").write_text("process 1")
+    nlp("Toma bisoprolol y nadadenadol.")
+
+    assert identity(nlp) == expected
+    assert identity(spacy.load(tmp_path / "one")) == expected
+    assert identity(spacy.load(tmp_path / "other" / "es_inventada-1.0.0")) == expected
+    code = (
+        "import spacy, sys; from spacy_cardioner.loading import identity; "
+        "print(identity(spacy.load(sys.argv[1])))"
+    )
+    other = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "one")],
+        env=os.environ | {"PYTHONHASHSEED": "7"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert other.stdout.strip() == str(expected)
+
+
+def test_a_pipeline_without_a_folder_is_identified_by_its_content() -> None:
+    nlp = tagger()
+    before = identity(nlp)
+    assert identity(nlp) == before
+
+    gazetteer: Any = nlp.get_pipe("gazetteer")
+    gazetteer.add_patterns([{"pattern": "inventol"}])
+
+    assert identity(nlp) != before
