@@ -67,18 +67,19 @@ def test_convert_and_split_find_the_folders_of_a_corpus(tmp_path: Path) -> None:
 
 
 def test_a_malformed_file_is_named_and_good_ones_beside_it_are_kept(tmp_path: Path) -> None:
+    corpus, out = tmp_path / "corpus", tmp_path / "x.spacy"
+    corpus.mkdir()
     for name, ann in {"a": "T1\tX 0 4\tTosa\n", "b": "T1\tX 0 3\tTos\nT2\tX 2 99\tno\n"}.items():
-        (tmp_path / f"{name}.txt").write_text("Tosa y fiebre")
-        (tmp_path / f"{name}.ann").write_text(ann)
-    out = tmp_path / "x.spacy"
+        (corpus / f"{name}.txt").write_text("Tosa y fiebre")
+        (corpus / f"{name}.ann").write_text(ann)
 
-    done = cardioner("convert", tmp_path, "--lang", "es", "-o", out)
+    done = cardioner("convert", corpus, "--lang", "es", "-o", out)
     assert done.returncode == 1
     assert "b.ann:2:" in done.stderr
     assert "fiebre" not in done.stderr
     assert not out.exists()
 
-    done = cardioner("convert", tmp_path, "--lang", "es", "-o", out, "--lenient")
+    done = cardioner("convert", corpus, "--lang", "es", "-o", out, "--lenient")
     assert done.returncode == 0
     assert "b.ann:2: malformed" in done.stdout
     assert "b: moved X 0 3" in done.stdout
@@ -86,10 +87,12 @@ def test_a_malformed_file_is_named_and_good_ones_beside_it_are_kept(tmp_path: Pa
 
 
 def test_strict_makes_a_loss_an_error(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("bisoprolol")
-    (tmp_path / "a.ann").write_text("T1\tX 0 3\tbis\nT2\tX 3 6\topr\n")
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    (corpus / "a.txt").write_text("bisoprolol")
+    (corpus / "a.ann").write_text("T1\tX 0 3\tbis\nT2\tX 3 6\topr\n")
 
-    done = cardioner("convert", tmp_path, "--lang", "es", "-o", tmp_path / "x", "--strict")
+    done = cardioner("convert", corpus, "--lang", "es", "-o", tmp_path / "x", "--strict")
 
     assert done.returncode == 1
     assert "1 entities would be lost:\na: lost X 3 6" in done.stderr
@@ -143,8 +146,9 @@ def test_card(tmp_path: Path) -> None:
 
 def test_card_says_what_is_wrong(tmp_path: Path) -> None:
     sample, out = ROOT / "configs/card_sample.json", tmp_path / "card.json"
-    (tmp_path / "FARMACO_es.json").write_text("{}")
-    done = cardioner("card", sample, "--lang", "es", "--metrics", tmp_path, "-o", out)
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / "FARMACO_es.json").write_text("{}")
+    done = cardioner("card", sample, "--lang", "es", "--metrics", tmp_path / "metrics", "-o", out)
     assert done.returncode == 1
     assert "not a result of `cardioner evaluate`" in done.stderr
     done = cardioner("card", ROOT / "configs/card_release.json", "--lang", "fr", "-o", out)
