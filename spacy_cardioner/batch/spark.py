@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from spacy_cardioner.batch.engine import Annotated, Annotator, batches, load
 from spacy_cardioner.batch.manifest import ERRORS, Counts
 from spacy_cardioner.batch.readers import InputFormat, kind_of
 from spacy_cardioner.batch.readers.base import Columns
-from spacy_cardioner.batch.readers.delimited import delimiter_of
+from spacy_cardioner.batch.readers.delimited import ADVICE, delimiter_of
 from spacy_cardioner.batch.readers.text import note_of
 from spacy_cardioner.batch.run import rendered
 from spacy_cardioner.batch.settings import Settings
@@ -27,11 +28,12 @@ from spacy_cardioner.loading import identity
 
 if TYPE_CHECKING:
     import pandas as pd
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 
 # Names of Arrow types in Spark.
 SPARK = {"int32": "int", "int64": "bigint", "bool": "boolean"}
 SPARK |= {"date32": "date", "timestamp[s]": "timestamp"}
+ID_TYPES = re.compile("string|(var)?char|decimal|float|double|date|timestamp|(big|small|tiny)?int")
 # Spark's CSV writer strips values by default.
 CSV = {"header": True, "ignoreLeadingWhiteSpace": False, "ignoreTrailingWhiteSpace": False}
 
@@ -49,11 +51,7 @@ def read_notes(
     if kind is InputFormat.jsonl:
         return reader.json(source)
     if kind is InputFormat.csv:
-        header = (reader.text(source, lineSep="\n").first() or [""])[0]
-        # Spark changes line ends in the texts unless it knows how lines end.
-        line = "\r\n" if header.endswith("\r") else "\n"
-        options = {"sep": delimiter_of(header), "lineSep": line, "mode": "FAILFAST"}
-        return reader.csv(source, header=True, multiLine=True, escape='"', **options)
+        return _read_csv(source, reader)
     if kind is not InputFormat.text:
         raise CardionerError(f"{source}: Spark reads files; --input-format says in which format")
     pattern = re.search(r"[*?\[{]", source)
@@ -61,6 +59,31 @@ def read_notes(
     reader = reader.option("pathGlobFilter", "*" if pattern else "*.txt{,.gz,.bz2,.xz}")
     note_id = rf"regexp_replace(path, r'^.*?\Q{folder}/\E', '') as note_id"
     return reader.format("binaryFile").load(source).selectExpr(note_id, "content")
+
+
+def _read_csv(source: str, reader: DataFrameReader) -> DataFrame:
+    """Read CSV or TSV. Spark alone would read a file from a quote that is not closed as one value.
+
+    RAISES (CardionerError): A file has such a quote, or two columns have the same name.
+    """
+    from pyspark.sql import functions as F
+
+    lines = reader.text(source, lineSep="\n")
+    quotes = F.sum(F.expr("length(value) - length(replace(value, '\"', ''))"))
+    counts = lines.groupBy(F.input_file_name().alias("file")).agg(quotes.alias("quotes"))
+    if odd := counts.where("quotes % 2 = 1").first():
+        name = unquote(bare(odd.file))
+        raise CardionerError(f"{name}: a quote is not closed, as their number is odd. {ADVICE}")
+    header = (lines.first() or [""])[0]
+    # Spark changes line ends in the texts unless it knows how lines end.
+    options = {"lineSep": "\r\n" if header.endswith("\r") else "\n", "sep": delimiter_of(header)}
+    names = next(csv.reader([header.lower()], delimiter=options["sep"]), [])
+    if any(names.count(name) > 1 for name in filter(None, names)):
+        raise CardionerError(f"{source}: two columns have the same name")
+    return reader.csv(
+        source, header=True, enforceSchema=False, multiLine=True, mode="FAILFAST", escape='"',
+        unescapedQuoteHandling="RAISE_ERROR", **options,
+    )  # fmt: skip
 
 
 def run_spark(
@@ -125,7 +148,15 @@ def per_note(
     for name, table in tables.items():
         fields = (f"`{field}`: {SPARK.get(kind, kind)}" for field, kind in table.types.items())
         schema += f", {name} array<struct<{', '.join(fields)}>>"
-    pairs = notes.selectExpr(f"cast(`{columns.id}` as string)", f"`{columns.text}`")
+    kind = dict(notes.dtypes)[str(columns.id)]
+    if not ID_TYPES.match(kind):
+        raise CardionerError(
+            f"the column of ids has neither texts nor numbers ({kind.split('<')[0]})"
+        )
+    note_id = f"cast(`{columns.id}` as string)"
+    if kind in ("float", "double"):
+        note_id = f"nullif({note_id}, 'NaN')"  # a missing number
+    pairs = notes.selectExpr(note_id, f"`{columns.text}`")
     return pairs.mapInPandas(partial(_annotate, settings, tables), schema)
 
 

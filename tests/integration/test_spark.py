@@ -250,6 +250,51 @@ def test_a_csv_row_of_another_length_stops_the_run(
     assert not (tmp_path / "out" / "lines" / "_SUCCESS").exists()
 
 
+@pytest.mark.parametrize(
+    "header, row, message",
+    [
+        ("id;text", '99;"bisoprolol', r"notes\.csv: a quote is not closed"),
+        ("id;text;Text", "99;a;b", "two columns have the same name"),
+        ("id;text", '99;"a" b', ""),
+        ("id;text", '99;"a"" b\n100;"c"', ""),
+    ],
+)
+def test_a_csv_that_is_not_well_formed_is_an_error(
+    spark: SparkSession, model: str, tmp_path: Path, header: str, row: str, message: str
+) -> None:
+    from py4j.protocol import Py4JError
+
+    source = tmp_path / "notes.csv"
+    source.write_text(f"{header}\n{row}\n1;bisoprolol\n", encoding="utf-8")
+    with pytest.raises((CardionerError, Py4JError), match=message or None):
+        run(spark, model, source, tmp_path / "out")
+    assert not (tmp_path / "out" / "lines" / "_SUCCESS").exists()
+
+
+def test_csv_files_have_the_same_header(spark: SparkSession, model: str, tmp_path: Path) -> None:
+    from py4j.protocol import Py4JError
+
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "a.csv").write_text("id;text\n1;bisoprolol\n")
+    (folder / "b.csv").write_text("text;id\nbisoprolol;2\n")
+    with pytest.raises(Py4JError):
+        run(spark, model, folder, tmp_path / "out", kind=InputFormat.csv)
+    (folder / "b.csv").write_text("id;text\n2;bisoprolol\n")
+    counts = run(spark, model, folder, tmp_path / "again", kind=InputFormat.csv)
+    assert counts == Counts(notes=2, mentions=2)
+
+
+def test_ids_that_are_no_ids(spark: SparkSession, model: str) -> None:
+    table = spark.createDataFrame([(7.0, "a"), (float("nan"), "b")], "id double, text string")
+    found = annotate(table, model).toPandas()
+    assert list(found.note_id.fillna("")) == [""]
+    assert list(found.error) == ["no id"]
+    table = table.selectExpr("array(id) as id", "text")
+    with pytest.raises(CardionerError, match="neither texts nor numbers .array."):
+        annotate(table, model)
+
+
 def test_text_files_have_the_ids_that_the_other_engine_gives(
     spark: SparkSession, model: str, tmp_path: Path
 ) -> None:
