@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import Distribution
@@ -18,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import Requirement
 
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.files import checksum
+from spacy_cardioner.files import checksum, locked, make_folder, remove, temporary
 
 if TYPE_CHECKING:
     from spacy.language import Language
 
+META = "meta.json"
 # Environment variable: the folder of what a user added to installed pipelines. Empty: nothing.
 DATA = "CARDIONER_DATA"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -51,9 +53,26 @@ def load_pipeline(model: str | Path) -> Language:
 
 
 def save_pipeline(nlp: Language, folder: Path) -> None:
-    """Save a pipeline to a folder, and create the folders above it."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    nlp.to_disk(folder)
+    """Save a pipeline to a folder, and create the folders above it.
+
+    Other files of an existing folder are kept. If saving fails, the old pipeline is left; or, at
+    the very end, a folder without the meta data of a pipeline, which spaCy does not load.
+
+    RAISES (CardionerError): Another process saves to the folder.
+    """
+    folder = folder.resolve()
+    with locked(folder):
+        partial = temporary(folder)
+        try:
+            nlp.to_disk(partial)
+            (folder / META).unlink(missing_ok=True)
+            make_folder(folder)
+            for path in sorted(partial.iterdir(), key=lambda path: path.name == META):
+                if os.path.lexists(folder / path.name):
+                    remove(folder / path.name)
+                path.rename(folder / path.name)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def use_gpu(number: int) -> None:

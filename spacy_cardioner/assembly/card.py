@@ -12,7 +12,7 @@ from typing import Any
 import srsly
 
 from spacy_cardioner.errors import CardionerError, reason
-from spacy_cardioner.files import versions
+from spacy_cardioner.files import versions, whole_file, write_texts
 from spacy_cardioner.layout import languages_of
 from spacy_cardioner.texts import read_json
 
@@ -69,10 +69,17 @@ def package(
             lines = (done.stdout + done.stderr).splitlines()
             raise CardionerError(f"{model}: spacy package failed:", *lines)
         (built,) = Path(folder).glob("*/dist/*.whl")
-        output.mkdir(parents=True, exist_ok=True)
-        wheel = Path(shutil.copy(built, output))
-    (output / "requirements.txt").write_text(f"{wheel.as_posix()}\n", encoding="utf-8")
+        wheel = copy(built, output)
+    write_texts({output / "requirements.txt": f"{wheel.as_posix()}\n"})
     return wheel
+
+
+def copy(wheel: Path, folder: Path) -> Path:
+    """Copy a wheel to a folder, which is created. RETURNS (Path): The copy."""
+    path = folder / wheel.name
+    with wheel.open("rb") as stream, whole_file(path) as copied:
+        shutil.copyfileobj(stream, copied)
+    return path
 
 
 def _scores(metrics: Path, lang: str) -> dict[str, Any]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 from pathlib import Path
 from typing import Annotated
 
-import srsly
 import typer
 
 from spacy_cardioner.cli.options import DocBins, Lang
 from spacy_cardioner.errors import echo
+from spacy_cardioner.files import write_texts
 from spacy_cardioner.loading import load_pipeline, save_pipeline
 
 Model = Annotated[str, typer.Argument(help="An installed pipeline, or the folder of one.")]
@@ -88,8 +88,8 @@ def rerank(
 
     nlp = load_pipeline(model)
     reranked = rerank_pipeline(nlp, run, corpus, label, threshold)
-    echo(f"reranked labels: {', '.join(reranked) or 'none'}")
     save_pipeline(nlp, output)
+    echo(f"reranked labels: {', '.join(reranked) or 'none'}")
 
 
 def shrink(
@@ -126,8 +126,8 @@ def card(
     """Write meta data for `spacy package`, with scores."""
     from spacy_cardioner.assembly.card import make_card
 
-    output.parent.mkdir(parents=True, exist_ok=True)
-    srsly.write_json(output, make_card(template, metrics, lang, name))
+    made = make_card(template, metrics, lang, name)
+    write_texts({output: f"{json.dumps(made, indent=2, ensure_ascii=False)}\n"})
 
 
 def package(
@@ -144,9 +144,10 @@ def package(
     The name is LANG_cardioner, or LANG_cardioner_trf if the pipeline has a transformer.
     OUTPUT/requirements.txt names the wheel, for `pip install -r`.
     """
+    from spacy_cardioner.assembly.card import copy
     from spacy_cardioner.assembly.card import package as build
 
     wheel = build(model, template, metrics, lang, version, output)
     echo(f"built: {wheel}")
     if ship:
-        shutil.copy(wheel, ship)
+        copy(wheel, Path(ship))

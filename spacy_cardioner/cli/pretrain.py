@@ -47,6 +47,7 @@ def vectors(
     import srsly
 
     from spacy_cardioner.files import manifest
+    from spacy_cardioner.loading import save_pipeline
     from spacy_cardioner.texts import read_texts
     from spacy_cardioner.tokenizer import blank
     from spacy_cardioner.training.vectors import train_vectors
@@ -58,8 +59,7 @@ def vectors(
         files += [Path(rawtext) / f"{each}.jsonl.gz" for each in langs]
     settings = {"dim": dim, "buckets": buckets, "epochs": epochs, "threads": threads}
     train_vectors(nlp, chain.from_iterable(map(read_texts, files)), **settings)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    nlp.to_disk(output)
+    save_pipeline(nlp, output)
     srsly.write_json(output / "manifest.json", manifest(files, {"lang": lang, **settings}))
     echo(f"{output}: {len(nlp.vocab.vectors)} rows of {dim}")
 

@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 import spacy
 from spacy.language import Language
+from spacy.tokens import Doc
 
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.loading import check_transformers, identity
+from spacy_cardioner.files import locked
+from spacy_cardioner.loading import check_transformers, identity, save_pipeline
 
 BRIDGE_NEEDS = (
     "transformers<4.53.3,>=3.4.0",
@@ -218,3 +220,32 @@ def test_a_pipeline_without_a_folder_is_identified_by_its_content() -> None:
     gazetteer.add_patterns([{"pattern": "inventol"}])
 
     assert identity(nlp) != before
+
+
+def test_a_pipeline_replaces_another_when_it_is_complete(tmp_path: Path) -> None:
+    output = tmp_path / "new" / "pipeline"
+    save_pipeline(spacy.blank("en"), output)
+    (output / "notes.md").write_text("of the user")
+    before = {path.name: path.read_bytes() for path in output.iterdir() if path.is_file()}
+
+    class Fails:
+        def __call__(self, doc: Doc) -> Doc:
+            return doc
+
+        def to_disk(self, path: Path, **_: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+    nlp = tagger()
+    Language.component("fails", func=Fails())
+    nlp.add_pipe("fails")
+    with pytest.raises(OSError, match="No space"):
+        save_pipeline(nlp, output)
+    assert {path.name: path.read_bytes() for path in output.iterdir() if path.is_file()} == before
+    assert [path.name for path in output.parent.iterdir()] == ["pipeline"]
+
+    nlp.remove_pipe("fails")
+    save_pipeline(nlp, output)
+    assert spacy.load(output).pipe_names == nlp.pipe_names
+    assert (output / "notes.md").read_text() == "of the user"
+    with locked(output), pytest.raises(CardionerError, match="is writing it"):
+        save_pipeline(nlp, output)
