@@ -19,7 +19,7 @@ LONGEST = 200
 HIDDEN = " characters, sha256 "
 SPACY_CODE = re.compile(r"\[([EW]\d+)\]")
 
-ADDRESS = re.compile(r"(?P<scheme>[^/?#@]*:)//(?P<user>.*@)?(?P<place>.*)", re.DOTALL)
+ADDRESS = re.compile(r"(?P<scheme>[^/?#@=\s]*:)//(?P<user>.*@)?(?P<place>.*)", re.DOTALL)
 # Host, port and path. What follows another character may be an option, and its value a secret.
 PLACE = re.compile(r"[\w.:/\\\[\]~ ,*{}-]*")
 # What comes before a secret in text that is no address.

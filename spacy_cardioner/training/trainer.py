@@ -53,7 +53,7 @@ from spacy_cardioner.training.recipe import Recipe
 # A file in the folder of a finished training.
 DONE = "done"
 # How spaCy reports an error in its log.
-ENDED = re.compile(r"(Encountered exception: )(.+)", re.DOTALL)
+ENDED = re.compile(r"(Encountered\s+exception:\s+)(.+)", re.DOTALL)  # perhaps on several lines
 
 
 @dataclass(frozen=True)
