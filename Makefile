@@ -1,17 +1,26 @@
-# `make run` and `make test` need only a Python from 3.10 to 3.12. They create .venv and install the
-# versions of constraints.txt into it.
+# `make run` and `make test` need only a Python from 3.10 to 3.13. They create .venv and install what
+# requirements/ lists into it: exact versions, with checksums.
 
-# 3.11 is preferred: medspaCy and spaCy 3.7 cannot be installed together on 3.12.
-PYTHON ?= $(shell for python in python3.11 python3.10 python3.12 python3 python; do \
-	$$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' \
+# The first of these versions of Python that is on the PATH or among those of pyenv.
+PYENV := $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions
+candidates = $(foreach version,$(1),python$(version) $(wildcard $(PYENV)/$(version).*/bin/python3))
+find_python = $(shell for python in $(call candidates,$(1)) $(2); do \
+	$$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' \
 	2> /dev/null && echo $$python && break; done)
-VENV := .venv
+
+# 3.12 is preferred: it has spaCy 3.8, and wheels of every dependency. On 3.13, two are compiled. On
+# 3.10 and 3.11, the lists have spaCy 3.7, because medspaCy needs it there.
+PYTHON ?= $(call find_python,3.12 3.13 3.11 3.10,python3 python)
+# The Python with the other spaCy, for `make test-other`.
+OTHER ?= $(call find_python,3.11 3.10)
+VENV ?= .venv
 BIN := $(VENV)/bin
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo-train es en it xx release show test test-slow lint format clean
+.PHONY: help run demo-train es en it xx release show test test-slow test-fast test-other trf lint format \
+	licences lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -20,14 +29,14 @@ run: $(VENV)/run.stamp ## Install the trained pipelines, annotate a note in each
 	python -m spacy project run all
 	@$(MAKE) --no-print-directory show
 
-demo-train: $(VENV)/train.stamp ## Train on the sample corpus, from BRAT folders to wheels
+demo-train: $(VENV)/run.stamp ## Train on the sample corpus, from BRAT folders to wheels
 	python -m spacy project run demo
 
 # Need MULTICARDIONER_DIR; RAWTEXT_DIR is optional.
-es en it xx: $(VENV)/train.stamp ## Train and install the pipeline of a language (xx: of all)
+es en it xx: $(VENV)/run.stamp ## Train and install the pipeline of a language (xx: of all)
 	python -m spacy project run pipeline --vars.lang $@
 
-release: $(VENV)/train.stamp ## Train the pipelines of assets/pipelines
+release: $(VENV)/run.stamp ## Train the pipelines of assets/pipelines
 	python -m spacy project run release
 
 show: $(VENV)/run.stamp
@@ -46,29 +55,58 @@ test: $(VENV)/test.stamp ## Run the tests
 test-slow: $(VENV)/test.stamp ## Run the slow tests: trainings
 	python -m pytest -m slow
 
-lint: $(VENV)/lint.stamp ## Check style and types
+test-fast: $(VENV)/test.stamp
+	python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/regression \
+		tests/integration/test_package.py tests/integration/test_shipped.py tests/integration/test_trf.py
+
+# An environment of its own, .venv-other.
+test-other: ## Run the fast tests, and those of transformers, on Python 3.10 or 3.11 with spaCy 3.7
+	@if test -n "$(OTHER)"; then \
+		$(MAKE) trf test-fast PYTHON=$(OTHER) VENV=.venv-other; \
+	else \
+		echo "NOT TESTED with spaCy 3.7: neither Python 3.11 nor 3.10 was found. Name one: make OTHER=..."; \
+	fi
+
+trf: $(VENV)/trf.stamp ## Add the transformer family and torch to .venv
+
+lint: $(VENV)/test.stamp ## Check style and types
 	ruff check
 	ruff format --check
 	mypy
 
-format: $(VENV)/lint.stamp ## Format the code
+format: $(VENV)/test.stamp ## Format the code
 	ruff check --fix
 	ruff format
 
-clean: ## Remove the environment, builds and caches, but not runs/
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+licences: $(VENV)/trf.stamp ## List the licences of all packages in docs/reference/licences.md
+	python requirements/licences.py
+
+lock: ## Bring the lists of requirements/ up to date (needs uv)
+	requirements/lock.sh
+
+clean: ## Remove the environments, builds and caches, but not runs/
+	rm -rf .venv .venv-other build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find spacy_cardioner tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/run.stamp: EXTRAS :=
-$(VENV)/train.stamp: EXTRAS := [train]
-$(VENV)/test.stamp: EXTRAS := [dev,trf,context,train,parquet,omop]
-$(VENV)/lint.stamp: EXTRAS := [dev]
-$(VENV)/%.stamp: setup.cfg constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --editable '.$(EXTRAS)' --constraint constraints.txt
+# The lists name every package that is needed, so pip looks for no others.
+INSTALL := $(BIN)/python -m pip install --no-deps --no-build-isolation
+HASHED := $(INSTALL) --require-hashes
+
+$(VENV)/%.stamp: requirements/%.txt requirements/build.txt setup.cfg | $(BIN)/python
+	$(HASHED) --requirement requirements/build.txt
+	$(HASHED) --requirement $<
+	$(INSTALL) --editable .
+	@touch $@
+
+# The second step installs the CUDA libraries that the build of torch asks for, if any: torch names
+# their versions, but there are no checksums of them here.
+$(VENV)/trf.stamp: requirements/trf.txt requirements/torch.txt $(VENV)/test.stamp
+	$(HASHED) --requirement requirements/trf.txt --requirement requirements/torch.txt
+	$(BIN)/python -m pip install "$$(grep -o '^torch==[^ ]*' requirements/torch.txt)"
 	@touch $@
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { \
-		echo "No Python from 3.10 to 3.12 was found. Name one: make PYTHON=/path/to/python3.11" >&2; \
+		echo "No Python from 3.10 to 3.13 was found. Name one: make PYTHON=/path/to/python3.12" >&2; \
 		exit 1; }
 	$(PYTHON) -m venv $(VENV)

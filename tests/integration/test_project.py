@@ -79,7 +79,11 @@ def test_the_wheel_works_in_a_clean_environment(es_wheel: Path, tmp_path: Path) 
     """What is installed beside it comes from the wheel's own requirements and ours alone."""
     venv.create(tmp_path / "env", with_pip=True)
     python = tmp_path / "env" / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--constraint", ROOT / "constraints.txt"]
+    install = [python, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps"]
+    for name in ("build", "run"):
+        subprocess.run(
+            [*install, "--require-hashes", "-r", f"requirements/{name}.txt"], check=True, cwd=ROOT
+        )
     subprocess.run([*install, ROOT], check=True)
     subprocess.run([*install, es_wheel], check=True)
     code = (
