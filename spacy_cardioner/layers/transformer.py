@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy
@@ -40,6 +41,10 @@ MAX_PIECES = 8192
 # Maximum number of these that are padding, on a CPU, where another call costs about as much. On a
 # GPU padding is faster than another call.
 MAX_PADDING = 64
+
+# Encoders work for one thread at a time. In each call, thinc switches dropout off and on again,
+# transformers changes the settings of the tokenizer, and `LighterCopy` replaces the encoder.
+_ENCODING = Lock()
 
 
 class LighterCopy:
@@ -141,7 +146,8 @@ def forward(
     """Encode documents, and align each token with the window where it has most context."""
     from spacy_transformers.layers.transformer_model import forward as encode
 
-    batch, backprop = encode(model, docs, is_train)
+    with _ENCODING:
+        batch, backprop = encode(model, docs, is_train)
     row = batch.wordpieces.input_ids.shape[1]
     batch.align = central_alignment(docs, batch.spans, batch.align, row)
     batch.cached_doc_data = list(_split(docs, batch, row))

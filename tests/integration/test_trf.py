@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import shutil
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import distribution
 from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -26,9 +28,11 @@ from spacy.util import load_config, load_model_from_config, registry, resolve_do
 
 from spacy_cardioner.corpus import convert, write_docbin
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.spans import read_entities
 from spacy_cardioner.tokenizer import blank
 from spacy_cardioner.training.schedules import warmup_linear_epochs
 from tests.conftest import ROOT
+from tests.racing import THREADS, quick_switches
 from tests.tiny_encoder import MAX_WORDPIECES, save_tiny_encoder
 
 pytest.importorskip("spacy_transformers", reason="needs the extra trf")
@@ -202,6 +206,40 @@ def test_every_note_comes_out(stage1: tuple[Language, Path], texts: list[str]) -
     notes = [*texts, "", TEXT * 200, " \n"]
 
     assert [doc.text for doc in nlp.pipe(notes)] == notes
+
+
+def scored(doc: Doc) -> list[Any]:
+    """What is found, with scores that may differ by rounding."""
+    return [(*one[:3], pytest.approx(one.score, abs=1e-5, rel=0)) for one in read_entities(doc)]
+
+
+@pytest.mark.parametrize("batch_size", [1, 8, 64])
+def test_a_note_gets_the_same_answer_in_any_batch(
+    stage1: tuple[Language, Path], texts: list[str], batch_size: int
+) -> None:
+    nlp, _ = stage1
+    notes = [*texts, "", "Coronaria derecha: oclusión crónica", "Toma bisoprolol.", TEXT * 40]
+    Random(batch_size).shuffle(notes)
+
+    docs = [*nlp.pipe(notes, batch_size=batch_size)]
+
+    assert [scored(doc) for doc in docs] == [read_entities_of(nlp, note) for note in notes]
+
+
+def read_entities_of(nlp: Language, note: str) -> list[Any]:
+    return [(*one[:3], one.score) for one in read_entities(nlp(note))]
+
+
+def test_threads_share_an_encoder(stage1: tuple[Language, Path]) -> None:
+    nlp, _ = stage1
+    notes = [TEXT * length for length in (1, 5, 2, 9)] * 4
+    want = [read_entities_of(nlp, note) for note in notes]
+
+    with quick_switches(), ThreadPoolExecutor(THREADS) as threads:
+        docs = [*threads.map(nlp, notes * 2)]
+
+    assert [scored(doc) for doc in docs] == want * 2
+    assert [scored(nlp(note)) for note in notes] == want
 
 
 @pytest.mark.parametrize("name", [*(f"{lang}_trf" for lang in LANGUAGES), "stage2_trf"])
