@@ -126,7 +126,8 @@ class FileSource(Source):
         self.names = names
         self.files = [folder / file for file in names]
         first: dict[str, str] = {}
-        self.twins = {file: first.setdefault(self.stem(file), file) for file in names}
+        firsts = ((file, first.setdefault(self.stem(file), file)) for file in names)
+        self.twins = {file: other for file, other in firsts if other != file}
 
     @abstractmethod
     def stem(self, file: str) -> str:
@@ -148,7 +149,7 @@ class FileSource(Source):
         """The notes of a file, and a fault if it cannot be read to its end."""
         count = 0
         try:
-            if self.twins[file] != file:
+            if file in self.twins:
                 other = plain(self.twins[file])
                 raise Unreadable(f"the notes of {other} have the same ids; rename one of them")
             for note in self.notes_of(file, path):
@@ -181,7 +182,8 @@ class FileSource(Source):
 def not_again(name: str) -> CardionerError:
     """The error of a source that can be read only once."""
     return CardionerError(
-        f"{name}: can be read only once, so a run in parts could not be resumed; save it in a file"
+        f"{name}: can be read only once, so a run in parts could not be "
+        "resumed; save it in a file, or leave out --part-size"
     )
 
 

@@ -59,7 +59,7 @@ class ParquetFiles(FileSource):
         first = next(columns for columns, _ in heads if columns)
         self.columns = choose(name, first, text, note_id)
         self.counts = [
-            1 if self.twins[file] != file or lacks(columns, self.columns) else rows
+            1 if file in self.twins or lacks(columns, self.columns) else rows
             for file, (columns, rows) in zip(names, heads, strict=True)
         ]
         self.total = sum(self.counts)
