@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, reason
 from spacy_cardioner.files import checksum, locked, make_folder, remove, temporary
 
 if TYPE_CHECKING:
@@ -46,10 +46,10 @@ def load_pipeline(model: str | Path) -> Language:
     except OSError as error:
         raise CardionerError(
             f"{model}: neither an installed pipeline nor the folder of a saved one; "
-            f"install its wheel with pip, or give the folder ({error})"
+            f"install its wheel with pip, or give the folder ({reason(error)})"
         ) from error
     except (AttributeError, TypeError, ValueError) as error:
-        raise CardionerError(f"{model}: cannot be loaded as a pipeline: {error}") from error
+        raise CardionerError(f"{model}: cannot be loaded as a pipeline: {reason(error)}") from error
 
 
 def save_pipeline(nlp: Language, folder: Path) -> None:
@@ -85,7 +85,7 @@ def use_gpu(number: int) -> None:
     try:
         require_gpu(number)
     except Exception as error:  # CuPy and torch have errors of their own
-        raise CardionerError(f"GPU {number}: {error}") from error
+        raise CardionerError(f"GPU {number}: {reason(error)}") from error
 
 
 @contextmanager
@@ -113,7 +113,8 @@ def identity(nlp: Language) -> dict[str, Any]:
             files |= {f"../{name}": sha256 for name, sha256 in _files(own).items()}
         described = json.dumps(files, sort_keys=True).encode()
     else:
-        described = nlp.to_bytes()
+        # Without the strings, which grow with every new word.
+        described = nlp.to_bytes(exclude=["vocab"]) + nlp.vocab.to_bytes(exclude=["strings"])
     return {
         "name": f"{nlp.meta['lang']}_{nlp.meta['name']}",
         "version": nlp.meta["version"],
@@ -188,16 +189,16 @@ def check_transformers() -> None:
             if not (found and need.specifier.contains(found.version, prereleases=True)):
                 unmet[str(need)] = found.version if found else "none"
     if bridge is None:
-        reason, packages = "spacy-transformers is not installed", ["spacy_cardioner[trf]"]
+        why, packages = "spacy-transformers is not installed", ["spacy_cardioner[trf]"]
     elif unmet:
         needs = ", ".join(f"{need} (installed: {version})" for need, version in unmet.items())
-        reason, packages = f"spacy-transformers {bridge.version} needs {needs}", [*unmet]
+        why, packages = f"spacy-transformers {bridge.version} needs {needs}", [*unmet]
     else:
         return
     arguments = " ".join(f"'{package}'" for package in packages)
     raise CardionerError(
-        f"the transformer pipelines cannot run here: {reason}.\n"
-        f"Install what is needed with: python -m pip install {arguments}"
+        f"the transformer pipelines cannot run here: {why}.",
+        f"Install what is needed with: python -m pip install {arguments}",
     )
 
 

@@ -80,11 +80,11 @@ def _atc(rows: Iterable[Row]) -> Iterator[Name]:
     for row in rows:
         code, text = row.cells["code"], row.cells["name"]
         if not is_atc(code):
-            raise row.error(f"{code!r} is not an ATC code; fix the line")
+            raise row.error(f"{shown(code)} is not an ATC code; fix the line")
         first = names.setdefault(code, text)
         if first != text:
             raise row.error(
-                f"the code {code} has two names, {first!r} and {text!r}; delete one of the lines"
+                f"the code {code} has two names, {shown(first)} and {shown(text)}; delete one line"
             )
         yield from index_names(code, text, "atc", "en")
 

@@ -249,8 +249,8 @@ CASES = [
         "gazetteer add --pipeline model --table a.tsv", True,
     ),
     Case(
-        "names", {"a.tsv": f"ATC code\tATC level name\nC07\t{WORD}\nC07\tb\n"},
-        "gazetteer build atc=a.tsv -o o.jsonl",
+        "names", {"a.csv": f"atc_code,atc_name,ddd,uom,adm_r,note\nC07,{WORD},,,,\nC07,b,,,,\n"},
+        "gazetteer build atc=a.csv -o o.jsonl", True,
     ),
     Case("CIMA", {"a.xml": f"<{WORD}>&{WORD};"}, "gazetteer build cima=a.xml -o o.jsonl", True),
     Case(
