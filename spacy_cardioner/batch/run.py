@@ -24,6 +24,8 @@ from spacy_cardioner.errors import CardionerError, tell
 from spacy_cardioner.files import LOCK, PARTIAL, locked, refuse_overlap, remove, versions
 
 PART = re.compile(r"part-([0-9]+)")
+# Settings that change nothing in what is written, or are recorded otherwise.
+NOT_RECORDED = {"model", "batch_size", "workers", "gpu", "timeout", "with_docs"}
 
 Failure = tuple[SourceNote, str]  # a note that failed, and why
 
@@ -284,6 +286,7 @@ def _describe(job: Job, pipeline: dict[str, Any]) -> dict[str, Any]:
             "with_attributes": job.with_attributes,
             "columns": list(job.source.columns[:2]),
             "reader": type(job.source).__name__,
+            **{k: v for k, v in job.settings._asdict().items() if k not in NOT_RECORDED},
         },
         "started": datetime.now().isoformat(timespec="seconds"),
     }

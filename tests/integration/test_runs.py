@@ -267,13 +267,34 @@ def test_a_run_is_resumed_only_with_what_it_was_begun_with(
     with pytest.raises(CardionerError, match="the options changed"):
         run(job(nlp, notes, out, part_size=5))
     other = blank("es")
-    other.add_pipe("entity_ruler")
-    other.meta["version"] = "9.9.9"
+    other.add_pipe("entity_ruler").add_patterns([{"label": "FARMACO", "pattern": "penicilina"}])
+    assert (other.meta, other.config) == (nlp.meta, nlp.config)
     with pytest.raises(CardionerError, match="the model changed"):
         run(job(other, notes, out))
     write_notes(notes, 12)
     with pytest.raises(CardionerError, match="the inputs changed"):
         run(job(nlp, notes, out))
+
+
+@pytest.mark.parametrize("file", ["meta.json", "entity_ruler/patterns.jsonl", "vocab/strings.json"])
+def test_a_run_is_resumed_only_with_all_files_of_its_pipeline(
+    nlp: Language, notes: Path, tmp_path: Path, file: str
+) -> None:
+    nlp.to_disk(tmp_path / "model")
+    path = tmp_path / "model" / file
+    before = path.read_bytes()
+
+    def again() -> Counts:
+        named = job(nlp, notes, tmp_path / "out")
+        named.settings = Settings(str(tmp_path / "model"))
+        return run(named)
+
+    done = again()
+    path.write_bytes(before.replace(b"penicilina", b"bisoprolol") + b" ")  # it still loads
+    with pytest.raises(CardionerError, match="the model changed"):
+        again()
+    path.write_bytes(before)
+    assert again() == done
 
 
 @pytest.mark.parametrize("finished", [False, True])
