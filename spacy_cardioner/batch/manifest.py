@@ -13,12 +13,14 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from spacy_cardioner.batch.engine import Annotated
 from spacy_cardioner.batch.readers import SourceNote
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.files import checksum, whole_file
+
+if TYPE_CHECKING:
+    from spacy_cardioner.batch.engine import Annotated
 
 MANIFEST = "_manifest.json"
 ERRORS = "_errors.jsonl"
