@@ -17,6 +17,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# No result depends on the names that a user added to installed pipelines.
+export CARDIONER_DATA :=
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo-train es en it xx release show test test-slow test-fast test-other trf lint format \
