@@ -276,8 +276,8 @@ class Odd:
         ({"x": SECRET}, "its id is not a text or a number (dict)"),
         ([SECRET], "its id is not a text or a number (list)"),
         (Odd(), "its id is not a text or a number (Odd)"),
-        ("x" * 1001, "its id has more than 1000 characters"),
-        (10**4000, "its id has more than 1000 characters"),
+        pytest.param("x" * 1001, "its id has more than 1000 characters", id="a long id"),
+        pytest.param(10**4000, "its id has more than 1000 characters", id="a long number"),
         *[
             (f"{SECRET}{odd}", "its id holds control characters, line ends or bytes that are not "
              "UTF-8")
