@@ -123,7 +123,8 @@ def test_notes_that_fail_are_named_and_the_rest_goes_on(
     arguments = ["-m", model, notes, "-o", out, "-o", folder, "-f", "jsonl", "-f", "brat"]
     result = annotate(*arguments, "--max-errors", "1")
     assert isinstance(result.exception, CardionerError)
-    assert "2 notes failed, more than --max-errors 1; the last is d.txt: empty" in str(result.exception)
+    message = "2 notes failed, more than --max-errors 1; the last is d.txt: empty"
+    assert message in str(result.exception)
     assert not out.exists()
 
     for options, status in ((["--overwrite"], 3), (["--overwrite", "--lenient"], 0)):
