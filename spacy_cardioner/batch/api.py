@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from spacy_cardioner.batch.readers.base import Columns, SourceNote, checked, choose, row_note
-from spacy_cardioner.batch.settings import TIMEOUT, Settings
+from spacy_cardioner.batch.settings import MAX_CHARACTERS, MAX_TOKENS, TIMEOUT, Settings
 from spacy_cardioner.batch.writers.parquet import COLUMNS, Parquet, mention_row
 from spacy_cardioner.errors import CardionerError
 
@@ -31,6 +31,8 @@ def annotate(
     workers: int = 0,
     gpu: int | None = None,
     timeout: float = TIMEOUT,
+    max_tokens: int = MAX_TOKENS,
+    max_characters: int = MAX_CHARACTERS,
 ) -> Any:
     """Find the entities of notes.
 
@@ -42,7 +44,10 @@ def annotate(
     batch_size (int): Most notes held in memory at a time, for each worker.
     workers (int): Number of processes, each with the pipeline and one thread; 0 runs in this
         process. A script with workers needs ``if __name__ == "__main__":``.
-    timeout (float): Seconds without a sign of life after which a worker is replaced.
+    timeout (float): Seconds without a sign of life after which a note fails. Without workers, only
+        in the main thread, and not on Windows.
+    max_tokens (int): Tokens processed at a time. Longer notes are split; fewer need less memory.
+    max_characters (int): A note with more characters fails.
     RETURNS (Iterator[Annotated] | DataFrame): For an iterable, each note with its mentions, in the
         given order; `note.fault` says why a note failed. For a DataFrame, one of the same kind
         with a row for each mention, and for each failed note a row with only "note_id" and "error".
@@ -51,7 +56,15 @@ def annotate(
     kind = type(notes).__module__.partition(".")[0]
     if not isinstance(model, str) and (workers or kind == "pyspark"):
         raise CardionerError("other processes load the pipeline: give its name or its folder")
-    settings = Settings(model, batch_size=batch_size, workers=workers, gpu=gpu, timeout=timeout)
+    settings = Settings(
+        model,
+        batch_size=batch_size,
+        workers=workers,
+        gpu=gpu,
+        timeout=timeout,
+        max_tokens=max_tokens,
+        max_characters=max_characters,
+    )
     if kind == "pyspark":
         return _spark_frame(notes, settings, text, note_id)
     if kind == "pandas":

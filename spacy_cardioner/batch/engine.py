@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
-from spacy.training.batchers import minibatch_by_padded_size
+from spacy.training.batchers import minibatch_by_padded_size, minibatch_by_words
 
 from spacy_cardioner.batch.mentions import Mention, doc_entities, known_attributes
 from spacy_cardioner.batch.readers.base import SourceNote
+from spacy_cardioner.batch.readers.text import too_long
 from spacy_cardioner.batch.settings import Settings
+from spacy_cardioner.batch.timelimit import OutOfTime, TimeLimit
 from spacy_cardioner.errors import CardionerError, reason
 from spacy_cardioner.loading import identity, load_pipeline, use_gpu
 from spacy_cardioner.spans import NOTE_ID
 
-# Most characters in a batch of notes, and in a batch of the pipeline after padding.
-BATCH_CHARACTERS = 2_000_000
-PADDED_CHARACTERS = 400_000
+# Most characters in a batch of notes.
+BATCH_CHARACTERS = 500_000
+# Tokens read ahead, for each token that is processed at a time, to process notes of similar length
+# together.
+AHEAD = 4
+# Tokenized at a time, for each token that is processed at a time: far more than tokens have in
+# clinical text, so that this limit concerns other texts.
+CHARACTERS_PER_TOKEN = 10
 
 # Where a long text is split, best first: after a line that ends a sentence (other lines may be
 # wrapped), a line, a sentence, a word.
@@ -63,7 +70,7 @@ def started(settings: Settings) -> Iterator[tuple[Annotate, dict[str, Any]]]:
         with Pool(settings) as pool:
             yield pool, pool.identity
         return
-    annotator = Annotator(settings)
+    annotator = Annotator(settings, limit=TimeLimit(settings.timeout))
 
     def annotate(notes: Iterable[SourceNote]) -> Iterator[Annotated]:
         return chain.from_iterable(map(annotator, batches(notes, settings.batch_size)))
@@ -98,20 +105,31 @@ def batches(notes: Iterable[SourceNote], size: int = 64) -> Iterator[list[Source
 class Annotator:
     """Annotates batches of notes.
 
-    A note longer than `nlp.max_length` is split where a sentence, a line or a word ends. Texts of
-    similar length are processed together. A pipeline given by name is loaded again when its
-    vocabulary has grown by `MAX_NEW_WORDS`, so that memory does not grow with the number of notes.
+    A note with more tokens than `Settings.max_tokens` is split where a sentence, a line or a word
+    ends. Texts of similar length are processed together. A pipeline given by name is loaded again
+    when its vocabulary has grown by `MAX_NEW_WORDS`, so that memory does not grow with the number
+    of notes.
 
     tick (Callable[[], None]): Called after each batch of the pipeline, as a sign of life.
+    limit (TimeLimit | None): Interrupts a batch that gives no sign of life.
     RAISES (CardionerError): The pipeline cannot be loaded, or there is no such GPU.
     """
 
-    def __init__(self, settings: Settings, tick: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        tick: Callable[[], None] = lambda: None,
+        limit: TimeLimit | None = None,
+    ) -> None:
         self.settings = settings
-        self.tick = tick
-        self.nlp = load(settings)
-        self.max_words = len(self.nlp.vocab.strings) + MAX_NEW_WORDS
+        self.tick = limit.restart if limit else tick
+        self.limit = limit or nullcontext()
+        self._load()
         self.attributes = known_attributes(self.nlp)
+
+    def _load(self) -> None:
+        self.nlp = load(self.settings)
+        self.max_words = len(self.nlp.vocab.strings) + MAX_NEW_WORDS
 
     def __call__(self, notes: Sequence[SourceNote]) -> list[Annotated]:
         """Annotate a batch. If the pipeline fails on a note, that note gets a fault.
@@ -121,18 +139,24 @@ class Annotator:
         """
         named = isinstance(self.settings.model, str)
         if named and len(self.nlp.vocab.strings) > self.max_words:
-            self.nlp = load(self.settings)
+            self._load()
         try:
-            return self._annotate(notes)
+            with self.limit:
+                return self._annotate(notes)
         except CardionerError:
             raise
+        except OutOfTime:
+            if named:  # it was interrupted anywhere
+                self._load()
+            fault = self.settings.overdue
         except Exception as error:
-            if len(notes) > 1:
-                return [annotated for note in notes for annotated in self([note])]
             fault = f"the pipeline failed on it ({reason(error)})"
-            return [Annotated(notes[0]._replace(fault=fault), [])]
+        if len(notes) > 1:
+            return [annotated for note in notes for annotated in self([note])]
+        return [Annotated(notes[0]._replace(fault=fault), [])]
 
     def _annotate(self, notes: Sequence[SourceNote]) -> list[Annotated]:
+        notes = list(map(self._bounded, notes))
         found: list[list[Mention]] = [[] for _ in notes]
         docs: list[list[tuple[int, Doc]]] = [[] for _ in notes]
         for index, start, end, doc in self._pipe(notes):
@@ -152,20 +176,42 @@ class Annotator:
             for note, mentions, pieces in zip(notes, found, docs, strict=True)
         ]
 
+    def _bounded(self, note: SourceNote) -> SourceNote:
+        if note.fault or len(note.text) <= self.settings.max_characters:
+            return note
+        return note._replace(fault=too_long(self.settings.max_characters))
+
     def _pipe(self, notes: Sequence[SourceNote]) -> Iterator[tuple[int, int, int, Doc]]:
         """Process pieces of notes. YIELDS: Index of the note, start and end of the piece, Doc."""
-        pieces = [
-            (note.text[start:end], (index, start, end))
+        size = self.settings.max_tokens
+        limit = min(self.nlp.max_length, CHARACTERS_PER_TOKEN * size)
+        pieces = (
+            (doc, (index, start, end))
             for index, note in enumerate(notes)
             if not note.fault
-            for start, end in cut(note.text, self.nlp.max_length)
-        ]
-        for batch in minibatch_by_padded_size(
-            pieces, PADDED_CHARACTERS, len(pieces) or 1, get_length=lambda piece: len(piece[0])
-        ):
-            for doc, place in self.nlp.pipe(batch, as_tuples=True, batch_size=len(batch)):
-                yield (*place, doc)
-            self.tick()
+            for start, end, doc in self._tokenized(note.text, limit)
+        )
+        ahead = minibatch_by_words(pieces, AHEAD * size, tolerance=0, get_length=_tokens)
+        for group in ahead:
+            for batch in minibatch_by_padded_size(group, size, len(group), get_length=_tokens):
+                for doc, place in self.nlp.pipe(batch, as_tuples=True, batch_size=len(batch)):
+                    yield (*place, doc)
+                self.tick()
+
+    def _tokenized(self, text: str, limit: int, offset: int = 0) -> Iterator[tuple[int, int, Doc]]:
+        """Tokenize pieces of a text. YIELDS: Start and end of the piece, Doc."""
+        for start, end in cut(text, limit):
+            doc = self.nlp.make_doc(text[start:end])
+            if len(doc) > self.settings.max_tokens and end - start > 1:
+                # Tokens are not spread evenly, so a piece may have more than the average.
+                shorter = int(0.8 * (end - start) * self.settings.max_tokens / len(doc))
+                yield from self._tokenized(text[start:end], max(shorter, 1), offset + start)
+            else:
+                yield offset + start, offset + end, doc
+
+
+def _tokens(piece: tuple[Doc, Any]) -> int:
+    return len(piece[0])
 
 
 def cut(text: str, limit: int) -> Iterator[tuple[int, int]]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from spacy_cardioner.batch.readers.base import MAX_CHARACTERS as MAX_CHARACTERS
+
 if TYPE_CHECKING:
     from spacy.language import Language
 
 TIMEOUT = 600.0
+# Most tokens that a pipeline processes at a time. They decide how much memory it takes.
+MAX_TOKENS = 10_000
 
 
 class Settings(NamedTuple):
@@ -19,3 +23,10 @@ class Settings(NamedTuple):
     gpu: int | None = None
     with_docs: bool = False
     timeout: float = TIMEOUT
+    max_tokens: int = MAX_TOKENS
+    max_characters: int = MAX_CHARACTERS
+
+    @property
+    def overdue(self) -> str:
+        """The fault of a note that takes too long."""
+        return f"not done after {self.timeout:g} seconds"

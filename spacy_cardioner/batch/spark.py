@@ -166,7 +166,11 @@ def _annotate(
     import pandas as pd
 
     names = ["note_id", "text", "error", *tables]
-    notes = (note_of(*pair) for frame in frames for pair in frame.itertuples(index=False))
+    notes = (
+        note_of(note_id, value, settings.max_characters)
+        for frame in frames
+        for note_id, value in frame.itertuples(index=False)
+    )
     for batch in batches(notes, settings.batch_size):
         rows = [_row(found, tables) for found in _annotator(settings)(batch)]
         yield pd.DataFrame(rows, columns=names, dtype=object)

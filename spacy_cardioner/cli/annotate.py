@@ -17,7 +17,7 @@ import typer
 from spacy_cardioner.batch.manifest import ERRORS
 from spacy_cardioner.batch.readers import InputFormat, open_source
 from spacy_cardioner.batch.readers.places import places
-from spacy_cardioner.batch.settings import TIMEOUT, Settings
+from spacy_cardioner.batch.settings import MAX_CHARACTERS, MAX_TOKENS, TIMEOUT, Settings
 from spacy_cardioner.batch.writers import Output, OutputFormat, guess_format
 from spacy_cardioner.errors import CardionerError, masked, needs, reason, tell
 from spacy_cardioner.files import refuse_overlap
@@ -117,8 +117,19 @@ def annotate(
     gpu: Annotated[int | None, Run(min=0, help="Number of the GPU.")] = None,
     timeout: Annotated[
         float,
-        Run(min=1, help="Seconds without a sign of life after which a worker is replaced."),
+        Run(min=1, help="Seconds without a sign of life after which a note fails."),
     ] = TIMEOUT,
+    max_tokens: Annotated[
+        int,
+        Run(
+            min=1,
+            help="Tokens processed at a time. Longer notes are split; fewer need less memory, "
+            "about 15 MB for 1,000.",
+        ),
+    ] = MAX_TOKENS,
+    max_characters: Annotated[
+        int, Run(min=1, help="A note with more characters fails.")
+    ] = MAX_CHARACTERS,
 ) -> None:
     """Find the diseases and drugs in notes, and write them in one or more formats.
 
@@ -158,7 +169,15 @@ def annotate(
     for option, message, wrong in checks:
         if wrong:
             raise typer.BadParameter(message, param_hint=option)
-    settings = Settings(model, batch_size, workers, gpu, timeout=timeout)
+    settings = Settings(
+        model,
+        batch_size,
+        workers,
+        gpu,
+        timeout=timeout,
+        max_tokens=max_tokens,
+        max_characters=max_characters,
+    )
     options: dict[str, Any] = {
         "with_text": with_text,
         "with_attributes": with_attributes,
@@ -181,7 +200,13 @@ def annotate(
         from spacy_cardioner.batch.run import Job, run
 
         opened = open_source(
-            source, input_format, text_column, id_column, table=table, recursive=recursive
+            source,
+            input_format,
+            text_column,
+            id_column,
+            table=table,
+            recursive=recursive,
+            max_characters=max_characters,
         )
         tell(*opened.columns.guessed)
         paths = [None if name == "-" else Path(name) for name in names]

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import signal
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
 
 import pytest
 import spacy
@@ -16,6 +22,7 @@ from spacy_cardioner.batch.engine import Annotator, batches, cut, started
 from spacy_cardioner.batch.mentions import CONTEXT, Mention, doc_entities, known_attributes
 from spacy_cardioner.batch.readers import SourceNote
 from spacy_cardioner.batch.settings import Settings
+from spacy_cardioner.batch.timelimit import OutOfTime, TimeLimit
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.loading import load_pipeline
 from spacy_cardioner.pipeline.context.component import register_attributes
@@ -84,6 +91,138 @@ def test_a_text_over_the_limit_gives_what_it_gives_in_one_piece() -> None:
     assert doc.user_data["note_id"] == "c"
 
 
+def test_a_note_with_many_tokens_gives_what_it_gives_in_one_piece() -> None:
+    nlp = blank("es")
+    ruler(nlp, X=("dolor torácico",), Y=("fiebre",))
+    text = "dolor torácico\r\nsin fiebre\n\n" * 40
+    [whole] = Annotator(Settings(nlp))([SourceNote("a", text)])
+    assert len(whole.mentions) == 80
+    for limit in (20, 35, 100):
+        [found] = Annotator(Settings(nlp, max_tokens=limit))([SourceNote("a", text)])
+        assert found == whole
+
+
+class Counted(Language):
+    """A pipeline that counts the tokens of each batch."""
+
+    sizes: list[int]
+
+    def pipe(self, texts: Any, **options: Any) -> Any:
+        texts = list(texts)
+        if options.get("as_tuples"):
+            self.sizes.append(sum(len(doc) for doc, _ in texts))
+        return super().pipe(texts, **options)
+
+
+TOKENIZER = blank("es").tokenizer
+
+
+@settings(deadline=None, max_examples=50)
+@given(text=st.text("ab,/ \n", max_size=300), limit=st.integers(1, 40))
+def test_a_pipeline_never_gets_more_tokens_than_the_limit(text: str, limit: int) -> None:
+    sizes: list[int] = []
+    nlp = Counted(TOKENIZER.vocab)
+    nlp.tokenizer, nlp.sizes = TOKENIZER, sizes
+    notes = [SourceNote(str(i), text * (i % 3)) for i in range(9)]
+    found = Annotator(Settings(nlp, max_tokens=limit, with_docs=True))(notes)
+    assert [one.note for one in found] == notes
+    assert max(sizes) <= limit
+    for one in found:
+        assert one.doc is not None
+        [doc] = DocBin().from_bytes(one.doc).get_docs(nlp.vocab)
+        assert doc.text == one.note.text
+
+
+def test_a_note_over_the_limit_of_characters_gets_a_fault() -> None:
+    nlp = spacy.blank("es")
+    ruler(nlp, Y=("fiebre",))
+    notes = [SourceNote("a", "fiebre" * 10), SourceNote("b", "fiebre")]
+    long, short = Annotator(Settings(nlp, max_characters=59))(notes)
+    assert long.note.fault == "longer than 59 characters (--max-characters)"
+    assert (long.mentions, len(short.mentions)) == ([], 1)
+
+
+@Language.component("stops_on_x")
+def stops_on_x(doc: Doc) -> Doc:
+    """A component that never ends, and takes each exception for one of its own."""
+    if "xyz" in doc.text:
+        with suppress(Exception):
+            while True:
+                re.search("(a*)*b", "a" * 24)
+    if "swallow" in doc.text:
+        for _ in range(2):
+            with suppress(BaseException):
+                while True:
+                    pass
+    return doc
+
+
+@pytest.mark.parametrize("text", ["xyz", "swallow xyz"])
+def test_a_note_that_takes_too_long_does_not_keep_the_others(text: str) -> None:
+    nlp = spacy.blank("es")
+    ruler(nlp, X=("fiebre",))
+    nlp.add_pipe("stops_on_x")
+    notes = [SourceNote(str(i), one) for i, one in enumerate(["fiebre", text, "sin fiebre"])]
+    with started(Settings(nlp, timeout=0.5)) as (annotate, _):
+        found = list(annotate(notes))
+        assert [len(one.mentions) for one in found] == [1, 0, 1]
+        assert [one.note.fault for one in found] == ["", "not done after 0.5 seconds", ""]
+        assert [one.mentions for one in annotate(notes[::2])] == [
+            found[0].mentions,
+            *[one.mentions for one in found[2:]],
+        ]
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_the_time_limit_counts_from_the_last_sign_of_life() -> None:
+    limit = TimeLimit(0.4)
+    with limit:
+        for _ in range(4):
+            time.sleep(0.2)
+            limit.restart()
+    with pytest.raises(OutOfTime), limit:
+        time.sleep(5)
+
+
+def test_a_pipeline_is_loaded_anew_after_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[Language] = []
+
+    def load(model: str) -> Language:
+        loaded.append(spacy.blank("es"))
+        loaded[-1].add_pipe("stops_on_x")
+        return loaded[-1]
+
+    monkeypatch.setattr(engine, "load_pipeline", load)
+    annotator = Annotator(Settings("es_test", timeout=0.3), limit=TimeLimit(0.3))
+    [found] = annotator([SourceNote("a", "xyz")])
+    assert found.note.fault
+    assert len(loaded) == 2
+    assert annotator.nlp is loaded[1]
+
+
+def test_signals_of_the_program_and_other_threads_are_left_alone() -> None:
+    def handler(*_: Any) -> None:
+        pass
+
+    limit = TimeLimit(0.1)
+    signal.signal(signal.SIGALRM, handler)
+    try:
+        with limit:
+            time.sleep(0.3)
+        assert signal.getsignal(signal.SIGALRM) is handler
+    finally:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(_limited, limit).result() == "done"
+
+
+def _limited(limit: TimeLimit) -> str:
+    with limit:
+        time.sleep(0.3)
+    return "done"
+
+
 def test_a_pipeline_that_has_met_many_words_is_loaded_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: list[Language] = []
 
@@ -137,7 +276,7 @@ def test_notes_are_read_as_they_are_needed() -> None:
 
 
 def test_a_batch_holds_few_long_notes() -> None:
-    long = SourceNote("long", "a" * 1_500_000)
+    long = SourceNote("long", "a" * 300_000)
     short = SourceNote("short", "a")
     sizes = [len(batch) for batch in batches([long, short, long, *[short] * 70])]
     assert sizes == [3, 64, 6]
@@ -147,7 +286,7 @@ def test_a_tokenizer_that_changes_the_text_is_refused() -> None:
     nlp = spacy.blank("es")
     vocab = nlp.vocab
     nlp.tokenizer = lambda text: Doc(vocab, words=text.split())
-    with pytest.raises(CardionerError, match="^nota: .*tokenizer") as caught:
+    with pytest.raises(CardionerError, match="^the note <4 characters.*tokenizer") as caught:
         Annotator(Settings(nlp))([SourceNote("nota", "sin  fiebre")])
     assert "fiebre" not in str(caught.value)
 
@@ -167,7 +306,8 @@ def test_a_note_that_the_pipeline_fails_on_does_not_keep_the_others() -> None:
     found = Annotator(Settings(nlp))([SourceNote(str(i), text) for i, text in enumerate(texts)])
     assert [len(one.mentions) for one in found] == [1, 0, 1, 0]
     faults = [one.note.fault for one in found]
-    assert faults == ["", "the pipeline failed on it (ValueError [E999])", "", ""]
+    assert faults[::2] + faults[3:] == ["", "", ""]
+    assert faults[1].startswith("the pipeline failed on it (ValueError E999 <28 characters, ")
 
 
 def test_a_note_with_a_fault_is_handed_on() -> None:
