@@ -21,7 +21,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export CARDIONER_DATA :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo-train es en it xx release show test test-slow test-fast test-other trf lint format \
+.PHONY: help run demo-train es en it xx release show test test-slow test-fast test-other torture trf lint format \
 	licences lock clean
 
 help: ## List these targets
@@ -60,6 +60,9 @@ test-slow: $(VENV)/test.stamp ## Run the slow tests: trainings
 test-fast: $(VENV)/test.stamp
 	python -m pytest --numprocesses 2 --dist loadfile tests/unit tests/regression \
 		tests/integration/test_package.py tests/integration/test_shipped.py tests/integration/test_trf.py
+
+torture: $(VENV)/test.stamp ## Run the kill, fuzz, thread and memory trials (20 minutes), print their table
+	python -m tests.torture
 
 # An environment of its own, .venv-other.
 test-other: ## Run the fast tests, and those of transformers, on Python 3.10 or 3.11 with spaCy 3.7

@@ -1,0 +1,1 @@
+"""Kill, fuzz, thread and memory trials of the whole package: `make torture` prints their table."""
