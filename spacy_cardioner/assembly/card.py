@@ -6,13 +6,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
 import srsly
+from packaging.requirements import Requirement
 
 from spacy_cardioner.errors import CardionerError, reason
-from spacy_cardioner.files import versions, whole_file, write_texts
+from spacy_cardioner.files import checksum, versions, whole_file, write_texts
 from spacy_cardioner.layout import languages_of
 from spacy_cardioner.texts import read_json
 
@@ -29,7 +31,8 @@ def make_card(
         ``"languages": ["es"]`` is left out for other languages.
     metrics (Path | None): Folder with ``LABEL_LANG.json`` files of `cardioner evaluate --corpus`.
     RETURNS (dict): The meta data. ``performance`` has strict scores from 0 to 1, per label
-        (``ents_per_type``) and one by one (``FARMACO_es_f``), as spaCy prints them.
+        (``ents_per_type``) and one by one (``FARMACO_es_f``), as spaCy prints them. The versions of
+        spaCy are those of this package, not only the one that runs.
     RAISES (CardionerError): A file is missing or malformed.
     """
     card = read_json(template)
@@ -45,7 +48,16 @@ def make_card(
         if lang in source.get("languages", (lang,))
     ]
     scores = _scores(metrics, lang) if metrics else {}
-    return {**card, "name": name, "performance": scores, "trained_with": versions()}
+    needs = map(Requirement, requires("spacy_cardioner") or ())
+    spacy_version = next(str(need.specifier) for need in needs if need.name == "spacy")
+    return {
+        **card,
+        "name": name,
+        "spacy_version": spacy_version,
+        "requirements": [f"spacy{spacy_version}"],
+        "performance": scores,
+        "trained_with": versions(),
+    }
 
 
 def package(
@@ -54,7 +66,7 @@ def package(
     """Build the wheel of a pipeline with `spacy package`.
 
     template, metrics, lang: As for `make_card`.
-    output (Path): Folder of the wheel. ``requirements.txt`` in it names the wheel.
+    output (Path): Folder of the wheel, see `deliver`.
     RAISES (CardionerError): The pipeline or a file of the card is missing or malformed.
     """
     pipes = read_json(model / "meta.json").get("pipeline", ())
@@ -69,16 +81,25 @@ def package(
             lines = (done.stdout + done.stderr).splitlines()
             raise CardionerError(f"{model}: spacy package failed:", *lines)
         (built,) = Path(folder).glob("*/dist/*.whl")
-        wheel = copy(built, output)
-    write_texts({output / "requirements.txt": f"{wheel.as_posix()}\n"})
-    return wheel
+        return deliver(built, output)
 
 
-def copy(wheel: Path, folder: Path) -> Path:
-    """Copy a wheel to a folder, which is created. RETURNS (Path): The copy."""
+def deliver(wheel: Path, folder: Path) -> Path:
+    """Copy a wheel to a folder, which is created, and list it in ``requirements.txt`` there.
+
+    `pip install -r` then installs the listed wheels of this folder, if their checksums are right.
+
+    RETURNS (Path): The copy.
+    """
     path = folder / wheel.name
     with wheel.open("rb") as stream, whole_file(path) as copied:
         shutil.copyfileobj(stream, copied)
+    name, version, *_ = wheel.name.split("-")
+    listed = folder / "requirements.txt"
+    lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
+    others = [line for line in lines if "==" in line and not line.startswith(f"{name}==")]
+    wheels = sorted([*others, f"{name}=={version} --hash=sha256:{checksum(path)}"])
+    write_texts({listed: "\n".join(["--no-index", "--find-links .", *wheels, ""])})
     return path
 
 

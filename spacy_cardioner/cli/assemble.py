@@ -142,12 +142,12 @@ def package(
     """Build the wheel of a pipeline, with its model card.
 
     The name is LANG_cardioner, or LANG_cardioner_trf if the pipeline has a transformer.
-    OUTPUT/requirements.txt names the wheel, for `pip install -r`.
+    OUTPUT/requirements.txt lists the wheel and its checksum, for `pip install --no-deps -r`.
     """
-    from spacy_cardioner.assembly.card import copy
+    from spacy_cardioner.assembly.card import deliver
     from spacy_cardioner.assembly.card import package as build
 
     wheel = build(model, template, metrics, lang, version, output)
     echo(f"built: {wheel}")
     if ship:
-        copy(wheel, Path(ship))
+        deliver(wheel, Path(ship))

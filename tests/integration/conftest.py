@@ -19,9 +19,9 @@ RunPython = Callable[[str], str]
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with all wheels installed."""
     folder = tmp_path_factory.mktemp("installed")
-    names = [f"{lang}_cardioner" for lang in ("es", "en", "it", "xx")]
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
-    subprocess.run([*install, "--target", folder, "--find-links", WHEELS, *names], check=True)
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    listed = ["--requirement", WHEELS / "requirements.txt"]
+    subprocess.run([*install, "--target", folder, *listed], check=True)
     return folder
 
 
