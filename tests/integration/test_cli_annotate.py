@@ -397,7 +397,7 @@ def test_an_output_that_another_process_writes_is_left_to_it(
     message = f"error: {out}: process {os.getpid()} on {platform.node()} is writing it"
     assert message in done.stderr.decode()
     assert not out.exists()
-    assert cardioner(notes, "-m", model, "-o", out).returncode == 0
+    assert annotate(notes, "-m", model, "-o", out).exit_code == 0
 
 
 def commands() -> dict[str, click.Command]:

@@ -505,6 +505,7 @@ def test_what_is_no_plain_file_is_written_as_it_is(tmp_path: Path) -> None:
 IDS = ["a", "a.txt/b", "b.ann/c", "b", "c/d", "c", "d" * 250, "d" * 251, "e/../f", "a", "C/d"]
 
 
+@settings(max_examples=30)
 @given(st.permutations(IDS))
 @example(IDS)
 def test_a_brat_folder_has_a_note_whole_or_not_at_all(ids: list[str]) -> None:
