@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from spacy.tokens import Doc
 
 from spacy_cardioner.layers import transformer as layer
 from spacy_cardioner.tokenizer import blank
+from tests.racing import THREADS, quick_switches
 from tests.tiny_encoder import encoder_config, save_tiny_encoder
 
 TEXT = "Alérgico a penicilina. Tratamiento: bisoprolol 2,5 mg y apixabán 5 mg cada 12 h.\n"
@@ -62,6 +64,16 @@ def test_vectors_are_nearly_the_same(saved: Path) -> None:
     error = numpy.linalg.norm(near - exact) / numpy.linalg.norm(exact)
     assert near.dtype == exact.dtype
     assert 0 < error < 0.1
+
+
+def test_threads_leave_the_weights_as_they_are(saved: Path) -> None:
+    nlp = load(saved)
+
+    with quick_switches(), ThreadPoolExecutor(THREADS) as threads:
+        found = [*threads.map(lambda _: vectors(nlp), range(2 * THREADS))]
+
+    assert all(numpy.array_equal(each, vectors(nlp)) for each in found)
+    assert same(weights(nlp), weights(spacy.load(saved)))
 
 
 def test_weights_are_saved_as_they_are(saved: Path, tmp_path: Path) -> None:
