@@ -22,7 +22,7 @@ from spacy_cardioner.batch.run import rendered
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.writers import Output, OutputFormat, make_writer
 from spacy_cardioner.batch.writers.base import Table
-from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.errors import CardionerError, masked
 from spacy_cardioner.files import refuse_overlap
 from spacy_cardioner.loading import identity
 
@@ -53,7 +53,9 @@ def read_notes(
     if kind is InputFormat.csv:
         return _read_csv(source, reader)
     if kind is not InputFormat.text:
-        raise CardionerError(f"{source}: Spark reads files; --input-format says in which format")
+        raise CardionerError(
+            f"{masked(source)}: Spark reads files; --input-format says in which format"
+        )
     pattern = re.search(r"[*?\[{]", source)
     folder = bare(os.path.dirname(source[: pattern.start()]) if pattern else source)
     reader = reader.option("pathGlobFilter", "*" if pattern else "*.txt{,.gz,.bz2,.xz}")
@@ -79,7 +81,7 @@ def _read_csv(source: str, reader: DataFrameReader) -> DataFrame:
     options = {"lineSep": "\r\n" if header.endswith("\r") else "\n", "sep": delimiter_of(header)}
     names = next(csv.reader([header.lower()], delimiter=options["sep"]), [])
     if any(names.count(name) > 1 for name in filter(None, names)):
-        raise CardionerError(f"{source}: two columns have the same name")
+        raise CardionerError(f"{masked(source)}: two columns have the same name")
     return reader.csv(
         source, header=True, enforceSchema=False, multiLine=True, mode="FAILFAST", escape='"',
         unescapedQuoteHandling="RAISE_ERROR", **options,

@@ -19,7 +19,7 @@ from spacy_cardioner.batch.readers import InputFormat, open_source
 from spacy_cardioner.batch.readers.places import places
 from spacy_cardioner.batch.settings import MAX_CHARACTERS, MAX_TOKENS, TIMEOUT, Settings
 from spacy_cardioner.batch.writers import Output, OutputFormat, guess_format
-from spacy_cardioner.errors import CardionerError, masked, needs, reason, tell
+from spacy_cardioner.errors import CardionerError, masked, needs, reason, shown, tell, text_is_shown
 from spacy_cardioner.files import refuse_overlap
 
 if TYPE_CHECKING:
@@ -30,8 +30,14 @@ Long = partial(typer.Option, rich_help_panel="Long runs")
 Run = partial(typer.Option, rich_help_panel="Engine")
 SOME_FAILED = 3
 STOPPED = 130
-# Our own message in the traceback of a Python process that Spark's error quotes.
-OURS = re.compile(r"CardionerError: (.+)")
+# What an error of Spark tells without data: our own message in the traceback of a Python process,
+# a missing package, Spark's name of the error, or the class of Java.
+SPARK = (
+    r"CardionerError: (.+)",
+    r"(No module named '[\w.]+')",
+    r"(?:^|Exception: )\[([A-Z][A-Z0-9_.]+)\]",
+    r"\n: ([\w.$]+)",
+)
 SPARK_FORMATS = {OutputFormat.parquet, OutputFormat.jsonl, OutputFormat.tsv, OutputFormat.omop}
 
 
@@ -233,10 +239,14 @@ def _spark() -> Iterator[SparkSession]:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     try:
         with SparkSession.builder.appName("cardioner annotate").getOrCreate() as session:
+            if not text_is_shown():
+                session.sparkContext.setLogLevel("OFF")  # Spark logs rows that it cannot read
             yield session
     except (Py4JError, PySparkException) as error:
-        named = OURS.search(str(error))
-        raise CardionerError(f"Spark: {named[1] if named else reason(error)}") from error
+        message = str(error)
+        named = next(filter(None, (re.search(each, message) for each in SPARK)), None)
+        what = f"{named[1]} " if named else ""
+        raise CardionerError(f"Spark: {what}({shown(message)})") from error
 
 
 @contextmanager
