@@ -295,6 +295,17 @@ def test_ids_that_are_no_ids(spark: SparkSession, model: str) -> None:
         annotate(table, model)
 
 
+def test_messages_and_logs_name_no_data(model: str, tmp_path: Path) -> None:
+    source = tmp_path / "notes.csv"
+    source.write_text("id,text\n1,a,ZOQUETE\n2,b\n", encoding="utf-8")
+    command = [sys.executable, "-m", "spacy_cardioner", "annotate", str(source), "-m", model]
+    command += ["-o", str(tmp_path / "out"), "-f", "tsv", "--engine", "spark"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "error: Spark: FAILED_READ_FILE" in done.stderr
+    assert "ZOQUETE" not in done.stdout + done.stderr
+
+
 def test_text_files_have_the_ids_that_the_other_engine_gives(
     spark: SparkSession, model: str, tmp_path: Path
 ) -> None:
