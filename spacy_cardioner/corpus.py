@@ -26,6 +26,7 @@ from spacy_cardioner import brat
 from spacy_cardioner.audit import Audit
 from spacy_cardioner.brat import Change, Discontinuous, Note
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.files import whole_file
 from spacy_cardioner.spans import NOTE_ID, Entity, non_overlapping, write_entities
 
 
@@ -151,8 +152,8 @@ def to_doc(nlp: Language, note: LayeredNote, layers: set[str], audit: Audit) -> 
 
 def write_docbin(path: Path, docs: Iterable[Doc]) -> None:
     """Write documents and their user data to a DocBin, for ``spacy train``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    DocBin(docs=docs, store_user_data=True).to_disk(path)
+    with whole_file(path) as stream:
+        stream.write(DocBin(docs=docs, store_user_data=True).to_bytes())
 
 
 def read_docbin(path: Path, vocab: Vocab) -> list[Doc]:

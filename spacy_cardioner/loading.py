@@ -10,8 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.metadata import Distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 META = "meta.json"
 # Environment variable: the folder of what a user added to installed pipelines. Empty: nothing.
 DATA = "CARDIONER_DATA"
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def load_pipeline(model: str | Path) -> Language:
@@ -86,18 +84,6 @@ def use_gpu(number: int) -> None:
         require_gpu(number)
     except Exception as error:  # CuPy and torch have errors of their own
         raise CardionerError(f"GPU {number}: {reason(error)}") from error
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let processes started here use one thread. Numpy reads these variables on import."""
-    before = dict(os.environ)
-    os.environ.update(dict.fromkeys(THREADS, "1"))
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def identity(nlp: Language) -> dict[str, Any]:

@@ -1,28 +1,65 @@
-"""Worker processes that share the notes. A worker that dies or hangs is replaced."""
+"""Worker processes that share the notes. A worker that dies or hangs is replaced.
+
+A worker loads the pipeline, and then waits for a batch or annotates one. Its messages change its
+state as `NEXT` has it. Any other message, half a message, none in time, or the end of its process
+mean that it is lost, in every state: another worker takes its place, and its batch is done again.
+Nothing here waits for a single worker, neither while it loads nor while it reads or writes.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
-from typing import Any
+from enum import Enum
+from multiprocessing.connection import Connection
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, TypeAlias
 
 from spacy_cardioner.batch.engine import Annotated, Annotator, batches
 from spacy_cardioner.batch.readers.base import SourceNote
-from spacy_cardioner.batch.settings import Settings
-from spacy_cardioner.errors import CardionerError, guard_warnings
-from spacy_cardioner.loading import identity, one_thread
+from spacy_cardioner.batch.settings import TIMEOUT, Settings
+from spacy_cardioner.errors import CardionerError, reason
+from spacy_cardioner.loading import identity
+from spacy_cardioner.processes import SPAWN, death, one_thread, prepare
 
 # How often a note is tried if its worker dies: the system may have killed it for lack of memory
 # that other processes took.
 TRIES = 2
+# How often in a row a worker may die while it loads the pipeline, and how long loading may take.
+LOADS = 3
+LOAD_SECONDS = TIMEOUT
+# How long the end of a process is waited for.
+END_SECONDS = 1.0
 
-_TICK, _DONE, _FAULT = "tick", "done", "fault"
+
+class State(Enum):
+    """What a worker does."""
+
+    LOADING = "loading"
+    IDLE = "idle"
+    BUSY = "busy"
+
+
+class Message(Enum):
+    """What a worker tells, or what has become of it."""
+
+    LOADED = "loaded"
+    TICK = "tick"
+    DONE = "done"
+    FAULT = "fault"  # the user's: it ends the run
+    LOST = "lost"
+
+
+NEXT = {
+    (State.LOADING, Message.LOADED): State.IDLE,
+    (State.BUSY, Message.TICK): State.BUSY,
+    (State.BUSY, Message.DONE): State.IDLE,
+}
 
 
 @dataclass(eq=False)
@@ -37,31 +74,35 @@ class _Task:
 class Pool:
     """Worker processes, each with the pipeline and one thread. The order of notes is kept.
 
-    Processes are spawned, because a fork of a process with threads may hang. Each has its own
-    connection, because a shared queue stays locked when the worker that holds the lock is killed.
+    Each worker has its own connection, because a shared queue stays locked when the process that
+    holds the lock is killed.
 
-    RAISES (CardionerError): The pipeline cannot be loaded, or a worker dies while loading it.
+    RAISES (CardionerError): The pipeline cannot be loaded, or workers die while they load it.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.identity: dict[str, Any] = {}
         self._workers: list[_Worker] = []
+        self._events: _Events = SimpleQueue()
         # Batches in the order of the notes, and those among them that no worker has.
         self._order: deque[_Task] = deque()
         self._waiting: deque[_Task] = deque()
 
     def __enter__(self) -> Pool:
         try:
-            self._workers = [_Worker(self.settings) for _ in range(self.settings.workers)]
-            for worker in self._workers:
-                self.identity = worker.ready()
+            for _ in range(self.settings.workers):
+                self._workers.append(_Worker(self.settings, self._events))
+            while any(worker.state is State.LOADING for worker in self._workers):
+                self._collect()
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        for worker in self._workers:
+            worker.process.kill()
         for worker in self._workers:
             worker.end()
 
@@ -85,7 +126,7 @@ class Pool:
     def _hand_out(self, unread: Iterator[list[SourceNote]]) -> None:
         """Give each idle worker a batch: one to be repeated, or the next."""
         for worker in self._workers:
-            if worker.task is None:
+            if worker.state is State.IDLE:
                 self._read(unread)
                 if self._waiting:
                     worker.give(self._waiting.popleft())
@@ -99,21 +140,48 @@ class Pool:
             self._waiting.append(task)
 
     def _collect(self) -> None:
-        """Wait for a message of a worker, and replace workers that died or exceeded the timeout."""
-        busy = [worker for worker in self._workers if worker.task is not None]
-        wait([worker.connection for worker in busy], timeout=min(self.settings.timeout, 1))
-        for worker in busy:
-            reason, tries = worker.receive(), TRIES
-            task = worker.task
-            if not reason and task and time.monotonic() - worker.last >= self.settings.timeout:
-                reason, tries = f"not done after {self.settings.timeout:g} seconds", 1
-            if reason:
-                worker.end()
-                fresh = _Worker(self.settings)
-                self._workers[self._workers.index(worker)] = fresh
-                fresh.ready()
-                if task:  # it may have died right after it had finished
-                    self._repeat(task, reason, tries)
+        """Wait for messages, and replace workers that died or hang."""
+        timeout = min(self.settings.timeout, 1)
+        with suppress(Empty):
+            while True:
+                self._receive(*self._events.get(timeout=timeout))
+                timeout = 0
+        for worker in list(self._workers):
+            limit = self.settings.timeout
+            if worker.state is State.LOADING:
+                limit = max(limit, LOAD_SECONDS)
+            if worker.state is not State.IDLE and time.monotonic() - worker.last >= limit:
+                self._replace(worker, f"not done after {limit:g} seconds", overdue=True)
+
+    def _receive(self, worker: _Worker, message: Message, content: Any) -> None:
+        if worker not in self._workers:  # it is replaced already
+            return
+        if message is Message.FAULT:
+            raise CardionerError(*content)
+        state = NEXT.get((worker.state, message))
+        if state is None:
+            self._replace(worker, worker.how_it_ended())
+            return
+        worker.state = state
+        if message is Message.LOADED:
+            self.identity = content
+        elif message is Message.DONE and worker.task:
+            worker.task.found, worker.task = content, None
+
+    def _replace(self, worker: _Worker, why: str, *, overdue: bool = False) -> None:
+        """Start another worker in place of a lost one, and repeat its batch."""
+        worker.end()
+        loads = worker.loads + 1 if worker.state is State.LOADING else 1
+        if loads > LOADS:
+            raise CardionerError(
+                f"a worker process died while it loaded the pipeline, {LOADS} times ({why}); "
+                "a process that is killed often lacks memory: use fewer workers"
+            )
+        place = self._workers.index(worker)
+        self._workers[place] = _Worker(self.settings, self._events, loads)
+        fault, tries = (why, 1) if overdue else (f"a worker process died on it ({why})", TRIES)
+        if worker.task and worker.task in self._order:  # not of an iterator that was given up
+            self._repeat(worker.task, fault, tries)
 
     def _repeat(self, task: _Task, reason: str, tries: int) -> None:
         """Queue the batch of a lost worker again, note by note, to find the note at fault."""
@@ -132,79 +200,81 @@ class Pool:
 
 
 class _Worker:
-    """A process and its current task."""
+    """A process, its state and its current task.
 
-    def __init__(self, settings: Settings) -> None:
+    A thread listens to the process, and another sends it a batch, because either may block: the
+    process may have stopped amid a message.
+
+    loads (int): How many workers in this place have begun to load the pipeline.
+    """
+
+    def __init__(self, settings: Settings, events: _Events, loads: int = 1) -> None:
+        self.state = State.LOADING
         self.task: _Task | None = None
+        self.loads = loads
         self.last = time.monotonic()
-        context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, settings), daemon=True)
+        self.connection, theirs = SPAWN.Pipe()
+        self.process = SPAWN.Process(target=_work, args=(theirs, settings), daemon=True)
         with one_thread():
             self.process.start()
         theirs.close()
-
-    def ready(self) -> dict[str, Any]:
-        """Wait until the pipeline is loaded. RETURNS (dict[str, Any]): Its identity."""
-        try:
-            kind, message = self.connection.recv()
-        except (EOFError, OSError) as error:
-            self.process.join(5)
-            raise CardionerError(
-                f"a worker process died while it loaded the pipeline ({self._death()})"
-            ) from error
-        if kind == _FAULT:
-            raise CardionerError(*message)
-        return message
+        self._threads = [self._start(self._listen, events)]
 
     def give(self, task: _Task) -> None:
         """Send a batch of notes."""
-        self.task = task
-        self.last = time.monotonic()
-        try:
-            self.connection.send(task.notes)
-        except OSError:
-            pass  # it has died, which `receive` will report
+        self.state, self.task, self.last = State.BUSY, task, time.monotonic()
+        self._threads[1:] = [self._start(self._send, task.notes)]
 
-    def receive(self) -> str:
-        """Receive all messages. RETURNS (str): How the process died, or ""."""
-        try:
-            while self.connection.poll():
-                kind, message = self.connection.recv()
-                self.last = time.monotonic()
-                if kind == _FAULT:
-                    raise CardionerError(*message)
-                if kind == _DONE and self.task is not None:
-                    self.task.found, self.task = message, None
-        except (EOFError, OSError):
-            self.process.join(5)
-            return f"a worker process died on it ({self._death()})"
-        return ""
+    def how_it_ended(self) -> str:
+        """Why the process can no longer be used."""
+        self.process.join(END_SECONDS)
+        return "invalid answer" if self.process.is_alive() else death(self.process)
 
     def end(self) -> None:
         """Kill the process."""
-        self.connection.close()
         self.process.kill()
-        self.process.join()
+        self.process.join(END_SECONDS)
+        for thread in self._threads:
+            thread.join(END_SECONDS)
+        # Otherwise a process that it has started holds the other end, and the thread still reads.
+        if not any(thread.is_alive() for thread in self._threads):
+            self.connection.close()
 
-    def _death(self) -> str:
-        code = self.process.exitcode
-        return f"exit code {code}" if code is None or code >= 0 else signal.Signals(-code).name
+    def _start(self, function: Callable[[Any], None], argument: Any) -> Thread:
+        thread = Thread(target=function, args=(argument,), daemon=True)
+        thread.start()
+        return thread
+
+    def _listen(self, events: _Events) -> None:
+        try:
+            while True:
+                message, content = self.connection.recv()
+                self.last = time.monotonic()
+                events.put((self, Message(message), content))
+        except Exception:  # it has died, or what it sent is no message
+            events.put((self, Message.LOST, None))
+
+    def _send(self, notes: list[SourceNote]) -> None:
+        with suppress(OSError):  # it has died, which the other thread tells
+            self.connection.send(notes)
+
+
+_Events: TypeAlias = "SimpleQueue[tuple[_Worker, Message, Any]]"
 
 
 def _work(connection: Connection, settings: Settings) -> None:
     """Annotate batches until the connection is closed."""
-    # Ctrl-C reaches all processes of a terminal; the parent ends its workers itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    guard_warnings()
+    prepare()
     try:
-        annotator = Annotator(settings, tick=lambda: connection.send((_TICK, None)))
+        annotator = Annotator(settings, tick=lambda: connection.send((Message.TICK, None)))
         if torch := sys.modules.get("torch"):
             torch.set_num_threads(1)
-        connection.send((_DONE, identity(annotator.nlp)))
+        connection.send((Message.LOADED, identity(annotator.nlp)))
         while True:
-            connection.send((_DONE, annotator(connection.recv())))
+            connection.send((Message.DONE, annotator(connection.recv())))
     except CardionerError as error:
-        connection.send((_FAULT, error.args))
+        connection.send((Message.FAULT, error.args))
     except (EOFError, OSError):
         return  # the parent has closed the connection
+    except Exception as error:
+        connection.send((Message.FAULT, (f"a worker process failed ({reason(error)})",)))

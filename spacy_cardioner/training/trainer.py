@@ -17,10 +17,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-import multiprocessing
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
@@ -36,7 +35,7 @@ from tqdm import tqdm
 from spacy_cardioner.assembly.stack import stack
 from spacy_cardioner.brat import write_tsv
 from spacy_cardioner.corpus import docs_by_name, read_docbin, write_docbin
-from spacy_cardioner.errors import CardionerError, guard_warnings, reason, shown
+from spacy_cardioner.errors import CardionerError, reason, shown
 from spacy_cardioner.evaluation.held_out import (
     FOLDS,
     PIPELINE,
@@ -44,9 +43,10 @@ from spacy_cardioner.evaluation.held_out import (
     annotate_again,
     fold_folder,
 )
-from spacy_cardioner.files import claimed, manifest
+from spacy_cardioner.files import claimed, manifest, write_texts
 from spacy_cardioner.layout import SPLIT, languages_of
-from spacy_cardioner.loading import load_pipeline, one_thread, save_pipeline
+from spacy_cardioner.loading import load_pipeline, save_pipeline
+from spacy_cardioner.processes import in_processes
 from spacy_cardioner.spans import NOTE_ID, Entity, read_entities
 from spacy_cardioner.training.recipe import Recipe
 
@@ -124,21 +124,19 @@ def cross_validate(run: Run, folds: Folds, chosen: Sequence[int] | None = None) 
             raise CardionerError(
                 f"{run.output}: was cross-validated with other folds (see {FOLDS})"
             )
-        srsly.write_json(path, plain)
+        write_texts({path: srsly.json_dumps(plain, indent=2)})
         for number in numbers:
             _write_fold(run, folds, number)
         _train_stages(run, numbers)
-        _in_processes(run.jobs, partial(_predict_fold, run), numbers, "predict")
+        _each(run.jobs, partial(_predict_fold, run), numbers, "predict")
         for lang in languages_of(run.lang):
             files = [fold_folder(run.output, number) / f"{lang}.jsonl" for number in numbers]
             rows = sorted((row for f in files for row in srsly.read_jsonl(f)), key=itemgetter("id"))
-            srsly.write_jsonl(run.output / f"{lang}.jsonl", rows)
+            _write_rows(run.output / f"{lang}.jsonl", rows)
             found = {row["id"]: [Entity(**entity) for entity in row["entities"]] for row in rows}
             write_tsv(run.output / f"{lang}.tsv", found)
         names = sorted(name for number in numbers for name in folds[number])
-        (run.output / "documents.txt").write_text(
-            "".join(f"{n}\n" for n in names), encoding="utf-8"
-        )
+        write_texts({run.output / "documents.txt": "".join(f"{n}\n" for n in names)})
 
 
 def _write_fold(run: Run, folds: Folds, number: int) -> None:
@@ -165,7 +163,7 @@ def _train_stages(run: Run, folds: Sequence[int | None]) -> None:
         todo = [folder for folder in folders if not (folder / DONE).exists()]
         for folder in todo:
             _write_config(run, *folders[folder])
-        _in_processes(run.jobs, partial(_train, run.gpu_id), todo, f"stage {stage + 1}")
+        _each(run.jobs, partial(_train, run.gpu_id), todo, f"stage {stage + 1}")
 
 
 def _write_config(run: Run, stage: int, seed: int, fold: int | None) -> None:
@@ -243,7 +241,12 @@ def _predict_fold(run: Run, number: int) -> None:
     for lang in langs:
         docs = read_docbin(folder / "held-out" / f"{lang}.spacy", Vocab())
         rows = [_row(found) for _, found in annotate_again(nlp, docs)]
-        srsly.write_jsonl(folder / f"{lang}.jsonl", rows)
+        _write_rows(folder / f"{lang}.jsonl", rows)
+
+
+def _write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a JSONL file, which is complete or absent: a fold that has its file is finished."""
+    write_texts({path: "".join(f"{srsly.json_dumps(row)}\n" for row in rows)})
 
 
 def _row(doc: Doc) -> dict[str, Any]:
@@ -261,17 +264,8 @@ def _row(doc: Doc) -> dict[str, Any]:
     return {"id": doc.user_data[NOTE_ID], "entities": entities}
 
 
-def _in_processes(
-    jobs: int, function: Callable[[Any], None], tasks: Sequence[Any], title: str
-) -> None:
-    """Call a function for each task, each in a process of its own, which frees its memory."""
-    context = multiprocessing.get_context("spawn")
-    with (
-        one_thread(),
-        context.Pool(min(jobs, len(tasks)) or 1, guard_warnings, maxtasksperchild=1) as pool,
-    ):
-        calls = pool.imap_unordered(function, tasks)
-        for _ in tqdm(calls, title, len(tasks), disable=not tasks or None):
-            pass
-        pool.close()
-        pool.join()
+def _each(jobs: int, function: Callable[[Any], None], tasks: Sequence[Any], title: str) -> None:
+    """Call a function for each task in a process of its own, and show the progress."""
+    calls = in_processes(jobs, function, tasks)
+    for _ in tqdm(calls, title, len(tasks), disable=not tasks or None):
+        pass

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import spacy
 import srsly
+from spacy.tokens import Doc
 from spacy.vocab import Vocab
 from thinc.api import Config
 
@@ -16,7 +24,9 @@ from spacy_cardioner.brat import read_tsv
 from spacy_cardioner.corpus import convert, docs_by_name, read_docbin, write_docbin
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.evaluation.held_out import predict_held_out
+from spacy_cardioner.processes import in_processes
 from spacy_cardioner.tokenizer import blank
+from spacy_cardioner.training import trainer
 from spacy_cardioner.training.folds import make_folds
 from spacy_cardioner.training.recipe import Recipe, Stage
 from spacy_cardioner.training.trainer import Run, cross_validate, train
@@ -144,3 +154,83 @@ def test_faults_are_named(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(CardionerError, match="folds.json: not found"):
         next(predict_held_out(tmp_path / "d", {}))
     shutil.rmtree(tmp_path / "a")
+
+
+def die_at(task: int) -> None:
+    """A training that the system kills; the others end by themselves, or never."""
+    if task == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(task)
+
+
+def test_a_training_that_is_killed_ends_the_run_at_once() -> None:
+    start = time.monotonic()
+    with pytest.raises(CardionerError, match=r"a process died \(SIGKILL\).*run the same command"):
+        list(in_processes(3, die_at, [1000, 0, 1, 2]))
+    assert time.monotonic() - start < 100
+    assert not multiprocessing.active_children()
+
+
+def fail(task: Exception) -> None:
+    raise task
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (CardionerError("a.txt: one", "two"), "^a.txt: one\ntwo$"),
+        (KeyError("secreto"), "^KeyError <9 characters, sha256 ....>$"),
+    ],
+)
+def test_the_error_of_a_training_is_told(error: Exception, message: str) -> None:
+    with pytest.raises(CardionerError, match=message):
+        list(in_processes(2, fail, [error]))
+
+
+ORPHAN = """
+import multiprocessing, sys, time, threading
+from spacy_cardioner.processes import in_processes
+
+if __name__ == "__main__":
+    threading.Thread(target=lambda: list(in_processes(1, time.sleep, [1000])), daemon=True).start()
+    while not (children := multiprocessing.active_children()):
+        time.sleep(0.01)
+    print(children[0].pid, flush=True)
+    time.sleep(1000)
+"""
+
+
+def test_a_training_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "orphan.py"
+    script.write_text(ORPHAN)
+    parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout
+    child = Path("/proc", parent.stdout.readline().strip())
+    assert child.exists()
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 30
+    while child.exists() and "(zombie)" not in (child / "status").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_the_file_of_a_fold_is_complete_or_absent(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fold that has its file counts as finished, so half a file would stay for good."""
+    (tmp_path / "fold-0/held-out").mkdir(parents=True)
+    shutil.copy(corpus / "cardioccc/en.spacy", tmp_path / "fold-0/held-out/en.spacy")
+    blank("en").to_disk(tmp_path / "pipeline")
+    monkeypatch.setattr(trainer, "_stack", lambda run, number: tmp_path / "pipeline")
+    row, rows = trainer._row, []
+
+    def broken(doc: Doc) -> dict[str, Any]:
+        rows.append(row(doc))
+        return rows[0] if len(rows) == 1 else {"id": object()}
+
+    monkeypatch.setattr(trainer, "_row", broken)
+    with pytest.raises(TypeError):
+        trainer._predict_fold(Run(RECIPE, "en", corpus, tmp_path), 0)
+    assert len(rows) > 1
+    assert [path.name for path in (tmp_path / "fold-0").iterdir()] == ["held-out"]
