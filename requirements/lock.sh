@@ -12,9 +12,9 @@ compile() {
         --no-annotate --custom-compile-command "make lock" "$@"
 }
 
-# Windows is not supported.
+# The dots stand for quotes. Windows is not supported.
 select_packages() {
-    awk -v leave_out="$1" '!/^[ #]/ {keep = !/sys_platform == 'win32'/ && $0 !~ leave_out} keep || /^#/'
+    awk -v leave_out="$1" '!/^[ #]/ {keep = !/sys_platform == .win32/ && $0 !~ leave_out} keep || /^#/'
 }
 
 extras() {

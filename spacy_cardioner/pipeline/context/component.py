@@ -190,6 +190,6 @@ def require_medspacy() -> None:
             import medspacy.context  # noqa: F401
         except ImportError as error:
             raise CardionerError(
-                f"cardioner_context needs medspaCy ({error}). Install it, with a Python before "
-                '3.12: pip install "spacy_cardioner[context]"'
+                f"cardioner_context needs medspaCy ({error}). Install it: "
+                'pip install "spacy_cardioner[context]"'
             ) from error
