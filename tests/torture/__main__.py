@@ -17,11 +17,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tests.torture import fuzz, kills, memory, threads
-from tests.torture.trials import Tally, make_bench
+from tests.torture.trials import Promise, Tally, make_bench
 
 SUBJECTS = {"threads": threads, "kills": kills, "fuzz": fuzz, "memory": memory}
 WHEELS = Path(__file__).parents[2] / "assets/pipelines"
 MODELS = ("es_cardioner", "en_cardioner", "it_cardioner", "xx_cardioner")
+WITHOUT_RESULT = Promise("Trials that could not be made", "none")
 PACKAGES = ("spacy_cardioner", "spacy", "thinc", "numpy", "pyarrow")
 
 
@@ -47,7 +48,10 @@ def main() -> int:
                 for task in SUBJECTS[name].tasks(bench, options.scale, options.seed)
             }
             for number, done in enumerate(as_completed(running), 1):
-                tally.add(done.result())
+                if error := done.exception():
+                    tally.check(WITHOUT_RESULT, False, repr(error))
+                else:
+                    tally.add(done.result())
                 print(f"\r{number} of {len(running)}", end="", file=sys.stderr, flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -16,9 +16,9 @@ from typing import NamedTuple
 from tests.torture.trials import Bench, Promise, Tally, Task, noisy
 
 COST = Promise(
-    "Hostile and long notes: one of 1,000,000 characters without a space, 300,000 slashes, 60,000 "
-    "question marks, numbers, brackets, 30 MB in a small gzip; 300 notes of 9.6 kB",
-    "done, each within its bound: 700 MB to 1.5 GB, 60 to 600 s",
+    "Notes of one word, slashes, question marks, numbers, brackets, line ends (60,000 to 1,000,000 "
+    "characters); of 30 MB in a small gzip; of 2,000,000 characters of text; 300 of 9.6 kB",
+    "annotated, or skipped as too long, with at most 700 MB and within 120 s (the last two: 400 s)",
 )
 
 
@@ -27,8 +27,8 @@ class Case(NamedTuple):
 
     name: str
     texts: list[str]
-    megabytes: int = 1000
-    seconds: int = 90
+    megabytes: int = 700
+    seconds: int = 120
 
 
 def cases() -> list[Case]:
@@ -44,15 +44,15 @@ def cases() -> list[Case]:
         Case("brackets", ["(" * 200_000]),
         Case("combining", ["a" + "\u0301" * 300_000]),
         Case("line ends", ["\n" * 1_000_000 + "fin"]),
-        Case("300 long notes", long * 10, megabytes=700, seconds=180),
-        Case("30 MB in a gzip", [(text * 120)[:30_000_000]], megabytes=1500, seconds=900),
+        Case("300 long notes", long * 10, seconds=240),
+        Case("30 MB in a gzip", ["Toma bisoprolol.", (text * 120)[:30_000_000]]),
+        Case("the longest note", [(text * 8)[:2_000_000]], seconds=400),
     ]
 
 
 def tasks(bench: Bench, scale: float, seed: int) -> list[Task]:
-    """All cases at any scale, the longest first; without the last below full scale."""
-    chosen = cases() if scale >= 1 else cases()[:-2]
-    return [partial(cost, bench, case) for case in reversed(chosen)]
+    """All cases at any scale, the longest first."""
+    return [partial(cost, bench, case) for case in reversed(cases())]
 
 
 def cost(bench: Bench, case: Case) -> Tally:
@@ -75,7 +75,7 @@ def cost(bench: Bench, case: Case) -> Tally:
                     process.kill()
                 time.sleep(0.05)
             took = time.monotonic() - began
-        held = process.returncode == 0 and peak <= case.megabytes and took <= case.seconds
+        held = process.returncode in (0, 3) and peak <= case.megabytes and took <= case.seconds
         tally.check(COST, held, f"{case.name}: {process.returncode}, {peak} MB, {took:.0f} s")
     return tally
 
