@@ -103,10 +103,12 @@ $(VENV)/%.stamp: requirements/%.txt requirements/build.txt setup.cfg | $(BIN)/py
 	$(INSTALL) --editable .
 	@touch $@
 
-# The second step installs the CUDA libraries that the build of torch asks for, if any: torch names
-# their versions, but there are no checksums of them here.
-$(VENV)/trf.stamp: requirements/trf.txt requirements/torch.txt $(VENV)/test.stamp
-	$(HASHED) --requirement requirements/trf.txt --requirement requirements/torch.txt
+# torch without CUDA, if pip finds it. The last step installs the CUDA libraries that the other build
+# asks for: torch names their versions, but there are no checksums of them here.
+$(VENV)/trf.stamp: requirements/trf.txt requirements/torch.txt requirements/torch-cpu.txt $(VENV)/test.stamp
+	$(HASHED) --requirement requirements/trf.txt
+	$(HASHED) --requirement requirements/torch-cpu.txt 2> /dev/null || \
+		$(HASHED) --requirement requirements/torch.txt
 	$(BIN)/python -m pip install "$$(grep -o '^torch==[^ ]*' requirements/torch.txt)"
 	@touch $@
 

@@ -17,8 +17,9 @@ HEAD = """# Licences
 
 The packages that `make` installs, with their licences as the packages state them. `run` is what the
 package needs, and to train; `test` adds the other extras and tools for development; `trf` and
-`torch` are the transformer family. The CUDA libraries that some builds of torch bring are under
-NVIDIA's licences. medSpaCy, for negation and context, brings unidecode, which is under the GPL.
+`torch` or `torch-cpu` are the transformer family. The CUDA libraries that some builds of torch
+bring are under NVIDIA's licences. medSpaCy, for negation and context, brings unidecode, which is
+under the GPL.
 
 `make licences` writes this page from [requirements](../../requirements).
 

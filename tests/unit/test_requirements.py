@@ -46,7 +46,7 @@ def wanted(extras: list[str]) -> list[Requirement]:
     return [Requirement(line) for line in lines.splitlines() if line and line[0] != "#"]
 
 
-@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("name", [*LISTS, "torch-cpu"])
 def test_every_package_is_exact_and_has_checksums(name: str) -> None:
     for entry in entries(name):
         assert re.fullmatch(r"[a-z0-9.-]+==[^ ;]+( ;.*?)?( +--hash=sha256:[0-9a-f]{64})+", entry)
