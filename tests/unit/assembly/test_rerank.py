@@ -400,7 +400,7 @@ def test_the_command_learns_from_a_cross_validation(nlp: Language, tmp_path: Pat
     assert again.get_pipe("reranker").threshold == pytest.approx(0.3)  # type: ignore[attr-defined]
     assert ("insuficiencia cardíaca", LABEL) in entities(again(" ".join(WORDS)))
 
-    with pytest.raises(CardionerError, match="the documents lack note0 of fold 0"):
+    with pytest.raises(CardionerError, match="the corpus lacks 3 documents of fold 0"):
         find_candidates(run, {}, LABEL)
     with pytest.raises(CardionerError, match="folds.json: not found; `cardioner crossval` writes"):
         find_candidates(tmp_path, docs, LABEL)

@@ -225,7 +225,7 @@ def test_every_language_has_rules(lang: str) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[", "rules.json:1: not JSON"),
+        ("[", "rules.json: not JSON"),
         ("[]", "not an object"),
         ('{"joiner": ["/"]}', "joiners"),
         ('{"joiners": "/"}', '"joiners" is not a list'),
