@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import distribution
@@ -228,6 +231,29 @@ def test_a_note_gets_the_same_answer_in_any_batch(
 
 def read_entities_of(nlp: Language, note: str) -> list[Any]:
     return [(*one[:3], one.score) for one in read_entities(nlp(note))]
+
+
+def test_two_processes_give_the_same_answer(
+    stage1: tuple[Language, Path], texts: list[str], tmp_path: Path
+) -> None:
+    """In a process that torch uses with one thread: after others, a fork of it would block."""
+    nlp, saved = stage1
+    srsly.write_json(tmp_path / "texts.json", texts)
+    code = (
+        "import spacy, srsly; from spacy_cardioner.spans import read_entities\n"
+        f"nlp, texts = spacy.load({str(saved)!r}), srsly.read_json('texts.json')\n"
+        "docs = nlp.pipe(texts, n_process=2, batch_size=3)\n"
+        "found = [[[*one[:3], one.score] for one in read_entities(doc)] for doc in docs]\n"
+        "srsly.write_json('found.json', found)"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, timeout=120
+    )
+
+    found = [[(*one,) for one in of_note] for of_note in srsly.read_json(tmp_path / "found.json")]
+    want = [scored(nlp(text)) for text in texts]
+    assert found == want
 
 
 def test_threads_share_an_encoder(stage1: tuple[Language, Path]) -> None:
