@@ -61,7 +61,8 @@ Annotate = Callable[[Iterable[SourceNote]], Iterator[Annotated]]
 def started(settings: Settings) -> Iterator[tuple[Annotate, dict[str, Any]]]:
     """Load the pipeline, in this process or in worker processes.
 
-    YIELDS (tuple): The function that annotates notes, and the identity of the pipeline.
+    YIELDS (tuple): The function that annotates notes, and the identity of a pipeline given by name:
+        that of another takes time and is seldom needed.
     RAISES (CardionerError): The pipeline cannot be loaded.
     """
     if settings.workers:
@@ -75,7 +76,7 @@ def started(settings: Settings) -> Iterator[tuple[Annotate, dict[str, Any]]]:
     def annotate(notes: Iterable[SourceNote]) -> Iterator[Annotated]:
         return chain.from_iterable(map(annotator, batches(notes, settings.batch_size)))
 
-    yield annotate, identity(annotator.nlp)
+    yield annotate, annotator.identity
 
 
 def load(settings: Settings) -> Language:
@@ -86,6 +87,20 @@ def load(settings: Settings) -> Language:
     if settings.gpu is not None:
         use_gpu(settings.gpu)
     return load_pipeline(settings.model) if isinstance(settings.model, str) else settings.model
+
+
+def unchanged(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """Check that a pipeline is still what it was when the run started.
+
+    before (dict[str, Any]): Its identity at the start, empty if there was none.
+    RAISES (CardionerError): It is not.
+    """
+    if before and before != now:
+        raise CardionerError(
+            f"{now['name']}: the pipeline, or the names that were added to it, changed during the "
+            "run; start the run again"
+        )
+    return now
 
 
 def batches(notes: Iterable[SourceNote], size: int = 64) -> Iterator[list[SourceNote]]:
@@ -112,7 +127,8 @@ class Annotator:
 
     tick (Callable[[], None]): Called after each batch of the pipeline, as a sign of life.
     limit (TimeLimit | None): Interrupts a batch that gives no sign of life.
-    RAISES (CardionerError): The pipeline cannot be loaded, or there is no such GPU.
+    RAISES (CardionerError): The pipeline cannot be loaded, or there is no such GPU; later, it
+        changed since it was loaded first.
     """
 
     def __init__(
@@ -124,11 +140,14 @@ class Annotator:
         self.settings = settings
         self.tick = limit.restart if limit else tick
         self.limit = limit or nullcontext()
+        self.identity: dict[str, Any] = {}
         self._load()
         self.attributes = known_attributes(self.nlp)
 
     def _load(self) -> None:
         self.nlp = load(self.settings)
+        if isinstance(self.settings.model, str):
+            self.identity = unchanged(self.identity, identity(self.nlp))
         self.max_words = len(self.nlp.vocab.strings) + MAX_NEW_WORDS
 
     def __call__(self, notes: Sequence[SourceNote]) -> list[Annotated]:

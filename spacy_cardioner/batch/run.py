@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any
 
+from spacy.language import Language
 from tqdm import tqdm
 
 from spacy_cardioner.batch.engine import Annotate, Annotated, started
@@ -22,6 +23,7 @@ from spacy_cardioner.batch.writers import Output, OutputFormat, Writer, make_wri
 from spacy_cardioner.batch.writers.base import Put, opened
 from spacy_cardioner.errors import CardionerError, tell
 from spacy_cardioner.files import LOCK, PARTIAL, locked, refuse_overlap, remove, versions
+from spacy_cardioner.loading import identity
 
 PART = re.compile(r"part-([0-9]+)")
 # Settings that change nothing in what is written, or are recorded otherwise.
@@ -83,6 +85,12 @@ def run(job: Job) -> Counts:
         return _in_parts(job, settings, job.part_size)
 
 
+@contextmanager
+def _started(settings: Settings) -> Iterator[tuple[Annotate, dict[str, Any]]]:
+    with started(settings) as (annotate, known):
+        yield annotate, identity(settings.model) if isinstance(settings.model, Language) else known
+
+
 def _at_once(job: Job, settings: Settings) -> Counts:
     for kind, path in job.outputs:
         if job.overwrite or path is None:
@@ -96,7 +104,7 @@ def _at_once(job: Job, settings: Settings) -> Counts:
             tell(f"skipped {note.called}: {fault}")
 
     total = Counts()
-    with started(settings) as (annotate, pipeline):
+    with _started(settings) as (annotate, pipeline):
         writers = _writers(job, pipeline, datetime.now())
         _write(job, _annotated(job, annotate, job.source, 0), writers, total, report)
     return total
@@ -104,7 +112,7 @@ def _at_once(job: Job, settings: Settings) -> Counts:
 
 def _in_parts(job: Job, settings: Settings, size: int) -> Counts:
     manifest = _existing(job)
-    with started(settings) as (annotate, pipeline):
+    with _started(settings) as (annotate, pipeline):
         about = _describe(job, pipeline)
         if manifest is None or job.overwrite:
             manifest = Manifest(job.paths[0], about)

@@ -20,11 +20,10 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, TypeAlias
 
-from spacy_cardioner.batch.engine import Annotated, Annotator, batches
+from spacy_cardioner.batch.engine import Annotated, Annotator, batches, unchanged
 from spacy_cardioner.batch.readers.base import SourceNote
 from spacy_cardioner.batch.settings import TIMEOUT, Settings
 from spacy_cardioner.errors import CardionerError, reason
-from spacy_cardioner.loading import identity
 from spacy_cardioner.processes import SPAWN, death, one_thread, prepare
 
 # How often a note is tried if its worker dies: the system may have killed it for lack of memory
@@ -164,7 +163,7 @@ class Pool:
             return
         worker.state = state
         if message is Message.LOADED:
-            self.identity = content
+            self.identity = unchanged(self.identity, content)
         elif message is Message.DONE and worker.task:
             worker.task.found, worker.task = content, None
 
@@ -269,7 +268,7 @@ def _work(connection: Connection, settings: Settings) -> None:
         annotator = Annotator(settings, tick=lambda: connection.send((Message.TICK, None)))
         if torch := sys.modules.get("torch"):
             torch.set_num_threads(1)
-        connection.send((Message.LOADED, identity(annotator.nlp)))
+        connection.send((Message.LOADED, annotator.identity))
         while True:
             connection.send((Message.DONE, annotator(connection.recv())))
     except CardionerError as error:

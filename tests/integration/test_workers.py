@@ -129,7 +129,9 @@ def scripted(connection: Connection, settings: Settings) -> None:
         time.sleep(1000)
 
     at("loading")
-    connection.send((Message.LOADED, {"name": "scripted"}))
+    name = folder / "name"
+    loaded = {"name": name.read_text() if name.exists() else "scripted"}
+    connection.send((Message.LOADED, loaded))
     at("idle")
     while True:
         notes = connection.recv()
@@ -203,6 +205,19 @@ def test_a_worker_may_be_lost_that_replaces_another(
     with started(chosen) as (annotate, _):
         assert [one.note for one in annotate(notes())] == NOTES
     assert len(begun) == 1 + 3
+
+
+def test_a_worker_with_another_pipeline_than_the_first_ends_the_run(
+    follow: Callable[..., Settings],
+) -> None:
+    chosen = follow("busy dies", workers=1)
+
+    def notes() -> Iterator[SourceNote]:
+        Path(str(chosen.model), "name").write_text("another")
+        yield from NOTES
+
+    with started(chosen) as (annotate, _), pytest.raises(CardionerError, match="during the run"):
+        list(annotate(notes()))
 
 
 def test_workers_that_die_again_and_again_while_they_load_end_the_run(

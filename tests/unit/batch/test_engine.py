@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -241,6 +242,22 @@ def test_a_pipeline_that_has_met_many_words_is_loaded_anew(monkeypatch: pytest.M
         assert annotator.nlp is loaded[-1]
         assert len(annotator.nlp.vocab.strings) < annotator.max_words + 100
     assert 2 < len(loaded) < 20
+
+
+def test_a_pipeline_that_changes_during_a_run_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "pipeline"
+    spacy.blank("es").to_disk(folder)
+    monkeypatch.setattr(engine, "MAX_NEW_WORDS", 3)
+    annotator = Annotator(Settings(str(folder)))
+    for words in ("palabra1 palabra2 palabra3 palabra4", "palabra5 palabra6 palabra7 palabra8"):
+        annotator([SourceNote("a", words)])  # the second time it is loaded again
+    nlp = spacy.blank("es")
+    nlp.add_pipe("sentencizer")
+    nlp.to_disk(folder)
+    with pytest.raises(CardionerError, match="changed during the run"):
+        annotator([SourceNote("b", "palabra9")])
 
 
 def test_wrapped_lines_are_not_cut_apart() -> None:
