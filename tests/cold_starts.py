@@ -33,13 +33,14 @@ from spacy_cardioner.gazetteer.laboratory import laboratory
 from spacy_cardioner.layers.windows import GATED
 from spacy_cardioner.spans import read_entities
 from tests.racing import THREADS, quick_switches
+from tests.shipped import shipped
 
 TEXT = "Niega angina. Alérgico a penicilina; toma bisoprolol 2,5 mg por fibrilación auricular."
 
 
 def make_pipeline() -> Language:
     """The Spanish pipeline with all components, which have not seen the text."""
-    nlp = spacy.load("es_cardioner")
+    nlp = spacy.load(shipped("es"))
     fix_random_seed(0)
     gate: Any = nlp.add_pipe("cardioner_gate", config={"threshold": 0.999})
     example = Example(nlp.make_doc("."), nlp.make_doc("."))

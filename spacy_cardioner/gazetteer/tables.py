@@ -22,6 +22,7 @@ DELIMITERS = {";": "semicolons", ",": "commas", "\t": "tabs", "|": "bars"}
 # A header is one of the first lines.
 HEADER_LINES = 3
 MAX_LINE = 1 << 20
+MAX_CELL = 1 << 17
 HEAD = 1 << 16
 
 
@@ -104,6 +105,7 @@ class Table:
                 f"{path}: columns are delimited by {DELIMITERS[delimiter]}, but {self.title} uses "
                 f"{wanted}"
             )
+        csv.field_size_limit(MAX_CELL)  # of the process: other readers change it
         reader = csv.reader(_read_lines(path), delimiter=delimiter, quoting=self.quoting)
         try:
             for cells in reader:

@@ -186,8 +186,10 @@ def test_vectors_from_folders(texts: Path, tmp_path: Path) -> None:
     for name in ("dev", "it/train"):
         doc = nlp.make_doc(f"bisoprolol {name} " * 9)
         write_docbin(tmp_path / "corpus" / f"{name}.spacy", [doc])
+    raw = tmp_path / "raw"
+    raw.mkdir()
     for lang in ("es", "en", "it"):
-        (tmp_path / f"{lang}.jsonl.gz").write_bytes(texts.read_bytes())
+        (raw / f"{lang}.jsonl.gz").write_bytes(texts.read_bytes())
 
     def inputs(lang: str, rawtext: object) -> list[str]:
         out = tmp_path / "out"
@@ -197,13 +199,15 @@ def test_vectors_from_folders(texts: Path, tmp_path: Path) -> None:
 
     corpus = ["dev.spacy", "train.spacy"]
     assert inputs("es", "") == corpus
-    assert inputs("es", tmp_path) == [*corpus, "es.jsonl.gz"]
-    assert inputs("xx", tmp_path) == [*corpus, "es.jsonl.gz", "en.jsonl.gz", "it.jsonl.gz"]
-    (tmp_path / "en.jsonl.gz").unlink()
+    assert inputs("es", raw) == [*corpus, "es.jsonl.gz"]
+    assert inputs("xx", raw) == [*corpus, "es.jsonl.gz", "en.jsonl.gz", "it.jsonl.gz"]
+    (raw / "en.jsonl.gz").unlink()
     with pytest.raises(CardionerError, match=r"en\.jsonl\.gz.*No such file"):
-        inputs("xx", tmp_path)
+        inputs("xx", raw)
 
 
 def test_folder_without_docbins(tmp_path: Path) -> None:
+    texts = tmp_path / "texts"
+    texts.mkdir()
     with pytest.raises(CardionerError, match=r"no \.spacy files"):
-        cardioner("vectors", "--texts", tmp_path, "--lang", "es", "-o", tmp_path / "out")
+        cardioner("vectors", "--texts", texts, "--lang", "es", "-o", tmp_path / "out")

@@ -14,6 +14,7 @@ from spacy.tokens import Doc
 
 from spacy_cardioner.spans import Entity, read_entities
 from tests.conftest import ROOT
+from tests.shipped import shipped
 
 TOLERANCE = 1e-5
 # Nothing here is on the list of drugs.
@@ -30,7 +31,7 @@ LANGS = (*FOLDERS, "xx")
 
 @cache
 def load(lang: str) -> Language:
-    return spacy.load(f"{lang}_cardioner")
+    return spacy.load(shipped(lang))
 
 
 @cache

@@ -7,7 +7,6 @@ pipeline found in the notes of assets/ when it was trained: start, end, label, s
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +16,16 @@ import srsly
 
 from spacy_cardioner.batch.mentions import doc_entities
 from tests.conftest import ROOT
+from tests.shipped import shipped
 
 LANGS = ("es", "en", "it", "xx")
 EXPECTED: list[dict[str, Any]] = list(srsly.read_jsonl(ROOT / "tests/data/shipped.jsonl"))
 
 
 @pytest.fixture(scope="module", params=LANGS)
-def pipeline(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pipeline(request: pytest.FixtureRequest) -> Path:
     """The folder of a pipeline, unpacked from its wheel."""
-    folder = tmp_path_factory.mktemp(request.param)
-    (wheel,) = (ROOT / "assets/pipelines").glob(f"{request.param}_cardioner-*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder)
-    (found,) = folder.glob(f"{request.param}_cardioner/{request.param}_cardioner-*")
-    return found
+    return shipped(request.param)
 
 
 def expected(lang: str, key: str) -> list[dict[str, Any]]:
