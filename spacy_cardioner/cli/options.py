@@ -84,5 +84,6 @@ def _plain_errors() -> Iterator[None]:
     try:
         yield
     except click.UsageError as error:
-        error.message = plain(masked(error.message))
+        wrong: Any = error  # click declares its message final
+        wrong.message = plain(masked(error.message))
         raise

@@ -62,10 +62,11 @@ def _forward(model: Tok2Vec, docs: list[Doc], is_train: bool) -> tuple[Vectors, 
     hidden = model.attrs["feature_dropout"] if is_train else 0.0
     known = [features(doc, model.attrs["spans_key"], hidden) for doc in docs]
     # For each document by itself: another one in the batch must not change its vectors.
-    marked = [index for index, rows in enumerate(known) if rows.any()]
+    marked = [index for index, each in enumerate(known) if each.any()]
     if not marked:
         return vectors, backprop_tok2vec
-    flat = model.ops.asarray2f(numpy.concatenate([known[index] for index in marked]))
+    rows: Any = numpy.concatenate([known[index] for index in marked])
+    flat = model.ops.asarray2f(rows)
     added, backprop_linear = linear(flat, is_train)
     lengths = model.ops.asarray1i([len(known[index]) for index in marked])
     joined = list(vectors)

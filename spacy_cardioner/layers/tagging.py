@@ -117,7 +117,8 @@ def _forward(
         d_steps[OUTSIDE][..., starts] = d_starts
         d_steps[OUTSIDE, INSIDE] = 0
         if model.has_param("T"):
-            model.inc_grad("T", d_steps.sum(-1))
+            d_shared: Any = d_steps.sum(-1)
+            model.inc_grad("T", d_shared)
         d_scores: Any = d_steps if n_before > 1 else d_steps.sum(0, keepdims=True)
         d_flat = model.ops.as_contig(d_scores.transpose(3, 2, 0, 1)).reshape(flat.shape)
         return Ragged(backprop_linear(d_flat), X.lengths)

@@ -61,5 +61,6 @@ def unique_words(docs: list[Doc]) -> tuple[Doc, Any]:
     _, first, places = numpy.unique(mixed, return_index=True, return_inverse=True)
     vocab = docs[0].vocab
     words = Doc(vocab, words=[vocab.strings[orth] for orth in keys[first, 0].tolist()])
-    words.from_array([NORM], keys[first, 1:])
+    norms: Any = keys[first, 1:]
+    words.from_array([NORM], norms)
     return words, places

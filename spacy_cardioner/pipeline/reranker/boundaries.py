@@ -43,7 +43,7 @@ def sequence_keys(words: Words, starts: Ints, ends: Ints) -> Keys:
         80,000 is mistaken for a known one.
     """
     keys = numpy.zeros(len(starts), dtype="uint64")
-    for offset in range(int((ends - starts).max(initial=0))):
+    for offset in range(int(numpy.max(ends - starts, initial=0))):
         inside = starts + offset < ends
         keys[inside] = keys[inside] * _MULTIPLIER + words[starts[inside] + offset]
     return (keys >> numpy.uint64(32)).astype("uint32")

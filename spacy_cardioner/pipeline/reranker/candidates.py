@@ -95,7 +95,7 @@ def _own(counts: BoundaryCounts, words: Words, candidates: Sequence[Entity]) -> 
     first, last = counts.first.look_up(of_words), counts.last.look_up(of_words)
     begins, ends_at = counts.begins.look_up(keys), counts.ends.look_up(keys)
     inside = [
-        numpy.array([at[one.start + 1 : one.end].max(initial=_NO_GAP) for one in candidates])
+        numpy.array([numpy.max(at[one.start + 1 : one.end], initial=_NO_GAP) for one in candidates])
         for at in (begins, ends_at)
     ]
     odds = numpy.log(probable / (1 - probable))
