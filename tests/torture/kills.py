@@ -292,4 +292,4 @@ def _read(kind: str, file: Path) -> str:
         text = json.dumps([(doc.user_data["note_id"], doc.to_json()) for doc in docs])
     else:
         text = file.read_bytes().decode()
-    return SCORE.sub("", TIME.sub("", text) if kind == "omop" else text)
+    return SCORE.sub("0", TIME.sub("", text) if kind == "omop" else text)
