@@ -8,10 +8,18 @@ from functools import cached_property
 from typing import NamedTuple
 
 from spacy_cardioner.gazetteer.clean import strip_salt, without_strength
+from spacy_cardioner.gazetteer.combined import (
+    Combinations,
+    adding_words,
+    is_solvent,
+    is_substance,
+    other_words,
+)
 from spacy_cardioner.gazetteer.names import code_rank
 from spacy_cardioner.gazetteer.normalise import fold, key, pieces, split_combination
 from spacy_cardioner.gazetteer.patterns import Pattern
 
+_SIGN = re.compile(r"[/+&]")
 _HYPHEN = re.compile(r"(?<=\w{4})\s*-\s*(?=\w{4})")
 _MAX_CACHE = 50_000
 EXACT, NORMALISED, PART = "exact", "normalised", "part"
@@ -21,12 +29,20 @@ class Answer(NamedTuple):
     """The result of looking up a mention.
 
     match (str): "exact" for a name as listed; "normalised" for another case, spelling, language or
-        salt; "part" if only a part of the mention is known.
+        salt, or for a combination of known substances; "part" if only a part of the mention is
+        known.
     candidates (list[str]): Its ids, the likeliest first.
+    several (bool): Whether the mention is of several substances, and none of the ids is of all.
     """
 
     match: str
     candidates: list[str]
+    several: bool = False
+
+    @property
+    def code(self) -> str:
+        """The likeliest id, "" if none is that of the whole mention."""
+        return "" if self.several else self.candidates[0]
 
 
 class Lexicon:
@@ -61,7 +77,8 @@ class Lexicon:
             if pattern not in known:
                 self._patterns[joined] = (pattern, *known)
             self._longest[found[0]] = max(self._longest.get(found[0], 0), len(found))
-        self.__dict__.pop("_by_key", None)
+        for table in ("_by_key", "_combinations"):
+            self.__dict__.pop(table, None)
         self._answers = {}
 
     def find(self, folded: Sequence[str]) -> Iterator[tuple[int, int, Sequence[Pattern]]]:
@@ -89,36 +106,99 @@ class Lexicon:
             answers[name] = self._look_up(" ".join(name.split()))
         return answers[name]
 
+    def has_brand(self, name: str) -> bool:
+        """Whether a mention has a brand of the list."""
+        found = self.find(pieces(name))
+        return any(pattern.kind == "brand" for *_, known in found for pattern in known)
+
     def _look_up(self, name: str) -> Answer | None:
         if whole := self._look_up_whole(name):
             return whole
         for parts in (split_combination(name), _HYPHEN.split(name)):
-            if len(parts) > 1 and (found := _parts(map(self._look_up_whole, parts))):
-                return found
-        return _parts(self._look_up_inside(name))
+            if len(parts) > 1:
+                answers = list(map(self._look_up_whole, parts))
+                if any(answers):
+                    return self._look_up_parts(name, parts, answers)
+        return self._join(name, *self._look_up_inside(name))
 
     def _look_up_whole(self, name: str) -> Answer | None:
         known: Sequence[Pattern] = self._patterns.get(" ".join(pieces(name)), ())
         if any(pattern.text == name for pattern in known):
             return _answer(EXACT, known)
         bare = without_strength(name)
+        if not known and self._names_more(name, bare):
+            return None
         for other in dict.fromkeys((bare, strip_salt(bare))):
             known = known or self._by_key.get(_order(other), ())
         return _answer(NORMALISED, known)
 
-    def _look_up_inside(self, name: str) -> list[Answer]:
-        """The known names in a mention: brands and substances before groups."""
+    def _names_more(self, name: str, bare: str) -> bool:
+        """Whether a name has drugs, or words that add one, besides that without its strength."""
+        found, unknown = self._look_up_inside(name.replace(bare, " ", 1))
+        codes = (answer.candidates[0] for answer in found)
+        return bool(adding_words(name, unknown)) or not all(map(is_solvent, codes))
+
+    def _look_up_parts(
+        self, name: str, parts: Sequence[str], answers: Sequence[Answer | None]
+    ) -> Answer | None:
+        """Look up the parts of a mention, of which some are known names."""
+        found: list[Answer] = []
+        unknown: list[str] = []
+        whole = True
+        for part, answer in zip(parts, answers, strict=True):
+            inside, rest = ([answer], []) if answer else self._look_up_inside(part)
+            found += inside
+            unknown += rest
+            # A part after a sign is a substance, though one that is not listed.
+            whole = whole and bool(inside or not other_words(rest) or not _SIGN.search(name))
+        if len(found) == 1 and "plus" in pieces(name):
+            # It joins nothing, as in "Micardis Plus 80 mg".
+            unknown.append("plus")
+        return self._join(name, found, unknown, whole)
+
+    def _look_up_inside(self, name: str) -> tuple[list[Answer], list[str]]:
+        """The known names in a mention, brands and substances before groups; its other pieces."""
         found: list[tuple[tuple[bool, bool, int], Answer]] = []
+        folded = pieces(name)
+        unknown: list[str] = []
         end_of_last = 0
-        for start, end, patterns in self.find(pieces(name)):
+        for start, end, patterns in self.find(folded):
             known = [p for p in patterns if p.kind != "abbreviation" or p.text in name.split()]
             answer = _answer(PART, known)
             if start >= end_of_last and answer:
-                one_substance = len(answer.candidates[0]) == 7
-                rank = (known[0].kind != "brand", not one_substance, start - end)
+                rank = (known[0].kind != "brand", not is_substance(answer.code), start - end)
                 found.append((rank, answer))
+                unknown += folded[end_of_last:start]
                 end_of_last = end
-        return [answer for _, answer in sorted(found, key=lambda each: each[0])]
+        unknown += folded[end_of_last:]
+        return [answer for _, answer in sorted(found, key=lambda each: each[0])], unknown
+
+    def _join(
+        self, name: str, answers: Sequence[Answer], unknown: Sequence[str], whole: bool = True
+    ) -> Answer | None:
+        """The answer for a mention of which some names are known.
+
+        unknown (Sequence[str]): The pieces of the mention that belong to no known name.
+        whole (bool): Whether all its substances may be known.
+        """
+        if not answers:
+            return None
+        candidates = list(dict.fromkeys(code for one in answers for code in one.candidates))
+        adding, names = adding_words(name, unknown), (answer.candidates for answer in answers)
+        code = self._combinations.join(names, adding, self.has_brand(name))
+        if not (code and whole):
+            return Answer(PART, candidates, several=True)
+        match = PART if code in candidates or other_words(unknown) else NORMALISED
+        return Answer(match, list(dict.fromkeys((code, *candidates))))
+
+    @cached_property
+    def _combinations(self) -> Combinations:
+        """The fixed combinations among the names."""
+        return Combinations(self, self._code_of)
+
+    def _code_of(self, name: str) -> str:
+        answer = self._look_up_whole(name)
+        return answer.code if answer else ""
 
     @cached_property
     def _by_key(self) -> dict[str, list[Pattern]]:
@@ -138,12 +218,6 @@ def in_case(pattern: Pattern, text: str) -> bool:
         return True
     own, given = (re.sub(r"[\W_]", "", fold(each, lower=False)) for each in (pattern.text, text))
     return own == given
-
-
-def _parts(answers: Iterable[Answer | None]) -> Answer | None:
-    """The answer for a mention of whose parts some are known."""
-    codes = dict.fromkeys(code for answer in answers if answer for code in answer.candidates)
-    return Answer(PART, list(codes)) if codes else None
 
 
 def _order(name: str) -> str:

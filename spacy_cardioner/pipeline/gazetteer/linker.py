@@ -1,14 +1,20 @@
 """The component `cardioner_linker`: gives the drugs that were found their ATC codes."""
 
 # No postponed annotations: spaCy checks configs against the types of registered functions.
+from collections.abc import Set
+
 from spacy.language import Language
 from spacy.pipeline import Pipe
 from spacy.tokens import Doc, Span
 
-from spacy_cardioner.gazetteer.lexicon import Answer
+from spacy_cardioner.gazetteer.combined import may_follow
+from spacy_cardioner.gazetteer.lexicon import Answer, Lexicon
 from spacy_cardioner.gazetteer.patterns import LABEL
 from spacy_cardioner.pipeline.gazetteer.component import GAZETTEER, find_gazetteer
 from spacy_cardioner.spans import SPANS_KEY, read_entities, write_entities
+
+# The number of tokens after a name that are read with it.
+_REST = 6
 
 
 @Language.factory(
@@ -20,12 +26,16 @@ class Linker(Pipe):
     It comes after the components that find entities. For each entity of the label, in ``doc.ents``
     and in ``doc.spans[spans_key]``, it sets:
 
-    - ``span.kb_id_``: the likeliest code, "" for an unknown name;
+    - ``span.kb_id_``: the likeliest code, "" for an unknown name, and for one of several substances
+      without a code of their combination;
     - ``span._.match``: how it was found: "exact" (as in the list), "normalised" (in another case,
-      spelling or language, or with a dose or a salt), "part" (only a part is known, such as one
-      substance of two), or None;
+      spelling or language, with a dose or a salt, or as a combination of known substances), "part"
+      (only a part is known, such as one substance of two), or None;
     - ``span._.candidates``: all codes that the name, or its known parts, may stand for, the
       likeliest first.
+
+    A word next to the entity that may add a substance, as in "Micardis Plus" and "Co-Diovan",
+    counts as a part of its name.
     """
 
     def __init__(
@@ -48,14 +58,16 @@ class Linker(Pipe):
 
     def __call__(self, doc: Doc) -> Doc:
         """Link the entities of a document."""
+        given = (*doc.ents, *doc.spans.get(self.spans_key, ()))
+        taken = {t for span in given if span.label_ == self.label for t in range(*_place(span))}
         for ent in doc.ents:
             if ent.label_ == self.label:
-                code = self._link(ent)
+                code = self._link(ent, taken)
                 for token in ent:
                     token.ent_kb_id_ = code
         if self.spans_key in doc.spans:
             entities = [
-                entity._replace(kb_id=self._link(doc[entity.start : entity.end]))
+                entity._replace(kb_id=self._link(doc[entity.start : entity.end], taken))
                 if entity.label == self.label
                 else entity
                 for entity in read_entities(doc, self.spans_key)
@@ -63,12 +75,13 @@ class Linker(Pipe):
             write_entities(doc, entities, self.spans_key)
         return doc
 
-    def _link(self, span: Span) -> str:
+    def _link(self, span: Span, taken: Set[int]) -> str:
         """Set the attributes of a mention, and return its code."""
-        answer = self.look_up(span.text)
+        lexicon = find_gazetteer(self.nlp, self.gazetteer, self.name).lexicon
+        answer = lexicon.look_up(_with_neighbours(span, taken, lexicon))
         span._.match = answer.match if answer else None
         span._.candidates = list(answer.candidates) if answer else []
-        return answer.candidates[0] if answer else ""
+        return answer.code if answer else ""
 
     def look_up(self, mention: str) -> Answer | None:
         """Look up a mention.
@@ -77,3 +90,39 @@ class Linker(Pipe):
         RAISES (CardionerError): The pipeline has no gazetteer.
         """
         return find_gazetteer(self.nlp, self.gazetteer, self.name).lexicon.look_up(mention)
+
+
+def _place(span: Span) -> tuple[int, int]:
+    return span.start, span.end
+
+
+def _with_neighbours(span: Span, taken: Set[int], lexicon: Lexicon) -> str:
+    """The text of an entity with the words before and after it that may add a substance.
+
+    taken (Set[int]): The tokens of all entities.
+    """
+    doc, start, end = span.doc, span.start, span.end
+    hyphen = start > 1 and doc[start - 1].text == "-"
+    before = start - 1 - hyphen
+    # Without a hyphen, "CO" is the cardiac output.
+    if before >= 0 and before not in taken and doc[before].lower_ == "co":
+        start = before if hyphen or doc[before].text == "Co" else start
+    after = _next(doc, end)
+    if after < len(doc) and after not in taken:
+        rest = doc[after].whitespace_ + doc[after + 1 : after + 1 + _REST].text.split("\n")[0]
+        word, joins = doc[after].text, after + 1 in taken
+        if may_follow(word, span.text, rest, brand=lexicon.has_brand(span.text), joins=joins):
+            end = after + 1
+    return doc[start:end].text
+
+
+def _next(doc: Doc, index: int) -> int:
+    """The index of the next word, after a space or a sign inside a word."""
+    if index >= len(doc):
+        return index
+    token = doc[index]
+    if token.is_space:
+        return index if "\n" in token.text else index + 1
+    # A hyphen after a space starts something else.
+    inside = not (doc[index - 1].whitespace_ or token.whitespace_)
+    return index + 1 if token.text in ("/", "+") or (token.text == "-" and inside) else index
