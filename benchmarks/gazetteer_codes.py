@@ -17,6 +17,7 @@ from spacy_cardioner.spans import SPANS_KEY
 from spacy_cardioner.tokenizer import blank
 
 NOT_KNOWN, OTHER_ID = "not known", "an id that is not an ATC code"
+SEVERAL = "part: several substances, without a code of all"
 
 
 def main() -> None:
@@ -35,7 +36,9 @@ def main() -> None:
     for name, count in mentions.items():
         answer = lexicon.look_up(name)
         how = answer.match if answer else NOT_KNOWN
-        if answer and not is_atc(answer.candidates[0]):
+        if answer and answer.several:
+            how = SEVERAL
+        elif answer and not is_atc(answer.code):
             how = OTHER_ID
         found.setdefault(how, Counter()).update(mentions=count, names=1)
     print(f"| found | mentions of {mentions.total()} | names of {len(mentions)} |")

@@ -51,7 +51,6 @@ class Combinations:
         """Find the combinations. `code_of` returns the code of a name, "" for an unknown one."""
         # One code for each substance that has several.
         self._first: dict[str, str] = {}
-        self._contents: dict[str, frozenset[str]] = {}
         listed: list[tuple[str, list[str]]] = []
         for pattern in patterns:
             if pattern.kind == "ingredient" and pattern.also:
@@ -61,12 +60,13 @@ class Combinations:
             parts = split_combination(pattern.text)
             if len(parts) > 1 and is_substance(pattern.id):
                 listed.append((pattern.id, [code_of(part) for part in parts]))
-        for code, found in listed:
+        self._contents: dict[str, frozenset[str]] = {}
+        self._codes: dict[frozenset[str], str] = {}
+        for code, found in sorted(listed, key=lambda item: code_rank(item[0])):
             contents = frozenset(map(self.substance, found))
             if all(map(is_substance, found)) and len(contents) > 1:
                 self._contents.setdefault(code, contents)
-        by_rank = sorted(self._contents.items(), key=lambda item: code_rank(item[0]), reverse=True)
-        self._codes = {contents: code for code, contents in by_rank}
+                self._codes.setdefault(contents, code)
 
     def substance(self, code: str) -> str:
         """The same code for all codes of a substance."""

@@ -2,6 +2,7 @@
 
 ``combinations.tsv`` has a text, the drug that a model finds in it, and the code and match that it
 must get, once with the names of the shipped pipelines and once with those of ``drugs.tsv``.
+``brands.tsv`` has usual brands of cardiology that ``drugs.tsv`` must know.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from spacy_cardioner.pipeline.gazetteer.component import Gazetteer
 from spacy_cardioner.tokenizer import blank
 from tests.conftest import ROOT
 
-DATA = ROOT / "tests/data/gazetteer/combinations.tsv"
+DATA = ROOT / "tests/data/gazetteer"
 DRUGS = ROOT / "assets/gazetteer/drugs.tsv"
 LISTS = ("shipped", "drugs.tsv")
 
 
-def _rows() -> list[dict[str, str]]:
-    with DATA.open(encoding="utf-8", newline="") as stream:
+def _rows(name: str) -> list[dict[str, str]]:
+    with (DATA / name).open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
@@ -69,13 +70,25 @@ def linked(nlp: Language, text: str, drug: str) -> Span:
 
 
 @pytest.mark.parametrize("listed", LISTS)
-@pytest.mark.parametrize("row", _rows(), ids=lambda row: f"{row['lang']}-{row['text'][:40]!r}")
+@pytest.mark.parametrize(
+    "row", _rows("combinations.tsv"), ids=lambda row: f"{row['lang']}-{row['text'][:40]!r}"
+)
 def test_a_combination_gets_its_code_or_none(row: dict[str, str], listed: str) -> None:
     text = row["text"].replace("\\n", "\n")
     found = linked(pipeline(row["lang"], listed), text, row["drug"])
 
     assert (found.kb_id_, found._.match) == (row["atc"], row["match"])
     assert found._.candidates
+
+
+@pytest.mark.parametrize("row", _rows("brands.tsv"), ids=lambda row: f"{row['lang']}-{row['drug']}")
+def test_a_usual_brand_is_marked_and_gets_its_code(row: dict[str, str]) -> None:
+    nlp = pipeline(row["lang"], "drugs.tsv")
+    doc = nlp.get_pipe("gazetteer")(nlp.make_doc(row["text"]))
+
+    marks = [(mark.text, mark.kb_id_) for mark in doc.spans["gazetteer"]]
+    assert marks == [(row["drug"], row["atc"])]
+    assert linked(nlp, row["text"], row["drug"]).kb_id_ == row["atc"]
 
 
 @given(st.text(max_size=12), st.sampled_from(["Plus", "HCT", "Duo", "Forte", "Compositum"]))
