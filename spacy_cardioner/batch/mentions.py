@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc, Span
 
-CONTEXT = ("negated", "uncertain", "historical", "hypothetical", "family")
+CONTEXT = ("negated", "uncertain", "historical", "hypothetical", "family", "allergy")
 SECTION = "note_section"  # the extension; the output field is "section"
 
 
@@ -19,8 +19,8 @@ class Mention(NamedTuple):
 
     match (str | None): How the code was found: "exact", "normalised" or "part".
     section (str | None): Category of the section that it starts in.
-    negated, uncertain, historical, hypothetical, family (bool | None): Its context. None if no
-        component of the pipeline sets it, which is not the same as False.
+    negated, uncertain, historical, hypothetical, family, allergy (bool | None): Its context. None
+        if no component of the pipeline sets it, which is not the same as False.
     """
 
     start: int
@@ -36,6 +36,7 @@ class Mention(NamedTuple):
     historical: bool | None = None
     hypothetical: bool | None = None
     family: bool | None = None
+    allergy: bool | None = None
 
     @property
     def entity(self) -> Entity:
@@ -61,7 +62,8 @@ def known_attributes(nlp: Language) -> frozenset[str]:
     metas = [nlp.get_pipe_meta(name) for name in nlp.pipe_names]
     assigned = {attribute for meta in metas for attribute in meta.assigns}
     if any(meta.factory == "medspacy_context" for meta in metas):
-        assigned.update(f"span._.is_{name}" for name in CONTEXT)
+        # medspaCy knows no allergies.
+        assigned.update(f"span._.is_{name}" for name in CONTEXT if name != "allergy")
     fields = {"section": SECTION, **{name: f"is_{name}" for name in CONTEXT}}
     return frozenset(name for name, field in fields.items() if f"span._.{field}" in assigned)
 

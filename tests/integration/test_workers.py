@@ -393,7 +393,8 @@ def test_from_python_over_a_pandas_frame() -> None:
     found = spacy_cardioner.annotate(notes, nlp(), text="informe")
     assert list(found.columns) == [
         *("note_id", "start", "end", "label", "text", "score", "kb_id", "match", "section"),
-        *("negated", "uncertain", "historical", "hypothetical", "family", "error"),
+        *("negated", "uncertain", "historical", "hypothetical", "family", "allergy"),
+        "error",
     ]
     assert list(found.note_id) == ["7", "8", "10"]
     assert found.iloc[0].dropna().to_dict() == {

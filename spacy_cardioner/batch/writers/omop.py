@@ -124,10 +124,13 @@ def _snippet(text: str, mention: Mention) -> str:
 
 
 def _exists(mention: Mention) -> str | None:
-    """Whether the patient has or had it. None if the pipeline does not detect context."""
+    """Whether the patient has or had it, or takes or took it. None if the pipeline does not detect
+    context.
+    """
     if mention.negated is None:
         return None
-    return "N" if mention.negated or mention.family or mention.hypothetical else "Y"
+    absent = mention.negated or mention.family or mention.hypothetical or mention.allergy
+    return "N" if absent else "Y"
 
 
 def _temporal(mention: Mention) -> str | None:
@@ -146,6 +149,7 @@ def _modifiers(mention: Mention) -> str:
             "conditional": bool(mention.hypothetical),
             "uncertain": bool(mention.uncertain),
             "history": bool(mention.historical),
+            "allergy": bool(mention.allergy),
         }
     named |= {k: v for k, v in mention.attributes.items() if k not in CONTEXT}
     if len(mention.text) > LONGEST:

@@ -1,10 +1,11 @@
 """The component `cardioner_context`: which entities are negated, uncertain, historical,
-hypothetical or about the family, by medspaCy's ConText with rules for Spanish, English and Italian.
+hypothetical, about the family or an allergy, by medspaCy's ConText with rules for Spanish, English
+and Italian.
 """
 
 # No postponed annotations: spaCy checks configs against the types of registered functions.
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from spacy.tokens import Doc, Span
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.pipeline.context.rules import (
+    ANSWERS,
     CONTEXT_RULES,
     RULES_FILE,
     SECTION_RULES,
@@ -24,12 +26,17 @@ from spacy_cardioner.pipeline.context.rules import (
     read_rules,
     read_sections,
 )
-from spacy_cardioner.pipeline.context.sections import SECTIONS_KEY, SectionFinder, get_section
+from spacy_cardioner.pipeline.context.sections import (
+    SECTIONS_KEY,
+    SectionFinder,
+    as_spans,
+    get_section,
+)
 from spacy_cardioner.pipeline.stored import DEFAULT, StoredPipe
 from spacy_cardioner.spans import SPANS_KEY
 
 if TYPE_CHECKING:
-    from spacy_cardioner.pipeline.context.linear import LinearConText
+    from spacy_cardioner.pipeline.context.linear import Edge, LinearConText
 
 # medspaCy's own categories, attributes and sections.
 SPAN_ATTRS = {
@@ -38,11 +45,19 @@ SPAN_ATTRS = {
     "HISTORICAL": {"is_historical": True},
     "HYPOTHETICAL": {"is_hypothetical": True},
     "FAMILY": {"is_family": True},
+    "ALLERGY": {"is_allergy": True},
 }
 SECTION_ATTRS = {
     "past_medical_history": {"is_historical": True},
     "family_history": {"is_family": True},
+    "allergies": {"is_allergy": True},
 }
+DRUG = "FARMACO"
+# Sections that speak of drugs only, or of all but drugs: what a patient takes is often listed under
+# the history.
+OF_DRUGS = {"allergies": True, "past_medical_history": False}
+# Cues in the title of a section: the section has said it.
+SAID_BY_TITLES = ("HISTORICAL", "FAMILY", "ALLERGY")
 CONTEXT_ATTRIBUTES = tuple(name for attrs in SPAN_ATTRS.values() for name in attrs)
 
 Attributes = dict[str, dict[str, Any]]
@@ -89,8 +104,9 @@ class Context(StoredPipe):
         span_attrs (Dict[str, Dict[str, Any]]): For each category of cues, attributes to set in
             addition to medspaCy's.
         section_attrs (Dict[str, Dict[str, Any]]): For each category of sections, attributes that
-            its entities get before cues are applied. The family history sets `is_family` and the
-            past medical history `is_historical`, unless this sets them to false.
+            its entities get before cues are applied. The family history sets `is_family`, the past
+            medical history `is_historical` on all but drugs, and the allergies `is_allergy` on
+            drugs, unless this sets them to false.
         RAISES (CardionerError): medspaCy or the rules are missing; a file is malformed.
         """
         self.nlp = nlp
@@ -115,13 +131,16 @@ class Context(StoredPipe):
         self.rules = rules
         self.sections = sections
         self.section_finder = SectionFinder(
-            sections[SECTION_RULES], sections.get("one_paragraph", ())
+            sections[SECTION_RULES],
+            sections.get("one_paragraph", ()),
+            sections.get("openers", {}),
         )
         self.context = LinearConText(
             self.nlp,
             self.name,
             span_attrs=self.span_attrs,
             terminating_types=rules.get(TERMINATING_TYPES, {}),
+            answers=rules.get(ANSWERS, {}),
         )
         self.context.add(make_rules(rules, self.span_attrs, self.nlp.vocab))
 
@@ -136,15 +155,29 @@ class Context(StoredPipe):
                 f"{self.name}: the pipeline sets no sentences; put a component that does, such as "
                 "spaCy's sentencizer, before this one"
             )
-        doc.spans[SECTIONS_KEY] = self.section_finder(doc)
+        sections = self.section_finder.find(doc)
+        doc.spans[SECTIONS_KEY] = as_spans(doc, sections)
         spans = [*doc.ents, *doc.spans.get(self.spans_key, ())]
         targets = list({(span.start, span.end, span.label): span for span in spans}.values())
         for target in targets:
-            for name, value in self.section_attrs.get(get_section(target) or "", {}).items():
-                target._.set(name, value)
+            self._set_section(target)
         if targets:
-            context.set_context_attributes(context.edges(doc, targets))
+            titles = {place for one in sections for place in range(one.start, one.body)}
+            edges = [
+                (target, cue)
+                for target, cue in context.edges(doc, targets)
+                if cue.category not in SAID_BY_TITLES or cue.modifier_span[0] not in titles
+            ]
+            context.set_context_attributes(without_negated_allergies(edges, targets))
         return doc
+
+    def _set_section(self, target: Span) -> None:
+        """Set the attributes that a target has by its section."""
+        category = get_section(target) or ""
+        if OF_DRUGS.get(category, target.label_ == DRUG) != (target.label_ == DRUG):
+            return
+        for name, value in self.section_attrs.get(category, {}).items():
+            target._.set(name, value)
 
     def _loaded(self) -> "LinearConText":
         if self.context is None:
@@ -162,6 +195,31 @@ class Context(StoredPipe):
             check_file(data[RULES_FILE], CONTEXT_RULES, f"{self.name}/{RULES_FILE}"),
             check_file(data[SECTIONS_FILE], SECTION_RULES, f"{self.name}/{SECTIONS_FILE}"),
         )
+
+
+def without_negated_allergies(edges: Iterable["Edge"], targets: Iterable[Span]) -> list["Edge"]:
+    """A drug is not allergic and negated at once.
+
+    "No alergia a X" is no allergy. "Alérgico a X (suspendido)" is one: that X was stopped says
+    nothing more.
+    """
+    edges = list(edges)
+    denied = {
+        target
+        for target, cue in edges
+        if cue.category == "NEGATED_EXISTENCE" and "BEGIN" not in cue.rule.terminated_by
+    }
+    for target in denied:
+        if target._.is_allergy:
+            target._.is_allergy = False
+    allergies = {target for target, cue in edges if cue.category == "ALLERGY"} - denied
+    allergies.update(target for target in targets if target._.is_allergy)
+    return [
+        (target, cue)
+        for target, cue in edges
+        if not (cue.category == "ALLERGY" and target in denied)
+        and not (cue.category == "NEGATED_EXISTENCE" and target in allergies)
+    ]
 
 
 def register_attributes(*attributes: Mapping[str, Mapping[str, Any]]) -> None:

@@ -4,31 +4,59 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from medspacy.context import ConText, ConTextModifier, ConTextRule
 from spacy.language import Language
+from spacy.matcher import PhraseMatcher
 from spacy.tokens import Doc, Span
 
+from spacy_cardioner.pipeline.context.items import JOINS, Items, Region
 from spacy_cardioner.spans import non_overlapping
 
 SILENT = ("PSEUDO", "TERMINATE")
+NEGATED, POSSIBLE, HYPOTHETICAL, ALLERGY = (
+    "NEGATED_EXISTENCE",
+    "POSSIBLE_EXISTENCE",
+    "HYPOTHETICAL",
+    "ALLERGY",
+)
+CONTRADICTED = (NEGATED, POSSIBLE, HYPOTHETICAL)
+AFFIRMED = "AFFIRMED"  # of answers only; it sets no attribute
+STOPS = "BEGIN"  # ends the scope of a cue that stops a treatment
+STARTS = ("BEGIN", "START")
+CHANGES = ("BEGIN", "CHANGE_TO")
 
 # A line that ends with a colon, and the list items in the lines after it.
 LIST = re.compile(r":[ \t]*\r?\n(?:[ \t]*(?:[-*•·–—+>]|[0-9]{1,2}[.)-])[^\r\n]*(?:\r?\n|$))+")
+
+Edge = tuple[Span, ConTextModifier]
+
+
+class Cue(NamedTuple):
+    """A match of a rule. item (Region | None): What it is the answer to."""
+
+    start: int
+    end: int
+    rule: ConTextRule
+    item: Region | None = None
 
 
 class LinearConText(ConText):
     """ConText in linear time, which leaves no graph in the document.
 
     medspaCy compares each modifier of a note with all others and with all targets; this class
-    compares it with those in its scope. There are four more differences:
+    compares it with those in its scope. There are more differences:
 
     - a cue that overlaps a target is ignored, so that the "sin" of "infarto sin elevación del ST"
       negates nothing, and cues that it would have overruled count;
     - the scope of a cue in a line such as "Niega:" is the list in the lines below;
     - the scope of a cue in brackets ends where they close: "(sin fiebre) y disnea";
-    - a pseudo cue ends only scopes of its own category: "con" that of "sin", not that of "padre".
+    - a pseudo cue ends only scopes of its own category, "con" that of "sin", not that of "padre",
+      and those of rules that name its category in "terminated_by";
+    - a cue that answers an item modifies nothing else: "HTA (sí), DM: no";
+    - a cue that goes both ways modifies the nearer side, unless its metadata say "both";
+    - "Sosp." and "?" reach into what follows, which is another sentence to the pipeline.
     """
 
     def __init__(
@@ -38,8 +66,13 @@ class LinearConText(ConText):
         *,
         span_attrs: Mapping[str, Mapping[str, Any]],
         terminating_types: Mapping[str, Sequence[str]],
+        answers: Mapping[str, Sequence[str]],
     ) -> None:
-        """Create a ConText without rules, given medspaCy's settings. Use `add` to add rules."""
+        """Create a ConText without rules, given medspaCy's settings. Use `add` to add rules.
+
+        answers (Mapping[str, Sequence[str]]): For each category, words that have this meaning where
+            an answer stands. "AFFIRMED" is the category of "yes".
+        """
         super().__init__(
             nlp,
             name,
@@ -48,34 +81,83 @@ class LinearConText(ConText):
             terminating_types=terminating_types,
             prune_on_modifier_overlap=False,
         )
+        self.answers = {
+            word.casefold(): ConTextRule(word, category, direction="BACKWARD")
+            for category, words in answers.items()
+            for word in words
+        }
+        matcher = PhraseMatcher(nlp.vocab, attr="LOWER")
+        for word in self.answers:
+            matcher.add(word, [nlp.tokenizer(word)])
+        self.answer_matcher = matcher
 
-    def edges(self, doc: Doc, targets: Sequence[Span]) -> list[tuple[Span, ConTextModifier]]:
+    def edges(self, doc: Doc, targets: Sequence[Span]) -> list[Edge]:
         """Find which cues modify which targets, without modifying the document.
 
-        RETURNS (list[tuple[Span, ConTextModifier]]): Each target with each cue that modifies it.
+        RETURNS (list[Edge]): Each target with each cue that modifies it.
         """
         sentences = [range(s.start, s.end) for s in doc.sents for _ in range(s.start, s.end)]
         reach = list_reach(doc, sentences)
         closing = bracket_ends(doc)
-        modifiers = []
-        for rule, start, end in self._cues(doc, targets):
-            bounds = sentences[start].start, closing.get(start, sentences[start].stop)
+        items = Items(doc, targets)
+        answers, modifiers = [], []
+        for start, end, rule, item in self._cues(doc, targets, items):
+            if item is not None:
+                answers.append(ConTextModifier(rule, start, end, doc, *item))
+                continue
+            # The sentence of "Sosp." is the next one.
+            next_end = sentences[end if reaches_on(doc, rule, end) else end - 1].stop
+            bounds = sentences[start].start, closing.get(start, next_end)
             first, last = scope(rule, start, end, bounds, reach.get(start))
             modifiers.append(ConTextModifier(rule, start, end, doc, first, last))
-        limit_scopes(modifiers)
-        link(modifiers, targets)
-        return [(target, modifier) for modifier in modifiers for target in modifier._targets]
+        limit_scopes(modifiers, items)
+        link(modifiers, targets, items)
+        answers += conditions(doc, modifiers, items)
+        link(answers, targets, items)
+        found = [(target, one) for one in (*modifiers, *answers) for target in one._targets]
+        return without_contradictions(found, answers)
 
-    def _cues(self, doc: Doc, targets: Iterable[Span]) -> list[tuple[ConTextRule, int, int]]:
+    def _cues(self, doc: Doc, targets: Sequence[Span], items: Items) -> list[Cue]:
         """The longest cues that do not overlap each other or a target, in the order of the text."""
         # medspaCy has no public access to its matcher.
         matcher = self._ConText__matcher
-        matches = [Span(doc, start, end, label=key) for key, start, end in matcher(doc)]
+        strings = self.nlp.vocab.strings
+        cues = []
+        for key, start, end in self.answer_matcher(doc):
+            rule = self.answers[strings[key]]
+            if item := items.answered(rule, start, end, word=True):
+                cues.append(Cue(start, end, rule, item))
+        for key, start, end in matcher(doc):
+            rule = matcher.rule_map[strings[key]]
+            item = None
+            if not rule.literal.strip("?"):
+                item = items.questioned(start, end)
+            elif rule.direction not in SILENT:
+                item = items.answered(rule, start, end, word=False)
+            cues.append(Cue(start, end, rule, item))
         taken = {index for target in targets for index in range(target.start, target.end)}
-        return [
-            (matcher.rule_map[match.label_], match.start, match.end)
-            for match in non_overlapping(matches, taken=taken)
-        ]
+        return non_overlapping(cues, order=answers_first, taken=taken)
+
+
+def answers_first(cue: Cue) -> tuple[int, bool, int]:
+    """Sort key: longer before shorter, and of the same length the answer."""
+    return cue.start - cue.end, cue.item is None, cue.start
+
+
+def without_contradictions(edges: Iterable[Edge], answers: Iterable[ConTextModifier]) -> list[Edge]:
+    """Drop what an answer contradicts: the "no" of "No HTA (sí)", the "?" of "¿DM? No."."""
+    said = {
+        (target.start, target.end, target.label): answer
+        for answer in answers
+        if answer.category in (AFFIRMED, NEGATED)
+        for target in answer._targets
+    }
+    kept = []
+    for target, modifier in edges:
+        answer = said.get((target.start, target.end, target.label))
+        if answer is None or answer is modifier or modifier.category not in CONTRADICTED:
+            kept.append((target, modifier))
+    return kept
 
 
 def list_reach(doc: Doc, sentences: Sequence[range]) -> dict[int, int]:
@@ -126,7 +208,12 @@ def scope(
     return first, start if rule.direction == "BACKWARD" else last
 
 
-def limit_scopes(modifiers: Sequence[ConTextModifier]) -> None:
+def reaches_on(doc: Doc, rule: ConTextRule, end: int) -> bool:
+    """Whether a cue continues in the next sentence: "Sosp. TEP"."""
+    return rule.direction == "FORWARD" and end < len(doc) and doc[end - 1].text in (".", "?")
+
+
+def limit_scopes(modifiers: Sequence[ConTextModifier], items: Items) -> None:
     """End each scope where another cue in it ends it. Cues do not overlap and are in order."""
     for index, modifier in enumerate(modifiers):
         if modifier.direction in SILENT:
@@ -137,11 +224,28 @@ def limit_scopes(modifiers: Sequence[ConTextModifier]) -> None:
                 (first, last), (start, end) = other.modifier_span, modifier.scope_span
                 if first >= end or last <= start:
                     break
-                if other.direction != "PSEUDO" or other.category == modifier.category:
+                own = modifier.rule.terminated_by if other.category in CHANGES else ()
+                if other.direction != "PSEUDO" or other.category in (modifier.category, *own):
                     modifier.limit_scope(other)
+                    if other.category in STARTS and STOPS in modifier.rule.terminated_by:
+                        leave_started(modifier, other, items)
 
 
-def link(modifiers: Iterable[ConTextModifier], targets: Iterable[Span]) -> None:
+def leave_started(stop: ConTextModifier, start: ConTextModifier, items: Items) -> None:
+    """Leave to a cue that starts a treatment what it starts: "stopped A and B was commenced"."""
+    first, last = start.modifier_span
+    if first >= stop.modifier_span[1]:
+        item = items.before(first, gap=4)
+        if item is not None and item.start > stop.modifier_span[1]:
+            stop._scope_end = min(stop._scope_end, item.start)
+        return
+    for place in range(last, stop.modifier_span[0]):
+        if items.separates(place) or items.text(place) in JOINS:
+            stop._scope_start = max(stop._scope_start, place)
+            return
+
+
+def link(modifiers: Iterable[ConTextModifier], targets: Iterable[Span], items: Items) -> None:
     """Add to each cue the targets that it modifies."""
     at: dict[int, list[Span]] = {}
     for target in targets:
@@ -153,7 +257,47 @@ def link(modifiers: Iterable[ConTextModifier], targets: Iterable[Span]) -> None:
             for index in range(*modifier.scope_span)
             for target in at.get(index, ())
         }
-        for target in within.values():
-            if modifier.modifies(target):
-                modifier.modify(target)
+        found = [target for target in within.values() if modifier.modifies(target)]
+        for target in nearer_side(modifier, found, items):
+            modifier.modify(target)
         modifier.reduce_targets()
+
+
+def conditions(
+    doc: Doc, modifiers: Sequence[ConTextModifier], items: Items
+) -> list[ConTextModifier]:
+    """Cues of a condition on a drug that stands before it: "Paracetamol 1 g si dolor"."""
+    found = []
+    for place, modifier in enumerate(modifiers):
+        start, end = modifier.modifier_span
+        if not (modifier.rule.metadata or {}).get("condition") or not modifier._targets:
+            continue
+        region = items.taken(start)
+        if region and (place == 0 or modifiers[place - 1].modifier_span[1] <= region.start):
+            rule = ConTextRule(modifier.rule.literal, modifier.category, allowed_types={"FARMACO"})
+            found.append(ConTextModifier(rule, start, end, doc, *region))
+    return found
+
+
+def nearer_side(modifier: ConTextModifier, targets: Sequence[Span], items: Items) -> Sequence[Span]:
+    """Of a cue that goes both ways, the targets on the side of the nearest one.
+
+    Before a cue of a single thing ("suspendida"), only the last item counts.
+    """
+    metadata = modifier.rule.metadata or {}
+    if modifier.direction != "BIDIRECTIONAL" or metadata.get("both"):
+        return targets
+    first, last = modifier.modifier_span
+    left = [target for target in targets if target.end <= first]
+    right = [target for target in targets if target.start >= last]
+    if left and right:
+        before = items.distance(max(target.end for target in left), first)
+        after = items.distance(last, min(target.start for target in right))
+        if after < before:
+            return right
+    if not left:
+        return right
+    if modifier.category == NEGATED and not metadata.get("list"):
+        start = items.clause(max(target.end for target in left) - 1)
+        return [target for target in left if target.end > start]
+    return left

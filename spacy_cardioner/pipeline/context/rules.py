@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 CONTEXT_RULES = "context_rules"
 TERMINATING_TYPES = "terminating_types"
+ANSWERS = "answers"
 SECTION_RULES = "section_rules"
 RULES_FILE = "context_rules.json"
 SECTIONS_FILE = "sections.json"
@@ -38,7 +39,8 @@ def read_rules(sources: Sequence[str], language: str) -> RuleFile:
     """Read and join files of ConText rules.
 
     The format is medspaCy's: ``{"context_rules": [...]}``. "terminating_types" may list, for a
-    category of cues, the categories that end their scope.
+    category of cues, the categories that end their scope. "answers" may list, for a category, the
+    words that have this meaning where an answer stands, such as the "no" of "DM: no".
 
     sources (Sequence[str]): Paths, or "default" for the rules of the language. The rules of a later
         file replace earlier ones with the same literal.
@@ -46,6 +48,7 @@ def read_rules(sources: Sequence[str], language: str) -> RuleFile:
     """
     rules: list[dict[str, Any]] = []
     terminating: dict[str, list[str]] = {}
+    answers: dict[str, list[str]] = {}
     for source in sources:
         path = rules_path(language) if source == DEFAULT else Path(source)
         data = check_file(read_json(path), CONTEXT_RULES, str(path))
@@ -54,9 +57,11 @@ def read_rules(sources: Sequence[str], language: str) -> RuleFile:
         rules = kept + data[CONTEXT_RULES]
         for category, ended_by in data.get(TERMINATING_TYPES, {}).items():
             terminating[category] = [*terminating.get(category, ()), *ended_by]
+        for category, words in data.get(ANSWERS, {}).items():
+            answers[category] = [*answers.get(category, ()), *words]
     if not rules:
         raise CardionerError(f"{', '.join(sources) or 'rules'}: no context rules")
-    return {CONTEXT_RULES: rules, TERMINATING_TYPES: terminating}
+    return {CONTEXT_RULES: rules, TERMINATING_TYPES: terminating, ANSWERS: answers}
 
 
 def medspacy_rules(language: str) -> list[ConTextRule]:
@@ -79,7 +84,8 @@ def read_sections(source: str | None, language: str) -> RuleFile:
     """Read a file of section titles.
 
     The format is medspaCy's: ``{"section_rules": [...]}``. "one_paragraph" may list the categories
-    that end at an empty line.
+    that end with their paragraph, and "openers", for a category or "*", how the sentences start
+    that end its sections.
 
     source (str | None): A path, "default" for the titles of the language, or None for no titles.
     RAISES (CardionerError): The file is missing or malformed.
@@ -123,6 +129,8 @@ def make_rules(
             raise CardionerError(
                 f"context rule {number} ({shown(fields['literal'])}): {reason(error)}"
             ) from error
+        # medspaCy does not read this setting of a rule from a file.
+        rule.terminated_by.update((rule.metadata or {}).get("terminated_by", ()))
         if rule.direction not in ("PSEUDO", "TERMINATE") and rule.category not in span_attrs:
             raise CardionerError(
                 f"context rule {number} ({shown(rule.literal)}): its category sets no "

@@ -10,6 +10,7 @@ from spacy_cardioner.pipeline.context.component import CONTEXT_ATTRIBUTES, regis
 
 # The first of these attributes that an entity has sets its colour.
 COLOURS = {
+    "is_allergy": "#f2c48d",
     "is_family": "#c9b7e8",
     "is_negated": "#f4b6b6",
     "is_uncertain": "#f7e3a1",

@@ -315,6 +315,7 @@ def test_parquet_has_the_documented_schema(tmp_path: Path) -> None:
         *("note_id string", "start int32", "end int32", "label string", "text string"),
         *("score float", "kb_id string", "match string", "section string"),
         *("negated bool", "uncertain bool", "historical bool", "hypothetical bool", "family bool"),
+        "allergy bool",
     ]
     assert [field.name for field in schema if not field.nullable] == [
         *("note_id", "start", "end", "label", "text"),
@@ -355,13 +356,27 @@ def test_omop_has_the_fields_of_the_model(tmp_path: Path) -> None:
         "term_exists": "N",
         "term_temporal": "past",
         "term_modifiers": "label=ENFERMEDAD;negation=true;subject=patient;conditional=false;"
-        "uncertain=false;history=true;score=0.9746;section=chief complaint",
+        "uncertain=false;history=true;allergy=false;score=0.9746;section=chief complaint",
     }
     assert [row["note_nlp_id"] for row in rows] == ["1", "2", "3", "4"]
     assert [row["term_exists"] for row in rows] == ["N", "", "", "N"]
     assert rows[2]["term_modifiers"] == "label=FARMACO;score=0.0000;kb_id=C07AB07"
     assert rows[2]["lexical_variant"] == NOTE[29:47]
     assert rows[3]["term_temporal"] == "present"
+
+
+def test_an_allergy_is_an_attribute_and_no_medication(tmp_path: Path) -> None:
+    text = "Alérgico a penicilina"
+    drug = KNOWN._replace(start=11, end=21, text="penicilina", negated=False, allergy=True)
+    write(tmp_path / "out.csv", found("7", text, [drug]))
+    [row] = read_omop(tmp_path / "out.csv")
+    assert row["term_exists"] == "N"
+    assert ";negation=false;" in row["term_modifiers"]
+    assert ";allergy=true;" in row["term_modifiers"]
+    write(tmp_path / "brat", found("7", text, [drug]), kind="brat")
+    assert "\tAllergy T1\n" in (tmp_path / "brat" / "7.ann").read_text()
+    write(tmp_path / "out.html", found("7", text, [drug]))
+    assert "allergy" in (tmp_path / "out.html").read_text()
 
 
 def test_omop_as_parquet(tmp_path: Path) -> None:

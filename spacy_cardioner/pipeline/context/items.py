@@ -1,0 +1,199 @@
+"""The items of a list-like text: "HTA (sí), DM: no, bisoprolol 2,5 mg (suspendido)".
+
+A cue that answers an item ("no" after "DM:") modifies this item only, whatever its direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from spacy.tokens import Doc, Span
+
+if TYPE_CHECKING:
+    from medspacy.context import ConTextRule
+
+LONGEST_ITEM = 15  # tokens between a target and its answer, such as a dose
+LINE_ENDS = frozenset("\n\r\x0b\x0c\x85\u2028\u2029")
+SEPARATORS = frozenset(",;.:!?/|•")
+BRACKETS = frozenset("()[]")
+CLOSING = frozenset(",;.)]/|•-–—")
+LINKS = frozenset(":=|?-–—→")
+JOINS = frozenset({"y", "e", "ed", "o", "u", "and", "or", "ni", "né", "nor", "&"})
+CLAUSES = frozenset({"y", "e", "ed", "and", "but", "pero", "ma", "mas"})
+# Between a finding and a cue that says something of it: "el TEP se descarta".
+FILLERS = frozenset({"se", "lo", "la", "los", "las", "que", "es", "si", "which", "is", "viene"})
+SIGNS = frozenset({"+", "++", "+++", "-", "–"})
+TAKEN = frozenset(
+    "tomar tome puede analgesia con dar administrar usar take give use can may assumere prendere "
+    "può somministrare usare".split()
+)
+ANSWERED = ("NEGATED_EXISTENCE", "POSSIBLE_EXISTENCE")
+
+
+class Region(NamedTuple):
+    """Tokens from start to end, the end excluded."""
+
+    start: int
+    end: int
+
+
+class Items:
+    """Finds the item to which a cue is the answer."""
+
+    def __init__(self, doc: Doc, targets: Iterable[Span]) -> None:
+        self.doc = doc
+        self.starts: dict[int, int] = {}
+        self.ends: dict[int, int] = {}
+        for target in targets:
+            for index in range(target.start, target.end):
+                self.starts[index] = min(target.start, self.starts.get(index, index))
+                self.ends[index] = max(target.end, self.ends.get(index, index))
+        # Signs stand before or after all findings of a sentence: "(+) tos (-) fiebre".
+        self.signs_first: dict[int, bool] = {}
+
+    def text(self, index: int) -> str:
+        """The text of a token in lower case, "" outside the document, a line feed for line ends."""
+        if not 0 <= index < len(self.doc):
+            return ""
+        token = self.doc[index]
+        if token.is_space:
+            return "\t" if LINE_ENDS.isdisjoint(token.text) else "\n"
+        return token.lower_
+
+    def separates(self, index: int) -> bool:
+        """Whether a token ends an item on either side."""
+        text = self.text(index)
+        return index not in self.starts and (text in SEPARATORS | BRACKETS or text in ("", "\n"))
+
+    def before(self, index: int, *, joined: bool = False, gap: int = LONGEST_ITEM) -> Region | None:
+        """The nearest target before a token, without a separator between them.
+
+        joined (bool): Include what is joined to it: "fiebre y tos: no".
+        """
+        depth = 0  # "DM (tipo 2): no"
+        for place in range(index - 1, max(-1, index - gap - 2), -1):
+            text = self.text(place)
+            if text and text in ")]":
+                depth += 1
+            elif text and text in "([":
+                depth -= 1
+            elif depth == 0 and place in self.starts:
+                start = self.starts[place]
+                while joined and self.text(start - 1) in JOINS and start - 2 in self.starts:
+                    start = self.starts[start - 2]
+                return Region(start, index)
+            if depth < 0 or (depth == 0 and text in SEPARATORS) or text == "\n":
+                return None
+        return None
+
+    def clause(self, index: int) -> int:
+        """The start of the item in which a token stands."""
+        while index > 0 and not self.separates(index - 1):
+            index -= 1
+        return index
+
+    def taken(self, index: int) -> Region | None:
+        """What is taken under the condition after it: "Paracetamol 1 g si dolor"."""
+        region = self.before(index, gap=8)
+        if region is None:
+            return None
+        words = range(self.clause(region.start), region.start)
+        said = any(self.doc[place].is_alpha and self.text(place) not in TAKEN for place in words)
+        return None if said else region
+
+    def distance(self, start: int, end: int) -> int:
+        """The tokens between two places. A separator counts as many as a long dose."""
+        apart = sum(
+            self.separates(place) or self.text(place) in JOINS for place in range(start, end)
+        )
+        return end - start + LONGEST_ITEM * apart
+
+    def closed(self, index: int) -> bool:
+        """Whether an item ends before a token."""
+        text = self.text(index)
+        if text in ("", "\n") or text in CLOSING or text in CLAUSES:
+            return True
+        # "fiebre: no tos: sí"
+        return index in self.ends and self.text(self.ends[index]) in LINKS - {"-"}
+
+    def answered(self, rule: ConTextRule, start: int, end: int, *, word: bool) -> Region | None:
+        """The item of a cue that stands where an answer does, or None.
+
+        word (bool): Whether the cue is of the list of answers.
+        """
+        left, right = self.text(start - 1), self.text(end)
+        if left and left in "([" and right and right in ")]":
+            sign = self._after(start, end + 1) if word else None
+            return sign or self.before(start - 1)
+        if self.text(start) == "(" and rule.direction == "BACKWARD":
+            return self.before(start)
+        if (left in LINKS or left == "\t") and self.closed(end):
+            if region := self.before(start - 1, joined=True):
+                return region
+        if left == "," and "BEGIN" in rule.terminated_by and self.closed(end):
+            return self.before(start - 1)
+        return self._bare(rule, start, end, word=word)
+
+    def questioned(self, start: int, end: int) -> Region | None:
+        """The item after a question mark that stands before it: "?TEP", "? TEP"."""
+        if self.closed(end) or (start > 0 and self._glued(start)):
+            return None
+        left = self.text(start - 1)
+        if self._glued(end) or left in ("", "\n") or left in SEPARATORS | BRACKETS:
+            return self._until(end)
+        return None
+
+    def _glued(self, index: int) -> bool:
+        """Whether a token stands right after the one before it."""
+        return not self.doc[index - 1].whitespace_ and not self.doc[index - 1].is_space
+
+    def _bare(self, rule: ConTextRule, start: int, end: int, *, word: bool) -> Region | None:
+        """The item right before a cue that ends its clause: "DM no, HTA sí"."""
+        says = rule.direction == "FORWARD" and rule.category in ANSWERED
+        if not (says or (word and end - start == 1)):
+            return None
+        if word and end in self.starts and (region := self._after(start, end)):
+            return region
+        if not self.closed(end):
+            return None
+        region = self.before(start, joined=True, gap=0 if word else 2)
+        if region is None or not self._fillers(start) <= FILLERS:
+            return None
+        # A line that is wrapped after "sin" is no answer.
+        at_line_end = self.text(end) == "\n"
+        return None if at_line_end and not self._starts_line(region.start) else region
+
+    def _fillers(self, start: int) -> set[str]:
+        """The words between a cue and the target before it."""
+        place = start - 1
+        while place not in self.starts:
+            place -= 1
+        return {self.text(other) for other in range(place + 1, start)}
+
+    def _starts_line(self, index: int) -> bool:
+        start = self.clause(index)
+        return self.text(start - 1) in ("", "\n") or self.text(start - 1) in SEPARATORS - {","}
+
+    def _first(self, start: int) -> bool:
+        """Whether the signs of a sentence stand before its findings."""
+        sentence = self.doc[start].sent.start
+        if sentence not in self.signs_first:
+            # A dash at the start of a line is the mark of a list.
+            bullet = self.text(start) not in "+++" and self.text(start - 1) not in ("(", "[")
+            found = any(place in self.starts for place in range(max(sentence, start - 30), start))
+            self.signs_first[sentence] = not (found or bullet)
+        return self.signs_first[sentence]
+
+    def _after(self, start: int, end: int) -> Region | None:
+        """The item after a sign."""
+        if self.text(start) not in SIGNS or not self._first(start):
+            return None
+        return self._until(end)
+
+    def _until(self, end: int) -> Region:
+        """From a token to the end of its item."""
+        last = end
+        while last < end + LONGEST_ITEM and not self.separates(last):
+            last += 1
+        return Region(end, last)
