@@ -16,6 +16,7 @@ from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.pipeline.context.rules import (
     ANSWERS,
     CONTEXT_RULES,
+    NAMES,
     RULES_FILE,
     SECTION_RULES,
     SECTIONS_FILE,
@@ -141,6 +142,7 @@ class Context(StoredPipe):
             span_attrs=self.span_attrs,
             terminating_types=rules.get(TERMINATING_TYPES, {}),
             answers=rules.get(ANSWERS, {}),
+            names=rules.get(NAMES, {}),
         )
         self.context.add(make_rules(rules, self.span_attrs, self.nlp.vocab))
 
@@ -204,10 +206,18 @@ def without_negated_allergies(edges: Iterable["Edge"], targets: Iterable[Span]) 
     nothing more.
     """
     edges = list(edges)
+    places = {
+        (target, place)
+        for target, cue in edges
+        if cue.category == "ALLERGY"
+        for place in range(*cue.modifier_span)
+    }
     denied = {
         target
         for target, cue in edges
-        if cue.category == "NEGATED_EXISTENCE" and "BEGIN" not in cue.rule.terminated_by
+        if cue.category == "NEGATED_EXISTENCE"
+        and "BEGIN" not in cue.rule.terminated_by
+        and (target, cue.modifier_span[0]) not in places
     }
     for target in denied:
         if target._.is_allergy:

@@ -28,6 +28,7 @@ TAKEN = frozenset(
     "tomar tome puede analgesia con dar administrar usar take give use can may assumere prendere "
     "può somministrare usare".split()
 )
+DENIALS = frozenset({"no", "non", "sin", "senza", "niega", "nega", "ni", "né"})
 ANSWERED = ("NEGATED_EXISTENCE", "POSSIBLE_EXISTENCE")
 
 
@@ -50,6 +51,7 @@ class Items:
                 self.starts[index] = min(target.start, self.starts.get(index, index))
                 self.ends[index] = max(target.end, self.ends.get(index, index))
         # Signs stand before or after all findings of a sentence: "(+) tos (-) fiebre".
+        self.answer_ends: set[int] = set()
         self.signs_first: dict[int, bool] = {}
 
     def text(self, index: int) -> str:
@@ -64,7 +66,13 @@ class Items:
     def separates(self, index: int) -> bool:
         """Whether a token ends an item on either side."""
         text = self.text(index)
-        return index not in self.starts and (text in SEPARATORS | BRACKETS or text in ("", "\n"))
+        if index in self.starts or (text == "/" and self._in_dose(index)):
+            return False
+        return text in SEPARATORS | BRACKETS or text in ("", "\n")
+
+    def _in_dose(self, index: int) -> bool:
+        """Whether a slash has no space around: "5 mg/12 h"."""
+        return self._glued(index) and index + 1 < len(self.doc) and self._glued(index + 1)
 
     def before(self, index: int, *, joined: bool = False, gap: int = LONGEST_ITEM) -> Region | None:
         """The nearest target before a token, without a separator between them.
@@ -83,7 +91,8 @@ class Items:
                 while joined and self.text(start - 1) in JOINS and start - 2 in self.starts:
                     start = self.starts[start - 2]
                 return Region(start, index)
-            if depth < 0 or (depth == 0 and text in SEPARATORS) or text == "\n":
+            ends = depth == 0 and text not in BRACKETS and self.separates(place)
+            if depth < 0 or ends or text == "\n":
                 return None
         return None
 
@@ -122,22 +131,43 @@ class Items:
 
         word (bool): Whether the cue is of the list of answers.
         """
+        region = self._answered(rule, start, end, word=word)
+        if region is not None:
+            self.answer_ends.update((end, end + 1))
+        return region
+
+    def affirms(self, start: int, end: int) -> bool:
+        """Whether a "si" without its accent ends a negation: "No HTA, si DM"."""
+        if self.text(start) != "si" or self.text(start - 1) != "," or start - 2 not in self.starts:
+            return False
+        if end not in self.starts or not self.closed(self.ends[end]):
+            return False
+        return any(self.text(place) in DENIALS for place in range(start - LONGEST_ITEM, start))
+
+    def _answered(self, rule: ConTextRule, start: int, end: int, *, word: bool) -> Region | None:
         left, right = self.text(start - 1), self.text(end)
         if left and left in "([" and right and right in ")]":
             sign = self._after(start, end + 1) if word else None
             return sign or self.before(start - 1)
+        stops = "BEGIN" in rule.terminated_by
+        if left and left in "([" and stops and end not in self.starts:
+            return self.before(start - 1)
         if self.text(start) == "(" and rule.direction == "BACKWARD":
             return self.before(start)
-        if (left in LINKS or left == "\t") and self.closed(end):
-            if region := self.before(start - 1, joined=True):
+        if left in LINKS or left == "\t":
+            # "fiebre: no Tos: sí"
+            titled = (
+                end < len(self.doc) and self.doc[end].is_title and self.text(start) not in SIGNS
+            )
+            if (titled or self.closed(end)) and (region := self.before(start - 1, joined=True)):
                 return region
-        if left == "," and "BEGIN" in rule.terminated_by and self.closed(end):
+        if left == "," and stops and self.closed(end):
             return self.before(start - 1)
         return self._bare(rule, start, end, word=word)
 
     def questioned(self, start: int, end: int) -> Region | None:
         """The item after a question mark that stands before it: "?TEP", "? TEP"."""
-        if self.closed(end) or (start > 0 and self._glued(start)):
+        if self.closed(end) or self._glued(start):
             return None
         left = self.text(start - 1)
         if self._glued(end) or left in ("", "\n") or left in SEPARATORS | BRACKETS:
@@ -146,7 +176,9 @@ class Items:
 
     def _glued(self, index: int) -> bool:
         """Whether a token stands right after the one before it."""
-        return not self.doc[index - 1].whitespace_ and not self.doc[index - 1].is_space
+        return (
+            index > 0 and not self.doc[index - 1].whitespace_ and not self.doc[index - 1].is_space
+        )
 
     def _bare(self, rule: ConTextRule, start: int, end: int, *, word: bool) -> Region | None:
         """The item right before a cue that ends its clause: "DM no, HTA sí"."""
@@ -173,6 +205,8 @@ class Items:
 
     def _starts_line(self, index: int) -> bool:
         start = self.clause(index)
+        if start - 1 in self.answer_ends:  # "HTA no, DM sí"
+            return True
         return self.text(start - 1) in ("", "\n") or self.text(start - 1) in SEPARATORS - {","}
 
     def _first(self, start: int) -> bool:
@@ -181,8 +215,8 @@ class Items:
         if sentence not in self.signs_first:
             # A dash at the start of a line is the mark of a list.
             bullet = self.text(start) not in "+++" and self.text(start - 1) not in ("(", "[")
-            found = any(place in self.starts for place in range(max(sentence, start - 30), start))
-            self.signs_first[sentence] = not (found or bullet)
+            mark = start - 1 if self.text(start - 1) in ("(", "[") else start
+            self.signs_first[sentence] = self.clause(mark) == mark and not bullet
         return self.signs_first[sentence]
 
     def _after(self, start: int, end: int) -> Region | None:

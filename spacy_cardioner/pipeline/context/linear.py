@@ -12,6 +12,7 @@ from spacy.matcher import PhraseMatcher
 from spacy.tokens import Doc, Span
 
 from spacy_cardioner.pipeline.context.items import JOINS, Items, Region
+from spacy_cardioner.pipeline.context.names import Names
 from spacy_cardioner.spans import non_overlapping
 
 SILENT = ("PSEUDO", "TERMINATE")
@@ -22,6 +23,7 @@ NEGATED, POSSIBLE, HYPOTHETICAL, ALLERGY = (
     "ALLERGY",
 )
 CONTRADICTED = (NEGATED, POSSIBLE, HYPOTHETICAL)
+FAMILY = "FAMILY"
 AFFIRMED = "AFFIRMED"  # of answers only; it sets no attribute
 STOPS = "BEGIN"  # ends the scope of a cue that stops a treatment
 STARTS = ("BEGIN", "START")
@@ -29,6 +31,8 @@ CHANGES = ("BEGIN", "CHANGE_TO")
 
 # A line that ends with a colon, and the list items in the lines after it.
 LIST = re.compile(r":[ \t]*\r?\n(?:[ \t]*(?:[-*•·–—+>]|[0-9]{1,2}[.)-])[^\r\n]*(?:\r?\n|$))+")
+
+YES = ConTextRule("sí", "CONTRAST", direction="TERMINATE")
 
 Edge = tuple[Span, ConTextModifier]
 
@@ -67,11 +71,13 @@ class LinearConText(ConText):
         span_attrs: Mapping[str, Mapping[str, Any]],
         terminating_types: Mapping[str, Sequence[str]],
         answers: Mapping[str, Sequence[str]],
+        names: Mapping[str, Sequence[str]],
     ) -> None:
         """Create a ConText without rules, given medspaCy's settings. Use `add` to add rules.
 
         answers (Mapping[str, Sequence[str]]): For each category, words that have this meaning where
             an answer stands. "AFFIRMED" is the category of "yes".
+        names (Mapping[str, Sequence[str]]): What marks a name that looks like a relative.
         """
         super().__init__(
             nlp,
@@ -90,6 +96,7 @@ class LinearConText(ConText):
         for word in self.answers:
             matcher.add(word, [nlp.tokenizer(word)])
         self.answer_matcher = matcher
+        self.names = Names(names)
 
     def edges(self, doc: Doc, targets: Sequence[Span]) -> list[Edge]:
         """Find which cues modify which targets, without modifying the document.
@@ -127,21 +134,31 @@ class LinearConText(ConText):
             rule = self.answers[strings[key]]
             if item := items.answered(rule, start, end, word=True):
                 cues.append(Cue(start, end, rule, item))
+            elif rule.category == AFFIRMED and items.affirms(start, end):
+                cues.append(Cue(start, end, YES))
         for key, start, end in matcher(doc):
             rule = matcher.rule_map[strings[key]]
             item = None
+            if rule.category == FAMILY and self.names.covers(doc, start):
+                continue
             if not rule.literal.strip("?"):
                 item = items.questioned(start, end)
             elif rule.direction not in SILENT:
                 item = items.answered(rule, start, end, word=False)
             cues.append(Cue(start, end, rule, item))
         taken = {index for target in targets for index in range(target.start, target.end)}
-        return non_overlapping(cues, order=answers_first, taken=taken)
+        others = [cue for cue in cues if cue.rule.category != ALLERGY]
+        chosen = non_overlapping(others, order=answers_first, taken=taken)
+        # An allergy may be a mention itself, and the "no" of "no tolera" denies an exercise.
+        allergies = [cue for cue in cues if cue.rule.category == ALLERGY]
+        chosen += non_overlapping(allergies, order=answers_first)
+        return sorted(chosen, key=lambda cue: cue.start)
 
 
-def answers_first(cue: Cue) -> tuple[int, bool, int]:
-    """Sort key: longer before shorter, and of the same length the answer."""
-    return cue.start - cue.end, cue.item is None, cue.start
+def answers_first(cue: Cue) -> tuple[int, bool, bool, int]:
+    """Sort key: longer before shorter; of the same length answers first and pseudo cues last."""
+    answer = cue.item is not None or cue.rule is YES
+    return cue.start - cue.end, not answer, cue.rule.direction == "PSEUDO", cue.start
 
 
 def without_contradictions(edges: Iterable[Edge], answers: Iterable[ConTextModifier]) -> list[Edge]:
@@ -222,6 +239,8 @@ def limit_scopes(modifiers: Sequence[ConTextModifier], items: Items) -> None:
             for place in places:
                 other = modifiers[place]
                 (first, last), (start, end) = other.modifier_span, modifier.scope_span
+                if first < modifier._end and modifier._start < last:
+                    continue  # what denies an allergy is part of its cue
                 if first >= end or last <= start:
                     break
                 own = modifier.rule.terminated_by if other.category in CHANGES else ()
@@ -235,8 +254,9 @@ def leave_started(stop: ConTextModifier, start: ConTextModifier, items: Items) -
     """Leave to a cue that starts a treatment what it starts: "stopped A and B was commenced"."""
     first, last = start.modifier_span
     if first >= stop.modifier_span[1]:
-        item = items.before(first, gap=4)
-        if item is not None and item.start > stop.modifier_span[1]:
+        item = items.before(first, gap=2)
+        joined = item and any(items.text(place) in JOINS for place in range(item.start, first + 1))
+        if item is not None and not joined and item.start > stop.modifier_span[1]:
             stop._scope_end = min(stop._scope_end, item.start)
         return
     for place in range(last, stop.modifier_span[0]):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CONTEXT_RULES = "context_rules"
 TERMINATING_TYPES = "terminating_types"
 ANSWERS = "answers"
+NAMES = "names"
 SECTION_RULES = "section_rules"
 RULES_FILE = "context_rules.json"
 SECTIONS_FILE = "sections.json"
@@ -41,6 +42,7 @@ def read_rules(sources: Sequence[str], language: str) -> RuleFile:
     The format is medspaCy's: ``{"context_rules": [...]}``. "terminating_types" may list, for a
     category of cues, the categories that end their scope. "answers" may list, for a category, the
     words that have this meaning where an answer stands, such as the "no" of "DM: no".
+    "names" lists "titles" and "places" of names that look like relatives, see `Names`.
 
     sources (Sequence[str]): Paths, or "default" for the rules of the language. The rules of a later
         file replace earlier ones with the same literal.
@@ -49,6 +51,7 @@ def read_rules(sources: Sequence[str], language: str) -> RuleFile:
     rules: list[dict[str, Any]] = []
     terminating: dict[str, list[str]] = {}
     answers: dict[str, list[str]] = {}
+    names: dict[str, list[str]] = {}
     for source in sources:
         path = rules_path(language) if source == DEFAULT else Path(source)
         data = check_file(read_json(path), CONTEXT_RULES, str(path))
@@ -59,9 +62,16 @@ def read_rules(sources: Sequence[str], language: str) -> RuleFile:
             terminating[category] = [*terminating.get(category, ()), *ended_by]
         for category, words in data.get(ANSWERS, {}).items():
             answers[category] = [*answers.get(category, ()), *words]
+        for kind, words in data.get(NAMES, {}).items():
+            names[kind] = [*names.get(kind, ()), *words]
     if not rules:
         raise CardionerError(f"{', '.join(sources) or 'rules'}: no context rules")
-    return {CONTEXT_RULES: rules, TERMINATING_TYPES: terminating, ANSWERS: answers}
+    return {
+        CONTEXT_RULES: rules,
+        TERMINATING_TYPES: terminating,
+        ANSWERS: answers,
+        NAMES: names,
+    }
 
 
 def medspacy_rules(language: str) -> list[ConTextRule]:

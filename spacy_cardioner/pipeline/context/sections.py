@@ -90,9 +90,10 @@ class SectionFinder:
     def find(self, doc: Doc) -> list[Section]:
         """RETURNS (list[Section]): The sections in the order of the text."""
         found: list[Section] = []
+        text = doc.text
         for sentence in doc.sents:
             last = found[-1] if found else None
-            if title := self._title(sentence.text, doc.text, sentence.start_char, last):
+            if title := self._title(sentence.text, text, sentence.start_char, last):
                 if last and last.end < 0:
                     found[-1] = last._replace(end=sentence.start)
                 length, category = title
@@ -100,7 +101,7 @@ class SectionFinder:
                 while body < sentence.end and doc[body].idx < sentence.start_char + length:
                     body += 1
                 found.append(Section(sentence.start, body, -1, category))
-            elif last and last.end < 0 and self._ends(doc, last, sentence):
+            elif last and last.end < 0 and self._ends(doc, text, last, sentence):
                 found[-1] = last._replace(end=sentence.start)
         if found and found[-1].end < 0:
             found[-1] = found[-1]._replace(end=len(doc))
@@ -131,7 +132,7 @@ class SectionFinder:
                 return match.end(), category
         return None
 
-    def _ends(self, doc: Doc, section: Section, sentence: Span) -> bool:
+    def _ends(self, doc: Doc, text: str, section: Section, sentence: Span) -> bool:
         """Whether a section ends before a sentence that has no title."""
         openers = self.openers.get(section.category)
         if openers and f"{normalize(sentence.text[:OPENING])} ".startswith(openers):
@@ -139,13 +140,13 @@ class SectionFinder:
         if section.category not in self.one_paragraph:
             return False
         title, body = doc[section.start].idx, doc[section.body].idx
-        before = doc.text[body : sentence.start_char]
+        before = text[body : sentence.start_char]
         space = before[len(before.rstrip()) :]
         if NOTHING.match(before):
             return True
         if before.isspace() or not LINE_END.search(space):
             return False
-        alone = LINE_END.search(doc.text[title:body] + before[: -len(before.lstrip())])
+        alone = LINE_END.search(text[title:body] + before[: -len(before.lstrip())])
         return bool(EMPTY_LINE.search(space)) or not (alone or CONTINUED.match(sentence.text))
 
 
