@@ -5,7 +5,8 @@ and Italian.
 
 # No postponed annotations: spaCy checks configs against the types of registered functions.
 import warnings
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ from spacy_cardioner.pipeline.stored import DEFAULT, StoredPipe
 from spacy_cardioner.spans import SPANS_KEY
 
 if TYPE_CHECKING:
+    from medspacy.context import ConTextModifier
+
     from spacy_cardioner.pipeline.context.linear import Edge, LinearConText
 
 # medspaCy's own categories, attributes and sections.
@@ -54,6 +57,7 @@ SECTION_ATTRS = {
     "allergies": {"is_allergy": True},
 }
 DRUG = "FARMACO"
+LONGEST_CLAUSE = 60  # tokens
 # Sections that speak of drugs only, or of all but drugs: what a patient takes is often listed under
 # the history.
 OF_DRUGS = {"allergies": True, "past_medical_history": False}
@@ -161,24 +165,40 @@ class Context(StoredPipe):
         doc.spans[SECTIONS_KEY] = as_spans(doc, sections)
         spans = [*doc.ents, *doc.spans.get(self.spans_key, ())]
         targets = list({(span.start, span.end, span.label): span for span in spans}.values())
-        for target in targets:
-            self._set_section(target)
         if targets:
+            edges, turns = context.edges(doc, targets)
+            for target in targets:
+                self._set_section(target, turns)
             titles = {place for one in sections for place in range(one.start, one.body)}
             edges = [
                 (target, cue)
-                for target, cue in context.edges(doc, targets)
+                for target, cue in edges
                 if cue.category not in SAID_BY_TITLES or cue.modifier_span[0] not in titles
             ]
             context.set_context_attributes(without_negated_allergies(edges, targets))
         return doc
 
-    def _set_section(self, target: Span) -> None:
-        """Set the attributes that a target has by its section."""
-        category = get_section(target) or ""
+    def _set_section(self, target: Span, turns: Sequence["ConTextModifier"]) -> None:
+        """Set the attributes that a target has by its section.
+
+        turns (Sequence[ConTextModifier]): Cues after which the sentence is no longer about the
+            section: "AF: padre con IAM, acude por disnea", "Alergias: penicilina, toma enalapril".
+        """
+        category = get_section(target)
+        if category not in self.section_attrs:
+            return
+        place = bisect_right(turns, target.start, key=end_of) - 1
+        # A relative may take a drug too.
+        if place >= 0 and (category == "allergies" or turns[place].category != "TAKES"):
+            end = end_of(turns[place])
+            near = target.start - end < LONGEST_CLAUSE
+            if near and not any(
+                token.is_sent_start for token in target.doc[end : target.start + 1]
+            ):
+                return
         if OF_DRUGS.get(category, target.label_ == DRUG) != (target.label_ == DRUG):
             return
-        for name, value in self.section_attrs.get(category, {}).items():
+        for name, value in self.section_attrs[category].items():
             target._.set(name, value)
 
     def _loaded(self) -> "LinearConText":
@@ -197,6 +217,11 @@ class Context(StoredPipe):
             check_file(data[RULES_FILE], CONTEXT_RULES, f"{self.name}/{RULES_FILE}"),
             check_file(data[SECTIONS_FILE], SECTION_RULES, f"{self.name}/{SECTIONS_FILE}"),
         )
+
+
+def end_of(cue: "ConTextModifier") -> int:
+    """The token after a cue."""
+    return int(cue.modifier_span[1])
 
 
 def without_negated_allergies(edges: Iterable["Edge"], targets: Iterable[Span]) -> list["Edge"]:

@@ -5,7 +5,7 @@ A cue that answers an item ("no" after "DM:") modifies this item only, whatever 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from spacy.tokens import Doc, Span
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from medspacy.context import ConTextRule
 
 LONGEST_ITEM = 15  # tokens between a target and its answer, such as a dose
+LONGEST_CLAUSE = 60
 LINE_ENDS = frozenset("\n\r\x0b\x0c\x85\u2028\u2029")
 SEPARATORS = frozenset(",;.:!?/|•")
 BRACKETS = frozenset("()[]")
@@ -40,18 +41,22 @@ class Region(NamedTuple):
 
 
 class Items:
-    """Finds the item to which a cue is the answer."""
+    """Finds the item to which a cue is the answer.
 
-    def __init__(self, doc: Doc, targets: Iterable[Span]) -> None:
+    sentences (Sequence[range]): The sentence of each token.
+    """
+
+    def __init__(self, doc: Doc, targets: Iterable[Span], sentences: Sequence[range]) -> None:
         self.doc = doc
+        self.sentences = sentences
         self.starts: dict[int, int] = {}
         self.ends: dict[int, int] = {}
         for target in targets:
             for index in range(target.start, target.end):
                 self.starts[index] = min(target.start, self.starts.get(index, index))
                 self.ends[index] = max(target.end, self.ends.get(index, index))
-        # Signs stand before or after all findings of a sentence: "(+) tos (-) fiebre".
         self.answer_ends: set[int] = set()
+        # Signs stand before or after all findings of a sentence: "(+) tos (-) fiebre".
         self.signs_first: dict[int, bool] = {}
 
     def text(self, index: int) -> str:
@@ -97,8 +102,9 @@ class Items:
         return None
 
     def clause(self, index: int) -> int:
-        """The start of the item in which a token stands."""
-        while index > 0 and not self.separates(index - 1):
+        """The start of the item in which a token stands, or a token that is far before it."""
+        first = max(0, index - LONGEST_CLAUSE)
+        while index > first and not self.separates(index - 1):
             index -= 1
         return index
 
@@ -165,6 +171,11 @@ class Items:
             return self.before(start - 1)
         return self._bare(rule, start, end, word=word)
 
+    def answers_another(self, rule: ConTextRule, start: int, end: int) -> bool:
+        """Whether a cue answers what is no target: the "no" of "Tabaco: no, HTA"."""
+        asked = rule.direction == "FORWARD" and self.text(start - 1) == ":"
+        return asked and self.text(end) in (",", ";")
+
     def questioned(self, start: int, end: int) -> Region | None:
         """The item after a question mark that stands before it: "?TEP", "? TEP"."""
         if self.closed(end) or self._glued(start):
@@ -211,7 +222,7 @@ class Items:
 
     def _first(self, start: int) -> bool:
         """Whether the signs of a sentence stand before its findings."""
-        sentence = self.doc[start].sent.start
+        sentence = self.sentences[start].start
         if sentence not in self.signs_first:
             # A dash at the start of a line is the mark of a list.
             bullet = self.text(start) not in "+++" and self.text(start - 1) not in ("(", "[")

@@ -27,12 +27,16 @@ FAMILY = "FAMILY"
 AFFIRMED = "AFFIRMED"  # of answers only; it sets no attribute
 STOPS = "BEGIN"  # ends the scope of a cue that stops a treatment
 STARTS = ("BEGIN", "START")
-CHANGES = ("BEGIN", "CHANGE_TO")
+NOW = ("START", "PRESENT_NOW", "TAKES")
+CHANGES = ("BEGIN", "CHANGE_TO", "TAKES")
 
 # A line that ends with a colon, and the list items in the lines after it.
 LIST = re.compile(r":[ \t]*\r?\n(?:[ \t]*(?:[-*•·–—+>]|[0-9]{1,2}[.)-])[^\r\n]*(?:\r?\n|$))+")
 
 YES = ConTextRule("sí", "CONTRAST", direction="TERMINATE")
+
+# "Intolerancia a la glucosa" is no allergy.
+ITSELF = re.compile("al+[eé]rg|ana(?:f|ph)[iy]l", re.IGNORECASE)
 
 Edge = tuple[Span, ConTextModifier]
 
@@ -98,15 +102,16 @@ class LinearConText(ConText):
         self.answer_matcher = matcher
         self.names = Names(names)
 
-    def edges(self, doc: Doc, targets: Sequence[Span]) -> list[Edge]:
+    def edges(self, doc: Doc, targets: Sequence[Span]) -> tuple[list[Edge], list[ConTextModifier]]:
         """Find which cues modify which targets, without modifying the document.
 
-        RETURNS (list[Edge]): Each target with each cue that modifies it.
+        RETURNS (tuple[list[Edge], list[ConTextModifier]]): Each target with each cue that modifies
+            it; and the cues with which the text turns to what the patient has or takes.
         """
         sentences = [range(s.start, s.end) for s in doc.sents for _ in range(s.start, s.end)]
         reach = list_reach(doc, sentences)
         closing = bracket_ends(doc)
-        items = Items(doc, targets)
+        items = Items(doc, targets, sentences)
         answers, modifiers = [], []
         for start, end, rule, item in self._cues(doc, targets, items):
             if item is not None:
@@ -122,7 +127,9 @@ class LinearConText(ConText):
         answers += conditions(doc, modifiers, items)
         link(answers, targets, items)
         found = [(target, one) for one in (*modifiers, *answers) for target in one._targets]
-        return without_contradictions(found, answers)
+        found += allergies_themselves(doc, modifiers, targets)
+        now = [one for one in modifiers if one.category in NOW]
+        return without_contradictions(found, answers), now
 
     def _cues(self, doc: Doc, targets: Sequence[Span], items: Items) -> list[Cue]:
         """The longest cues that do not overlap each other or a target, in the order of the text."""
@@ -145,6 +152,8 @@ class LinearConText(ConText):
                 item = items.questioned(start, end)
             elif rule.direction not in SILENT:
                 item = items.answered(rule, start, end, word=False)
+                if item is None and items.answers_another(rule, start, end):
+                    continue
             cues.append(Cue(start, end, rule, item))
         taken = {index for target in targets for index in range(target.start, target.end)}
         others = [cue for cue in cues if cue.rule.category != ALLERGY]
@@ -159,6 +168,18 @@ def answers_first(cue: Cue) -> tuple[int, bool, bool, int]:
     """Sort key: longer before shorter; of the same length answers first and pseudo cues last."""
     answer = cue.item is not None or cue.rule is YES
     return cue.start - cue.end, not answer, cue.rule.direction == "PSEUDO", cue.start
+
+
+def allergies_themselves(
+    doc: Doc, modifiers: Iterable[ConTextModifier], targets: Iterable[Span]
+) -> list[Edge]:
+    """The mentions that start with the cue of an allergy: the disease "alergia a penicilina"."""
+    cues = {
+        cue.modifier_span[0]: cue
+        for cue in modifiers
+        if cue.category == ALLERGY and ITSELF.search(doc[slice(*cue.modifier_span)].text)
+    }
+    return [(target, cues[target.start]) for target in targets if target.start in cues]
 
 
 def without_contradictions(edges: Iterable[Edge], answers: Iterable[ConTextModifier]) -> list[Edge]:
@@ -305,9 +326,13 @@ def nearer_side(modifier: ConTextModifier, targets: Sequence[Span], items: Items
     Before a cue of a single thing ("suspendida"), only the last item counts.
     """
     metadata = modifier.rule.metadata or {}
+    first, last = modifier.modifier_span
+    if modifier.direction == "BACKWARD" and modifier.category == HYPOTHETICAL:
+        # "AAS 100 mg, furosemida si precisa"
+        start = items.clause(first - 1 if items.separates(first - 1) else first)
+        return [target for target in targets if target.end > start]
     if modifier.direction != "BIDIRECTIONAL" or metadata.get("both"):
         return targets
-    first, last = modifier.modifier_span
     left = [target for target in targets if target.end <= first]
     right = [target for target in targets if target.start >= last]
     if left and right:
