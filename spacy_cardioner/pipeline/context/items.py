@@ -181,7 +181,7 @@ class Items:
         if self.closed(end) or self._glued(start):
             return None
         left = self.text(start - 1)
-        if self._glued(end) or left in ("", "\n") or left in SEPARATORS | BRACKETS:
+        if self._glued(end) or left in ("", "\n") or left in SEPARATORS | BRACKETS | JOINS | {"vs"}:
             return self._until(end)
         return None
 

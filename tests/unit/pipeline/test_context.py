@@ -450,7 +450,11 @@ def test_a_line_means_the_same_in_any_note(lines: list[str]) -> None:
 
 
 words = st.sampled_from(
-    ["no", "sin", "padre", "con", "posible", "si", ":", "-", "\n", ".", "infarto"]
+    [
+        *("no", "sin", "padre", "con", "posible", "si", ":", "-", "\n", ".", "infarto"),
+        *("(", ")", "(+)", "?", "sí", ",", "Dr.", "suspender", "iniciar", "alérgico a", "AP:"),
+        *("Alergias:", "Antecedentes familiares:", "acude", "[", "]", "5 mg/12h", "suspendida"),
+    ]
 )
 
 
@@ -462,7 +466,11 @@ def test_no_text_is_too_odd(text: str, data: st.DataObject) -> None:
     ends = [data.draw(st.integers(0, len(doc))) for _ in range(4)] if len(doc) else []
     pairs = zip(sorted(ends)[::2], sorted(ends)[1::2], strict=True)
     doc = nlp.get_pipe("sentencizer")(doc)
-    doc.spans[SPANS_KEY] = [Span(doc, start, end, "X") for start, end in pairs if start < end]
+    doc.spans[SPANS_KEY] = [
+        Span(doc, start, end, label)
+        for (start, end), label in zip(pairs, ("FARMACO", "X"), strict=False)
+        if start < end
+    ]
     nlp.get_pipe("context")(doc)
     assert doc.text == text
     doc.to_bytes()
