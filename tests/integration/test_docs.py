@@ -49,7 +49,7 @@ def printed_lines(snippet: str) -> list[str]:
 
 
 def can_run(snippet: str) -> bool:
-    needs_medspacy = "medspacy" in snippet or "cardioner_context" in snippet
+    needs_medspacy = re.search("medspacy|cardioner_context|context=True", snippet)
     return not needs_medspacy or importlib.util.find_spec("medspacy") is not None
 
 
