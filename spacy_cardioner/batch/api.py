@@ -132,8 +132,6 @@ def _annotated(notes: Iterable[SourceNote], settings: Settings) -> Iterator[Anno
 
 def _of_frame(table: pd.DataFrame, columns: Columns) -> Iterator[SourceNote]:
     ids = table.index.to_series() if columns.id is None else table[columns.id]
-    if columns.id is None and table.index.nlevels > 1:
-        ids = ids.map(str)
     twice = ids.duplicated() & ids.notna()
     if twice.any():
         warnings.warn(
@@ -146,6 +144,8 @@ def _of_frame(table: pd.DataFrame, columns: Columns) -> Iterator[SourceNote]:
     given = (one.astype(object).where(one.notna(), None) for one in read)
     for number, (note_id, text, *kept) in enumerate(zip(*given, strict=True)):
         place = f"row {number}"
+        if columns.id is None and isinstance(note_id, tuple):  # of an index of several levels
+            note_id = str(note_id)
         yield checked(note_id, text, place, place, kept)
 
 

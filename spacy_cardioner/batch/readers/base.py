@@ -351,8 +351,9 @@ def kept_text(value: object) -> str:
 def _spelled(value: object) -> str:
     """Spell an id. Whole numbers are whole: integers with gaps are often stored as floats."""
     if isinstance(value, (Real, Decimal)) and not isinstance(value, Integral):
-        if abs(value) < EXACT and value == int(value):
-            return str(int(value))
+        number: Any = value  # mypy's Real has no order
+        if abs(number) < EXACT and number == int(number):
+            return str(int(number))
     return str(value)
 
 
