@@ -227,7 +227,7 @@ def _annotated(
             yield found
             bar.update()
     if job.progress and twice:
-        tell(f"{twice} notes have the id of an earlier note (--id-column): {SAME_IDS}")
+        tell(f"notes with the id of an earlier note: {twice} (--id-column); {SAME_IDS}")
 
 
 def _writers(job: Job, pipeline: dict[str, Any], when: datetime) -> list[Writer]:

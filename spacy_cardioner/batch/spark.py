@@ -136,7 +136,7 @@ def run_spark(
     if max_errors is not None and (failed := bad.count()) > max_errors:
         raise CardionerError(f"{failed} notes failed, more than --max-errors {max_errors}")
     if twice := good.groupBy("note_id").count().where("count > 1").count():
-        tell(f"{twice} ids are those of several notes (--id-column): {SAME_IDS}")
+        tell(f"ids of several notes: {twice} (--id-column); {SAME_IDS}")
     for kind, path in outputs:
         mode = "overwrite" if overwrite else "errorifexists"
         _write(good, kind, path, mode, with_text, columns.keep)

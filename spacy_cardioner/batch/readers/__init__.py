@@ -15,7 +15,7 @@ from spacy_cardioner.batch.readers.base import (
     Wanted,
 )
 from spacy_cardioner.batch.readers.find import find
-from spacy_cardioner.batch.readers.foreign import foreign_by_name
+from spacy_cardioner.batch.readers.foreign import AS_TEXT, foreign_by_name
 from spacy_cardioner.batch.readers.parquet import ParquetFiles
 from spacy_cardioner.batch.readers.sql import SqlTable
 from spacy_cardioner.batch.readers.tables import Delimited, JsonLines
@@ -133,7 +133,7 @@ def _of_one_kind(
     if chosen and not foreign:
         return InputFormat.text, list(files)
     if chosen:
-        raise CardionerError(foreign)
+        raise CardionerError(foreign + AS_TEXT)
     endings = [end for wanted in kinds for end in ENDINGS[wanted]]
     raise CardionerError(
         f"{name}: no {', '.join(endings)} file in this folder; --recursive reads its subfolders",

@@ -8,7 +8,7 @@ import re
 
 from spacy_cardioner.texts import without_compression
 
-AS_TEXT = "--input-format text reads it as it is"
+AS_TEXT = " (--input-format text reads it as it is)"
 MARKUP = "take the texts out of it, into .txt files or a table"
 SAVE = "save it as plain text"
 TABLE = "save it as CSV in UTF-8, or as Parquet"
@@ -97,4 +97,4 @@ def _is_json(text: str) -> bool:
 
 
 def _said(what: str, advice: str) -> str:
-    return f"{what}, not plain text: {advice} ({AS_TEXT})"
+    return f"{what}, not plain text: {advice}"

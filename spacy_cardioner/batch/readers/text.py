@@ -21,7 +21,7 @@ from spacy_cardioner.batch.readers.base import (
     not_again,
 )
 from spacy_cardioner.batch.readers.find import note_name
-from spacy_cardioner.batch.readers.foreign import foreign_bytes, foreign_text
+from spacy_cardioner.batch.readers.foreign import AS_TEXT, foreign_bytes, foreign_text
 from spacy_cardioner.errors import plain
 from spacy_cardioner.texts import BROKEN, MARK, UTF_8, damage, decompressed, misfit, open_bytes
 
@@ -128,14 +128,14 @@ def decoded(note_id: str, place: str, data: bytes, reading: Reading) -> SourceNo
     if len(data) == reading.longest:
         return SourceNote(instead, "", too_long(reading.max_characters), place)
     if not reading.is_text and (fault := foreign_bytes(data)):
-        return SourceNote(instead, "", fault, place)
+        return SourceNote(instead, "", fault + AS_TEXT, place)
     try:
         text = data.decode(reading.encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         fault = misfit(reading.encoding, f"not {{}} from byte {error.start} on")
         return SourceNote(instead, "", fault, place)
     if not reading.is_text and (fault := foreign_text(text)):
-        return SourceNote(instead, "", fault, place)
+        return SourceNote(instead, "", fault + AS_TEXT, place)
     return checked(note_id, text, place, instead, encoding=reading.encoding)
 
 
