@@ -227,6 +227,13 @@ def test_commands_have_the_options_that_the_pages_give_them() -> None:
                 assert given & set(parameter.opts), f"{page}: cardioner {command.name} {parameter}"
 
 
+def test_the_readme_annotates_what_is_there() -> None:
+    lines = [words[1:] for page, words in command_lines() if page == "README.md"]
+    inputs = [words[0] for words in lines if words and not words[0].startswith("--")]
+    assert inputs
+    assert [name for name in inputs if name not in ("add", "-") and not (ROOT / name).exists()] == []
+
+
 def test_lower_rooms_never_import_higher_ones() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     tree = text.partition("spacy_cardioner/\n")[2].partition("\nassets/")[0]
