@@ -293,7 +293,7 @@ def checked(
     if not fault:
         spelled = _spelled(note_id)
         fault = _text_fault(text, encoding)
-    if unkept := _kept_fault(values, encoding):
+    if values and (unkept := _kept_fault(values, encoding)):
         fault, values = fault or unkept, ()
     return SourceNote(spelled, "" if fault else str(text), fault, place, values)
 
@@ -350,6 +350,8 @@ def kept_text(value: object) -> str:
 
 def _spelled(value: object) -> str:
     """Spell an id. Whole numbers are whole: integers with gaps are often stored as floats."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, (Real, Decimal)) and not isinstance(value, Integral):
         number: Any = value  # mypy's Real has no order
         if abs(number) < EXACT and number == int(number):
