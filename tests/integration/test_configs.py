@@ -16,8 +16,10 @@ from spacy.training.initialize import init_nlp
 from spacy.util import load_config
 
 from spacy_cardioner.corpus import convert, write_docbin
+from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.pipeline import LABELS
 from spacy_cardioner.tokenizer import blank
+from spacy_cardioner.training.schedules import warmup_linear_epochs
 from spacy_cardioner.training.vectors import train_vectors
 from tests.conftest import ROOT
 from tests.tiny_encoder import save_tiny_encoder
@@ -33,9 +35,10 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("parts")
     tracks = ("track1/distemist_train/brat", "track2/drugtemist_train/es/brat")
     docs = sorted(convert([SAMPLE / track for track in tracks], blank("es")), key=len)[:5]
+    (folder / "CORPUS").mkdir()
+    write_docbin(folder / "CORPUS/docs.spacy", docs)
     for name in ("TRAIN", "DEV"):
-        (folder / "CORPUS").mkdir(exist_ok=True)
-        write_docbin(folder / "CORPUS" / f"{name}.spacy", docs * 20)
+        write_docbin(folder / f"{name}.spacy", docs * 20)
     pattern = {"label": "FARMACO", "pattern": "bisoprolol", "id": "C07AB07"}
     srsly.write_jsonl(folder / "GAZETTEER", [pattern])
     texts = folder / "texts.txt"
@@ -43,8 +46,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     nlp = blank("es")
     train_vectors(nlp, [doc.text for doc in docs], dim=8, buckets=50, epochs=1)
     nlp.to_disk(folder / "VECTORS")
-    found = {path.name: str(path) for path in folder.iterdir()}
-    return found | {name: str(folder / "CORPUS" / f"{name}.spacy") for name in ("TRAIN", "DEV")}
+    return {path.name.removesuffix(".spacy"): str(path) for path in folder.iterdir()}
 
 
 def saved(config: str, folder: Path, overrides: dict[str, str]) -> str:
@@ -111,3 +113,10 @@ def test_spacy_explains_the_labels(cpu: str) -> None:
     assert set(nlp.get_pipe("ner").labels) <= set(LABELS)  # type: ignore[attr-defined]
     for label, meaning in LABELS.items():
         assert spacy.explain(label) == meaning
+
+
+def test_an_optimizer_whose_variables_have_no_values_is_created_but_not_used() -> None:
+    rates = warmup_linear_epochs(1e-5, 0.1, "${training.max_epochs}", Path("x"), 100)
+    assert next(rates) == 0
+    with pytest.raises(CardionerError, match="give the optimizer of the interpolated config"):
+        next(rates)

@@ -37,7 +37,7 @@ ENDINGS = {
         ".dta .mat .npy .npz"
     ),
     ("an archive", UNPACK): ".zip .tar .tgz .tbz2 .txz .7z .rar .zst .lz4 .lzma .z",
-    ("a database", DATABASE): ".db .sqlite .sqlite3 .duckdb .mdb .accdb .sql .dump",
+    ("a database", DATABASE): ".db .sqlite .sqlite3 .duckdb .mdb .accdb",
     ("an image", SCAN): ".png .jpg .jpeg .tif .tiff .bmp .gif .webp .heic .dcm .dicom",
     ("BRAT's annotations", BRAT): ".ann",
     ("a DocBin", "write the texts of its documents as JSONL"): ".spacy",
