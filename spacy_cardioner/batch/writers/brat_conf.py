@@ -1,0 +1,151 @@
+"""What brat needs to show a folder.
+
+``annotation.conf`` has its labels and attributes with their values, ``visual.conf`` their colours
+and signs.
+
+brat marks what these files do not list as an error. It shows codes (N lines) without more files.
+
+source: https://brat.nlplab.org/configuration.html
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spacy_cardioner.batch.mentions import ATTRIBUTES, CONTEXT
+from spacy_cardioner.files import write_texts
+
+if TYPE_CHECKING:
+    from spacy_cardioner.batch.mentions import Mention
+
+# The first line of our files. Others are the user's.
+OURS = "# Written by spacy_cardioner. Remove this line to keep your changes.\n"
+ANNOTATION, VISUAL = "annotation.conf", "visual.conf"
+LABEL = "label"
+# How brat writes names of types, and values that do not end its lists.
+TYPE = re.compile(r"[A-Za-z0-9_-]*[A-Za-z0-9][A-Za-z0-9_-]*")
+VALUE = re.compile(r"[^\s,|<>]+")
+# Attributes of brat that are not the capitalized field.
+SIGNS = {
+    "Negated": "box:crossed, glyph:<NONE>",
+    "Uncertain": "dashArray:3-3, glyph:?",
+    "Historical": "glyph:↶",
+    "Hypothetical": "glyph:◇",
+    "Family": "glyph:⚭",
+    "Allergy": "glyph:⚠",
+}
+COLOURS = {"ENFERMEDAD": "#ffb3a7", "FARMACO": "#a7d3ff", "SINTOMA": "#ffe3a0"}
+OTHER_COLOURS = ("#b9e5b0", "#dcc6f5", "#f7c5df", "#b5e6e1", "#e3d9c0", "#d0d0d0")
+# A score as brat shows it: the values of an attribute must be listed.
+SCORES = [f"{number / 100:.2f}" for number in range(101)]
+
+# The name of an attribute and a value, or `LABEL` and a label.
+Known = frozenset[tuple[str, str]]
+
+
+def attributes(mention: Mention) -> dict[str, bool | str]:
+    """The attributes of a mention in brat. Its code is no attribute."""
+    return {
+        name.capitalize(): value if isinstance(value, bool) else _word(value)
+        for name, value in mention.attributes.items()
+        if name != "kb_id"
+    }
+
+
+def known(mentions: Iterable[Mention]) -> Known:
+    """What the configuration of a folder with these mentions lists."""
+    found = set()
+    for mention in mentions:
+        values = {**attributes(mention), LABEL: mention.label}
+        found |= {(name, value) for name, value in values.items() if isinstance(value, str)}
+    return frozenset(one for one in found if _listable(*one))
+
+
+class Configuration:
+    """The configuration of a folder, which grows with what is written to it.
+
+    Files that spacy_cardioner did not write stay as they are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.known: Known | None = None
+
+    def add(self, more: Known) -> None:
+        """Add to the configuration what it does not list yet."""
+        before = _read(self.folder / ANNOTATION) if self.known is None else self.known
+        if self.known is None or not more <= before:
+            self.known = before | more
+            texts = {ANNOTATION: annotation_conf(self.known), VISUAL: visual_conf(self.known)}
+            write_texts(
+                {
+                    self.folder / name: OURS + text
+                    for name, text in texts.items()
+                    if _is_ours(self.folder / name)
+                }
+            )
+
+
+def annotation_conf(listed: Known) -> str:
+    """The labels, and the attributes with their values."""
+    values: dict[str, list[str]] = {}
+    for name, value in sorted(listed):
+        values.setdefault(name, []).append(value)
+    if "Score" in values:
+        values["Score"] = SCORES
+    lines = ["[entities]", *values.pop(LABEL, []), "[relations]"]
+    lines.append("<OVERLAP>\tArg1:<ENTITY>, Arg2:<ENTITY>, <OVL-TYPE>:<ANY>")
+    lines += ["[events]", "[attributes]"]
+    lines += (f"{name.capitalize()}\tArg:<ENTITY>" for name in CONTEXT)
+    lines += (f"{name}\tArg:<ENTITY>, Value:{'|'.join(all_)}" for name, all_ in values.items())
+    return "".join(f"{line}\n" for line in lines)
+
+
+def visual_conf(listed: Known) -> str:
+    """The colours of the labels, and the signs of the attributes."""
+    labels = sorted(value for name, value in listed if name == LABEL)
+    lines = ["[labels]", *(f"{one} | {one} | {one[:4]} | {one[0]}" for one in labels), "[drawing]"]
+    lines.append("SPAN_DEFAULT\tfgColor:black, bgColor:#e8e8e8, borderColor:darken")
+    lines.append("ARC_DEFAULT\tcolor:black, arrowHead:triangle-5")
+    lines.append("ATTRIBUTE_DEFAULT\tglyph:*")
+    others = [label for label in labels if label not in COLOURS]
+    for label in labels:
+        number = others.index(label) % len(OTHER_COLOURS) if label in others else 0
+        lines.append(f"{label}\tbgColor:{COLOURS.get(label, OTHER_COLOURS[number])}")
+    for name in map(str.capitalize, ATTRIBUTES):
+        # Attributes with values are in the window of the entity alone.
+        sign = "glyph:*" if name.lower() in CONTEXT else "position:right, glyph:<NONE>"
+        lines.append(f"{name}\t{SIGNS.get(name, sign)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _read(path: Path) -> Known:
+    """What our configuration of earlier notes lists."""
+    if not (path.is_file() and _is_ours(path)):
+        return frozenset()
+    text = path.read_text(encoding="utf-8", errors="replace")
+    entities = text.partition("[entities]\n")[2].partition("[")[0].splitlines()
+    attributes = re.findall(r"^(\w+)\t.*Value:(.*)$", text, re.MULTILINE)
+    values = ((name, value) for name, listed in attributes for value in listed.split("|"))
+    return frozenset([*((LABEL, label) for label in entities), *values])
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is not there, or is one that we wrote."""
+    if path.is_symlink() or not path.is_file():
+        return not os.path.lexists(path)
+    with path.open("rb") as stream:
+        return stream.readline() == OURS.encode()
+
+
+def _listable(name: str, value: str) -> bool:
+    return bool((TYPE if name == LABEL else VALUE).fullmatch(value))
+
+
+def _word(value: object) -> str:
+    """A value as one word, as brat requires."""
+    return f"{value:.2f}" if isinstance(value, float) else "_".join(str(value).split())
