@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spacy_cardioner.batch.mentions import ATTRIBUTES, CONTEXT
-from spacy_cardioner.files import write_texts
 
 if TYPE_CHECKING:
     from spacy_cardioner.batch.mentions import Mention
@@ -66,28 +65,24 @@ def known(mentions: Iterable[Mention]) -> Known:
 
 
 class Configuration:
-    """The configuration of a folder, which grows with what is written to it.
+    """The configuration of a folder. Files that spacy_cardioner did not write stay as they are.
 
-    Files that spacy_cardioner did not write stay as they are.
+    known (set[tuple[str, str]]): What it has to list.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.known: Known | None = None
+        self.known = set(_read(folder / ANNOTATION))
+        self._written: Known | None = None
 
-    def add(self, more: Known) -> None:
-        """Add to the configuration what it does not list yet."""
-        before = _read(self.folder / ANNOTATION) if self.known is None else self.known
-        if self.known is None or not more <= before:
-            self.known = before | more
-            texts = {ANNOTATION: annotation_conf(self.known), VISUAL: visual_conf(self.known)}
-            write_texts(
-                {
-                    self.folder / name: OURS + text
-                    for name, text in texts.items()
-                    if _is_ours(self.folder / name)
-                }
-            )
+    def changed(self) -> dict[Path, bytes]:
+        """The files to write, with their contents."""
+        if self._written == self.known:
+            return {}
+        self._written = frozenset(self.known)
+        texts = {ANNOTATION: annotation_conf(self._written), VISUAL: visual_conf(self._written)}
+        files = {self.folder / name: (OURS + text).encode() for name, text in texts.items()}
+        return {path: content for path, content in files.items() if _is_ours(path)}
 
 
 def annotation_conf(listed: Known) -> str:

@@ -102,14 +102,19 @@ class _Folder:
                 raise CardionerError("two notes have this id, and each needs its own file")
         make_folder(folder)
         brat.write_note(note, self.staging)
-        self.configuration.add(rendered.known)
         for target in targets:
             (self.staging / target.name).replace(target)
             self.written.add(target.stat().st_ino)
         self.unsynced += targets
+        self.configuration.known |= rendered.known
 
     def sync(self) -> None:
-        """Wait until what is written is on the disk."""
+        """Wait until what is written is on the disk, with its configuration."""
+        for path, content in self.configuration.changed().items() if self.written else ():
+            staged = self.staging / path.name
+            staged.write_bytes(content)
+            staged.replace(path)
+            self.unsynced.append(path)
         for path in self.unsynced:
             sync(path)
         for folder in {path.parent for path in self.unsynced}:
