@@ -86,53 +86,6 @@ def test_a_malformed_file_is_named_and_good_ones_beside_it_are_kept(tmp_path: Pa
     assert len(read_docbin(out, Vocab())) == 2
 
 
-def test_labels_that_do_not_occur_are_an_error_that_lists_those_that_do(tmp_path: Path) -> None:
-    out = tmp_path / "x.spacy"
-    for options in (["--label", "Drug=FARMACO"], ["--only", "DRUG"]):
-        done = cardioner("convert", DRUGS, DISEASES, "--lang", "es", "-o", out, *options)
-        assert done.returncode == 1
-        assert done.stderr.endswith("; there are ENFERMEDAD, FARMACO\n")
-    assert not out.exists()
-    for wrong in ("FARMACO", "=X", "FARMACO=", "FARMACO=A B"):
-        done = cardioner("audit", DRUGS, "--lang", "es", "--label", wrong)
-        assert done.returncode == 2
-        assert "is not OLD=NEW" in done.stderr
-    done = cardioner("audit", DRUGS, "--lang", "es", "--label", "FARMACO=A", "--label", "FARMACO=B")
-    assert done.returncode == 2
-
-    # English and Italian have no diseases.
-    only = ["--lang", "xx", "--only", "ENFERMEDAD", "-o", tmp_path / "all"]
-    assert cardioner("convert", "--corpus", SAMPLE, *only).returncode == 0
-    done = cardioner(
-        "convert", "--corpus", SAMPLE, "--lang", "en", "--only", "ENFERMEDAD", "-o", out
-    )
-    assert done.returncode == 1
-    assert "there are FARMACO" in done.stderr
-
-
-def test_upper_case_endings_are_read_by_all_commands(tmp_path: Path) -> None:
-    drugs, diseases = tmp_path / "drugs", tmp_path / "diseases"
-    drugs.mkdir()
-    diseases.mkdir()
-    lines = {drugs: "FARMACO 5 15\tbisoprolol", diseases: "ENFERMEDAD 20 24\tasma"}
-    for number, (txt, ann) in enumerate([(".TXT", ".ANN"), (".txt", ".ANN"), (".Txt", ".ann")]):
-        for folder, line in lines.items():
-            (folder / f"N{number}{txt}").write_text("Toma bisoprolol por asma")
-            (folder / f"N{number}{ann}").write_text(f"T1\t{line}\n")
-
-    done = cardioner("convert", drugs, diseases, "--lang", "es", "-o", tmp_path / "x.spacy")
-    assert done.returncode == 0, done.stderr
-    docs = read_docbin(tmp_path / "x.spacy", Vocab())
-    assert [doc.user_data["note_id"] for doc in docs] == ["N0", "N1", "N2"]
-    assert all(len(doc.spans["cardioner"]) == 2 for doc in docs)
-    assert "3 documents" in cardioner("audit", drugs, "--lang", "es").stdout
-    cardioner("split", drugs, "--folds", 3, "-o", tmp_path / "folds.json")
-    folds = json.loads((tmp_path / "folds.json").read_text())["folds"]
-    assert sorted(sum(folds, [])) == ["N0", "N1", "N2"]
-    done = cardioner("evaluate", "--gold", drugs, "--pred", drugs)
-    assert done.returncode == 0 and "1.0000" in done.stdout
-
-
 @pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="the system has no /dev/stdout")
 def test_results_can_go_to_standard_output() -> None:
     done = cardioner("split", DRUGS, "--folds", 4, "-o", "/dev/stdout")

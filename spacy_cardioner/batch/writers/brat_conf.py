@@ -77,10 +77,11 @@ class Configuration:
 
     def changed(self) -> dict[Path, bytes]:
         """The files to write, with their contents."""
-        if self._written == self.known:
+        known = frozenset(self.known)
+        if self._written == known:
             return {}
-        self._written = frozenset(self.known)
-        texts = {ANNOTATION: annotation_conf(self._written), VISUAL: visual_conf(self._written)}
+        self._written = known
+        texts = {ANNOTATION: annotation_conf(known), VISUAL: visual_conf(known)}
         files = {self.folder / name: (OURS + text).encode() for name, text in texts.items()}
         return {path: content for path, content in files.items() if _is_ours(path)}
 
