@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spacy_cardioner.batch.mentions import ATTRIBUTES, CONTEXT
+from spacy_cardioner.batch.mentions import CONTEXT
 
 if TYPE_CHECKING:
     from spacy_cardioner.batch.mentions import Mention
@@ -112,10 +112,10 @@ def visual_conf(listed: Known) -> str:
     for label in labels:
         number = others.index(label) % len(OTHER_COLOURS) if label in others else 0
         lines.append(f"{label}\tbgColor:{COLOURS.get(label, OTHER_COLOURS[number])}")
-    for name in map(str.capitalize, ATTRIBUTES):
-        # Attributes with values are in the window of the entity alone.
-        sign = "glyph:*" if name.lower() in CONTEXT else "position:right, glyph:<NONE>"
-        lines.append(f"{name}\t{SIGNS.get(name, sign)}")
+    lines += (f"{name}\t{SIGNS.get(name, 'glyph:*')}" for name in map(str.capitalize, CONTEXT))
+    # Attributes with values are in the window of the entity alone.
+    valued = sorted({name for name, _ in listed} - {LABEL})
+    lines += (f"{name}\tposition:right, glyph:<NONE>" for name in valued)
     return "".join(f"{line}\n" for line in lines)
 
 
