@@ -129,19 +129,23 @@ class Change(NamedTuple):
     text: str = ""
     other: Span | None = None
 
+    @property
+    def _relation(self) -> str:
+        return "overlaps" if self.kind == NOT_LEARNED else "to"
+
     def describe(self, show_text: bool = False) -> str:
         """The change as one line of text."""
         where = f"{self.file}:{self.line}" if self.line else self.file
         what = f"{self.kind} {self.label} {self.start} {self.end}" if self.label else self.kind
         if self.other:
-            relation = "overlaps" if self.kind == NOT_LEARNED else "to"
-            what += " {} {} {}".format(relation, *self.other)
+            what += " {} {} {}".format(self._relation, *self.other)
         text = f" '{self.text}'" if show_text and self.text else ""
         return plain(f"{where}: {what}{text}")
 
     def to_dict(self, show_text: bool = False) -> dict[str, str | int | Span]:
         """The change as JSON-serialisable data."""
         known = self._asdict() if show_text else self._replace(text="")._asdict()
+        known[self._relation] = known.pop("other")
         return {name: value for name, value in known.items() if value != "" and value is not None}
 
 

@@ -72,6 +72,8 @@ def same_mention(spelled: str, expected: str) -> bool:
     They write spaces for white space, a line end as one space, as two or without some of it, and
     white space, or a byte order mark, at the edges.
     """
+    if spelled == expected:
+        return True
     ours, theirs = (re.sub(r"\s", " ", bare(text)) for text in (expected, spelled))
     broken = "\n" in expected or "\r" in expected
     return ours == theirs or (broken and ours.split() == theirs.split())

@@ -142,7 +142,7 @@ def test_moved_and_nested_entities_have_lines_and_offsets(nlp, tmp_path: Path) -
     moved = next(one for one in audit.to_dict()["change_list"] if one["kind"] == "moved")
     assert moved == {
         **{"kind": "moved", "file": file, "line": 6, "label": "F"},
-        **{"start": 30, "end": 36, "other": (30, 40)},
+        **{"start": 30, "end": 36, "to": (30, 40)},
     }
     assert "learned" not in Audit().table()
 
