@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -550,11 +551,15 @@ def test_offsets_of_other_tools_fit_or_are_explained(
         read = "\ufeff" * counted_mark + part.replace("\n", counted_end)
         return len(read.encode(encoding)) // WIDTHS[encoding]
 
-    spelled = [" ".join(one.text.split()) for one in found]
-    ann = "".join(
-        f"T{number}\t{one.label} {counted(text[: one.start])} {counted(text[: one.end])}\t{words}\n"
-        for number, (one, words) in enumerate(zip(found, spelled, strict=True))
-    )
+    words = [" ".join(one.text.split()) for one in found]
+    spelled = [
+        gist if "\n" in one.text else re.sub(r"\s", " ", one.text)
+        for one, gist in zip(found, words, strict=True)
+    ]
+    ann = ""
+    for number, (one, mention) in enumerate(zip(found, spelled, strict=True)):
+        offsets = f"{counted(text[: one.start])} {counted(text[: one.end])}"
+        ann += f"T{number}\t{one.label} {offsets}\t{mention}\n"
     put(scratch, BOM * marked + text.replace("\n", end).encode(), ann)
     characters = encoding == "utf-32-le" and (end == counted_end or "\n" not in text)
     try:
@@ -563,7 +568,7 @@ def test_offsets_of_other_tools_fit_or_are_explained(
         assert "; the offsets fit if they count " in str(error)
         assert not characters or counted_mark > marked
     else:
-        assert {" ".join(one.split()) for one in read} == {*spelled}
+        assert {" ".join(one.split()) for one in read} == {*words}
 
 
 @unhurried
