@@ -446,7 +446,7 @@ def test_a_run_that_fails_leaves_no_half_file(tmp_path: Path) -> None:
 
     with pytest.raises(CardionerError):
         write(tmp_path / "out", found("a", NOTE, ENTITIES), two_words, kind="brat")
-    assert names(tmp_path / "out") == ["a.ann", "a.txt", *CONF]
+    assert names(tmp_path / "out") == ["a.ann", "a.txt"]
 
 
 @pytest.mark.parametrize("kind", ["brat", "jsonl"])
