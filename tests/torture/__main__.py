@@ -81,6 +81,8 @@ def _install(site: Path) -> None:
     """Install the pipelines of this checkout for all processes to come."""
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
     subprocess.run([*install, "--target", site, "--find-links", WHEELS, *MODELS], check=True)
+    # Processes of a pool get the path of this one, others that of the environment.
+    sys.path.insert(0, str(site))
     os.environ["PYTHONPATH"] = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
 
 
