@@ -34,6 +34,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="number of the first trial (0)")
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     options = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # otherwise threads of BLAS compete for the cores
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="torture-"))
     try:
