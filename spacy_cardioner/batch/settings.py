@@ -15,7 +15,11 @@ MAX_TOKENS = 10_000
 
 
 class Settings(NamedTuple):
-    """How to run a pipeline, as in `spacy_cardioner.annotate`; `with_docs` keeps the documents."""
+    """How to run a pipeline, as in `spacy_cardioner.annotate`.
+
+    with_docs (bool): Keep the documents.
+    with_view (bool): Keep what a picture of a note shows besides its mentions.
+    """
 
     model: str | Language
     batch_size: int = 64
@@ -25,6 +29,7 @@ class Settings(NamedTuple):
     timeout: float = TIMEOUT
     max_tokens: int = MAX_TOKENS
     max_characters: int = MAX_CHARACTERS
+    with_view: bool = False
 
     @property
     def overdue(self) -> str:
