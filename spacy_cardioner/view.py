@@ -60,13 +60,14 @@ PAGE_HEAD = """<!DOCTYPE html>
 </head>
 <body class="cardioner-page">
 <main>
+<h1>{title}</h1>
 """
 PAGE_FOOT = "</main>\n</body>\n</html>\n"
 
 
 def page_head(title: str) -> str:
-    """The start of a page, with the style. What follows are fragments, and `PAGE_FOOT`."""
-    return PAGE_HEAD.format(title=_attribute(title), style=read_style())
+    """The start of a page, with its title and the style. Pictures follow, and `PAGE_FOOT`."""
+    return PAGE_HEAD.format(title=_content(plain(title)), style=read_style())
 
 
 @cache

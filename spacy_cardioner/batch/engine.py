@@ -48,8 +48,8 @@ class Annotated(NamedTuple):
 
     mentions (list[Mention]): Sorted by start, end and label.
     doc (bytes | None): The document as a DocBin, if `Settings.with_docs`.
-    sections (Sequence[tuple[int, str]]): Where sections start, and their categories, and
-    names (Mapping[str, str] | None): the names of the codes, if `Settings.with_view`.
+    sections (Sequence[tuple[int, str]]): Where sections start, and their categories.
+    names (Mapping[str, str] | None): The names of the codes of the mentions, where known.
     """
 
     note: SourceNote
@@ -154,7 +154,7 @@ class Annotator:
         self.nlp = load(self.settings)
         if isinstance(self.settings.model, str):
             self.identity = unchanged(self.identity, identity(self.nlp))
-        self.code_names = code_names(self.nlp) if self.settings.with_view else {}
+        self.code_names = code_names(self.nlp)
         self.max_words = len(self.nlp.vocab.strings) + MAX_NEW_WORDS
 
     def __call__(self, notes: Sequence[SourceNote]) -> list[Annotated]:
@@ -198,7 +198,7 @@ class Annotator:
             )
             if self.settings.with_docs:
                 docs[index].append((start, doc))
-            if self.settings.with_view and "section" in self.attributes:
+            if "section" in self.attributes:
                 spans = doc.spans.get(SECTIONS_KEY, ())
                 sections[index] += ((start + span.start_char, span.label_) for span in spans)
         return [

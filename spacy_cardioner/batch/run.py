@@ -27,8 +27,7 @@ from spacy_cardioner.loading import identity
 
 PART = re.compile(r"part-([0-9]+)")
 # Settings that change nothing in what is written, or are recorded otherwise.
-NOT_RECORDED = {"model", "batch_size", "workers", "gpu", "timeout"}
-NOT_RECORDED |= {"with_docs", "with_view"}
+NOT_RECORDED = {"model", "batch_size", "workers", "gpu", "timeout", "with_docs"}
 
 Failure = tuple[SourceNote, str]  # a note that failed, and why
 
@@ -73,10 +72,8 @@ def run(job: Job) -> Counts:
     """
     written = [output.path or Path("/dev/stdout") for output in job.outputs]
     refuse_overlap([*job.inputs, *job.source.files], written)
-    kinds = {kind for kind, _ in job.outputs}
-    settings = job.settings._replace(
-        with_docs=OutputFormat.docbin in kinds, with_view=OutputFormat.html in kinds
-    )
+    with_docs = any(kind is OutputFormat.docbin for kind, _ in job.outputs)
+    settings = job.settings._replace(with_docs=with_docs)
     in_parts = job.part_size is not None
     with ExitStack() as stack:
         for kind, path in job.outputs:

@@ -15,11 +15,7 @@ MAX_TOKENS = 10_000
 
 
 class Settings(NamedTuple):
-    """How to run a pipeline, as in `spacy_cardioner.annotate`.
-
-    with_docs (bool): Keep the documents.
-    with_view (bool): Keep what a picture of a note shows besides its mentions.
-    """
+    """How to run a pipeline, as in `spacy_cardioner.annotate`; `with_docs` keeps the documents."""
 
     model: str | Language
     batch_size: int = 64
@@ -29,7 +25,6 @@ class Settings(NamedTuple):
     timeout: float = TIMEOUT
     max_tokens: int = MAX_TOKENS
     max_characters: int = MAX_CHARACTERS
-    with_view: bool = False
 
     @property
     def overdue(self) -> str:

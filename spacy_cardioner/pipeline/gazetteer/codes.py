@@ -12,10 +12,10 @@ NAMING = ("ingredient", "combination", "group")
 
 
 def code_names(nlp: Language) -> dict[str, str]:
-    """The names of the codes that a pipeline may give, in the pipeline's language.
+    """The names of the codes that a pipeline may give.
 
-    RETURNS (dict[str, str]): For each code of its gazetteers that has one, its shortest name. Those
-        that a user added only count where there is no other.
+    RETURNS (dict[str, str]): For each code of its gazetteers that has one, its shortest name, which
+        may be that of another language. Names that a user added count only where there is no other.
     """
     components = dict(nlp.components).values()
     gazetteers = [component for component in components if isinstance(component, Gazetteer)]

@@ -428,15 +428,14 @@ def test_html_names_codes_and_sections(tmp_path: Path) -> None:
     nlp.add_pipe("cardioner_context", "context")
     text = "Antecedentes: nada.\n\nTratamiento: Emconcor.\n"
     notes = [SourceNote("a", text), SourceNote("b", "Nada.")]
-    whole = Annotator(Settings(nlp, with_view=True))(notes)
-    split = Annotator(Settings(nlp, with_view=True, max_tokens=8))(notes)
+    whole = Annotator(Settings(nlp))(notes)
+    split = Annotator(Settings(nlp, max_tokens=8))(notes)
     assert [found.names for found in whole] == [{"C07AB07": "bisoprolol"}, {}]
     assert [found.sections for found in whole] == [
         [(0, "past_medical_history"), (21, "medications")],
         [],
     ]
     assert split == whole
-    assert Annotator(Settings(nlp))(notes)[0][2:] == (None, [], {})
     write(tmp_path / "out.html", *whole)
     page = (tmp_path / "out.html").read_text(encoding="utf-8")
     assert "FARMACO&#10;C07AB07 bisoprolol (exact)&#10;section: medications" in page
