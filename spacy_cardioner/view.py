@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from spacy_cardioner.errors import plain
+from spacy_cardioner.errors import CardionerError, plain
 
 STYLE = Path(__file__).parent / "resources" / "view.css"
 
@@ -110,7 +110,10 @@ def draw(
     names (Mapping[str, str] | None): The names of codes.
     RETURNS (str): An `article` with a legend and the text. NUL characters become U+FFFD, as HTML
         cannot hold them.
+    RAISES (CardionerError): A mention is empty, or not in the text.
     """
+    if not all(0 <= mention.start < mention.end <= len(text) for mention in mentions):
+        raise CardionerError("a mention is empty, or not in the text: is it of another note?")
     heading = f"<h2>{_content(title)}</h2>\n" if title else ""
     heading += f'<p class="place">{_content(place)}</p>\n' if place else ""
     lang = f' lang="{_attribute(lang)}"' if lang else ""
@@ -221,7 +224,7 @@ class _Body:
         mention, height = piece.mention, min(piece.height, DEEPEST)
         classes = [
             f"l{colour_of(mention.label)}",
-            *([f"h{height}"] if height > 1 else []),
+            *([f"n{height}"] if height > 1 else []),
             *_context(mention),
             *(["cont"] if not piece.first else []),
             *(["more"] if more else []),

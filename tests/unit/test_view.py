@@ -17,7 +17,7 @@ from spacy import displacy
 from spacy.tokens import SpanGroup
 
 from spacy_cardioner.batch.mentions import CONTEXT, Mention
-from spacy_cardioner.errors import plain
+from spacy_cardioner.errors import CardionerError, plain
 from spacy_cardioner.spans import SPANS_KEY, Entity
 from spacy_cardioner.view import (
     LABELS,
@@ -229,12 +229,29 @@ def test_the_data_of_a_mention() -> None:
     mentions = [DIABETES, ALLERGY, PENICILLIN]
     picture = check(NOTE, mentions, draw(NOTE, mentions, names={"J01CE": "penicilinas"}))
     marks = [values for _, _, values in picture.marks]
-    assert [values["class"] for values in marks] == ["l0 negated family", "l0 h2", "l1 allergy"]
+    assert [values["class"] for values in marks] == ["l0 negated family", "l0 n2", "l1 allergy"]
     assert marks[0]["title"] == "ENFERMEDAD, negated, family\nscore 0.93"
     assert marks[2]["title"] == (
         "FARMACO, allergy\nJ01CE penicilinas (exact)\nscore 1.00\nsection: past medical history"
     )
     assert [values.get("data-code") for values in marks] == [None, None, "J01CE"]
+
+
+def test_a_coded_drug_takes_one_line_and_labels_have_their_colours() -> None:
+    """displaCy's entity view takes three, and has no colours for our labels."""
+    text = "Toma digoxina por FA."
+    drug = Mention(5, 13, "FARMACO", "digoxina", 1.0, "C01AA05")
+    disease = Mention(18, 20, "ENFERMEDAD", "FA")
+    [content] = re.findall('<div class="text">(.*?)</div>', draw(text, [drug, disease]), re.DOTALL)
+    assert "\n" not in content
+    assert "<br" not in content
+    assert re.findall('<mark class="(.*?)"', content) == ["l1", "l0"]
+
+
+@pytest.mark.parametrize("place", [(-1, 2), (2, 2), (3, 2), (0, 5), (4, 6)])
+def test_a_mention_that_is_not_in_the_text_is_refused(place: tuple[int, int]) -> None:
+    with pytest.raises(CardionerError, match="of another note"):
+        draw("abcd", [Mention(*place, "X", "")])
 
 
 def test_entities_without_context_are_drawn_too() -> None:
@@ -249,8 +266,8 @@ def test_mentions_that_cross_are_split_and_named_once() -> None:
     picture = check(text, mentions, draw(text, mentions))
     assert [(start, end) for start, end, _ in picture.marks] == [(0, 5), (3, 5), (3, 5), (5, 8)]
     assert [re.sub(r"l\d ?", "", values["class"]) for _, _, values in picture.marks] == [
-        "h3",
-        "h2 more",
+        "n3",
+        "n2 more",
         "",
         "cont",
     ]
