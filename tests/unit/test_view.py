@@ -69,7 +69,8 @@ class Picture(HTMLParser):
         self.marks: list[tuple[int, int, dict[str, str]]] = []
         self.signs: list[tuple[int, str, dict[str, str]]] = []
         self.inside: list[tuple[str, int, dict[str, str]]] = []
-        self.feed(fragment)
+        # As browsers read it.
+        self.feed(fragment.replace("\r\n", "\n").replace("\r", "\n"))
         self.close()
         assert not self.inside
 
@@ -194,6 +195,8 @@ def test_the_text_of_a_picture_is_the_note_and_every_mention_is_in_it(
     fragment = draw(text, mentions, title=title, place=place, sections=sections, names=names)
     picture = check(text, mentions, fragment)
     assert sum(tag == "b" for _, tag, _ in picture.signs) == len(sections)
+    breaks = [at for at, tag, values in picture.signs if (tag, values) == ("u", {"data-u": ""})]
+    assert breaks == [match.start() for match in re.finditer(r"\r(?!\n)", text)]
     badges = Counter(values["class"] for _, tag, values in picture.signs if tag == "i")
     assert badges == Counter(n for m in mentions for n in CONTEXT if getattr(m, n))
     assert picture.heading == (title + place).replace("\0", "\ufffd")
@@ -287,9 +290,10 @@ def test_the_legend_has_what_occurs_and_how_often() -> None:
 
 
 def test_a_section_is_named_where_it_starts() -> None:
-    picture = Picture(draw(NOTE, [DIABETES], sections=[(39, "past_medical_history"), (0, "labs")]))
-    assert picture.signs == [
-        (0, "b", {"data-section": "labs"}),
+    fragment = draw(NOTE, [DIABETES], sections=[(39, "past_medical_history"), (6, "labs")])
+    assert '<b data-section="labs"></b><mark' in fragment
+    assert Picture(fragment).signs == [
+        (6, "b", {"data-section": "labs"}),
         (6, "i", {"class": "negated"}),
         (6, "i", {"class": "family"}),
         (39, "b", {"data-section": "past medical history"}),
