@@ -129,7 +129,7 @@ def _frame(notes: Iterable[Annotated]) -> pd.DataFrame:
 
     types = {name: PANDAS[kind] for name, kind in COLUMNS.items()} | {"error": "string"}
     rows: list[Sequence[Any]] = []
-    for note, mentions, _ in notes:
+    for note, mentions, *_ in notes:
         rows += [(*mention_row(note.id, mention), None) for mention in mentions]
         if note.fault:
             rows.append([note.id, *[None] * (len(COLUMNS) - 1), note.fault])

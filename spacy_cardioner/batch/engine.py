@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import chain
 from operator import itemgetter
@@ -21,6 +21,8 @@ from spacy_cardioner.batch.timelimit import OutOfTime, TimeLimit
 from spacy_cardioner.brat import check_labels
 from spacy_cardioner.errors import CardionerError, reason
 from spacy_cardioner.loading import identity, load_pipeline, use_gpu
+from spacy_cardioner.pipeline.context.sections import SECTIONS_KEY
+from spacy_cardioner.pipeline.gazetteer.codes import code_names
 from spacy_cardioner.spans import NOTE_ID, keep_labels
 
 # Most characters in a batch of notes.
@@ -47,11 +49,15 @@ class Annotated(NamedTuple):
 
     mentions (list[Mention]): Sorted by start, end and label.
     doc (bytes | None): The document as a DocBin, if `Settings.with_docs`.
+    sections (Sequence[tuple[int, str]]): Where sections start, and their categories.
+    names (Mapping[str, str] | None): The names of the codes of the mentions, where known.
     """
 
     note: SourceNote
     mentions: list[Mention]
     doc: bytes | None = None
+    sections: Sequence[tuple[int, str]] = ()
+    names: Mapping[str, str] | None = None
 
 
 # Annotates notes lazily, in their order.
@@ -154,6 +160,7 @@ class Annotator:
         self.nlp = load(self.settings)
         if isinstance(self.settings.model, str):
             self.identity = unchanged(self.identity, identity(self.nlp))
+        self.code_names = code_names(self.nlp)
         self.max_words = len(self.nlp.vocab.strings) + MAX_NEW_WORDS
 
     def __call__(self, notes: Sequence[SourceNote]) -> list[Annotated]:
@@ -184,6 +191,7 @@ class Annotator:
         notes = list(map(self._bounded, notes))
         found: list[list[Mention]] = [[] for _ in notes]
         docs: list[list[tuple[int, Doc]]] = [[] for _ in notes]
+        sections: list[list[tuple[int, str]]] = [[] for _ in notes]
         for index, start, end, doc in self._pipe(notes):
             if doc.text != notes[index].text[start:end]:
                 raise CardionerError(
@@ -198,9 +206,18 @@ class Annotator:
             )
             if self.settings.with_docs:
                 docs[index].append((start, doc))
+            if "section" in self.attributes:
+                spans = doc.spans.get(SECTIONS_KEY, ())
+                sections[index] += ((start + span.start_char, span.label_) for span in spans)
         return [
-            Annotated(note, sorted(mentions, key=itemgetter(0, 1, 2)), _docbin(note, pieces))
-            for note, mentions, pieces in zip(notes, found, docs, strict=True)
+            Annotated(
+                note,
+                sorted(mentions, key=itemgetter(0, 1, 2)),
+                _docbin(note, pieces),
+                sorted(starts),
+                {m.kb_id: self.code_names[m.kb_id] for m in mentions if m.kb_id in self.code_names},
+            )
+            for note, mentions, pieces, starts in zip(notes, found, docs, sections, strict=True)
         ]
 
     def _bounded(self, note: SourceNote) -> SourceNote:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spacy_cardioner.batch.mentions import CONTEXT
+from spacy_cardioner.view import fill_of
 
 if TYPE_CHECKING:
     from spacy_cardioner.batch.mentions import Mention
@@ -37,8 +38,6 @@ SIGNS = {
     "Family": "glyph:⚭",
     "Allergy": "glyph:⚠",
 }
-COLOURS = {"ENFERMEDAD": "#ffb3a7", "FARMACO": "#a7d3ff", "SINTOMA": "#ffe3a0"}
-OTHER_COLOURS = ("#b9e5b0", "#dcc6f5", "#f7c5df", "#b5e6e1", "#e3d9c0", "#d0d0d0")
 # A score as brat shows it: the values of an attribute must be listed.
 SCORES = [f"{number / 100:.2f}" for number in range(101)]
 
@@ -108,10 +107,7 @@ def visual_conf(listed: Known) -> str:
     lines.append("SPAN_DEFAULT\tfgColor:black, bgColor:#e8e8e8, borderColor:darken")
     lines.append("ARC_DEFAULT\tcolor:black, arrowHead:triangle-5")
     lines.append("ATTRIBUTE_DEFAULT\tglyph:*")
-    others = [label for label in labels if label not in COLOURS]
-    for label in labels:
-        number = others.index(label) % len(OTHER_COLOURS) if label in others else 0
-        lines.append(f"{label}\tbgColor:{COLOURS.get(label, OTHER_COLOURS[number])}")
+    lines += (f"{label}\tbgColor:{fill_of(label)}" for label in labels)
     lines += (f"{name}\t{SIGNS.get(name, 'glyph:*')}" for name in map(str.capitalize, CONTEXT))
     # Attributes with values are in the window of the entity alone.
     valued = sorted({name for name, _ in listed} - {LABEL})

@@ -145,7 +145,9 @@ def test_the_files_of_the_user_stay(tmp_path: Path, mine: str) -> None:
 def test_a_file_without_our_line_stays(tmp_path: Path) -> None:
     write(tmp_path, ("a", [DISEASE]))
     conf = tmp_path / "visual.conf"
-    kept = conf.read_text(encoding="utf-8").partition("\n")[2].replace("#ffb3a7", "#000000")
+    kept = (
+        conf.read_text(encoding="utf-8").partition("\n")[2].replace("fgColor:black", "fgColor:navy")
+    )
     conf.write_text(kept, encoding="utf-8")
     write(tmp_path, ("b", [DRUG]))
     assert conf.read_text(encoding="utf-8") == kept
