@@ -130,18 +130,19 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
 
 def open_bytes(path: Path) -> IO[bytes]:
     """Open a file that may be compressed with gzip, bzip2 or xz, as its name says."""
-    return OPENERS.get(path.suffix, open)(path, "rb")
+    return OPENERS.get(path.suffix.lower(), open)(path, "rb")
 
 
 def decompressed(name: str, data: bytes, limit: int = -1) -> bytes:
     """Decompress the bytes of a file, as its name says, at most `limit` bytes."""
-    opener = OPENERS.get(Path(name).suffix)
+    opener = OPENERS.get(Path(name).suffix.lower())
     return opener(io.BytesIO(data)).read(limit) if opener else data
 
 
 def without_compression(name: str) -> str:
     """A file name without ``.gz``, ``.bz2`` or ``.xz``."""
-    return next((name.removesuffix(end) for end in OPENERS if name.endswith(end)), name)
+    ends = (end for end in OPENERS if name.lower().endswith(end))
+    return next((name[: -len(end)] for end in ends), name)
 
 
 def damage(error: BaseException, otherwise: str = "it is damaged") -> str:

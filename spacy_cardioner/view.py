@@ -78,9 +78,14 @@ def read_style() -> str:
 
 def displacy_colors() -> dict[str, str]:
     """The colours of our labels for displaCy, which finds them by the entry point."""
+    return {label: fill_of(label) for label in LABELS}
+
+
+def fill_of(label: str) -> str:
+    """The colour of a label on a light page."""
     fills = re.findall(r"\.l(\d) \{ --fill: (#\w{6})", read_style())
     light = {int(number): fill for number, fill in reversed(fills)}  # the first are the light ones
-    return {label: light[number] for number, label in enumerate(LABELS)}
+    return light[colour_of(label)]
 
 
 def colour_of(label: str) -> int:

@@ -18,11 +18,12 @@ from spacy_cardioner.batch.readers.base import SourceNote
 from spacy_cardioner.batch.readers.text import too_long
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.timelimit import OutOfTime, TimeLimit
+from spacy_cardioner.brat import check_labels
 from spacy_cardioner.errors import CardionerError, reason
 from spacy_cardioner.loading import identity, load_pipeline, use_gpu
 from spacy_cardioner.pipeline.context.sections import SECTIONS_KEY
 from spacy_cardioner.pipeline.gazetteer.codes import code_names
-from spacy_cardioner.spans import NOTE_ID
+from spacy_cardioner.spans import NOTE_ID, keep_labels
 
 # Most characters in a batch of notes.
 BATCH_CHARACTERS = 500_000
@@ -88,11 +89,16 @@ def started(settings: Settings) -> Iterator[tuple[Annotate, dict[str, Any]]]:
 def load(settings: Settings) -> Language:
     """Load the pipeline, on the GPU if the settings name one.
 
-    RAISES (CardionerError): The pipeline cannot be loaded, or there is no such GPU.
+    RAISES (CardionerError): The pipeline cannot be loaded or has no such label, or there is no such
+        GPU.
     """
     if settings.gpu is not None:
         use_gpu(settings.gpu)
-    return load_pipeline(settings.model) if isinstance(settings.model, str) else settings.model
+    nlp = load_pipeline(settings.model) if isinstance(settings.model, str) else settings.model
+    known = {label for labels in nlp.pipe_labels.values() for label in labels}
+    if known:  # components of others may not tell their labels
+        check_labels(known, {}, settings.only)
+    return nlp
 
 
 def unchanged(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
@@ -192,6 +198,8 @@ class Annotator:
                     f"{notes[index].called}: the tokenizer of the pipeline changes the text, so "
                     "offsets would be wrong; use a pipeline with spaCy's own tokenizer"
                 )
+            if self.settings.only:
+                keep_labels(doc, self.settings.only)
             found[index] += (
                 mention._replace(start=mention.start + start, end=mention.end + start)
                 for mention in doc_entities(doc, self.attributes)

@@ -27,7 +27,7 @@ from spacy_cardioner.loading import identity
 
 PART = re.compile(r"part-([0-9]+)")
 # Settings that change nothing in what is written, or are recorded otherwise.
-NOT_RECORDED = {"model", "batch_size", "workers", "gpu", "timeout", "with_docs"}
+NOT_RECORDED = {"model", "batch_size", "workers", "gpu", "timeout", "with_docs", "only"}
 
 Failure = tuple[SourceNote, str]  # a note that failed, and why
 
@@ -294,6 +294,7 @@ def _describe(job: Job, pipeline: dict[str, Any]) -> dict[str, Any]:
             "with_attributes": job.with_attributes,
             "columns": list(job.source.columns[:2]),
             "reader": type(job.source).__name__,
+            "only": list(job.settings.only),
             **{k: v for k, v in job.settings._asdict().items() if k not in NOT_RECORDED},
         },
         "started": datetime.now().isoformat(timespec="seconds"),

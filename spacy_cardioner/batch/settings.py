@@ -15,7 +15,10 @@ MAX_TOKENS = 10_000
 
 
 class Settings(NamedTuple):
-    """How to run a pipeline, as in `spacy_cardioner.annotate`; `with_docs` keeps the documents."""
+    """How to run a pipeline, as in `spacy_cardioner.annotate`; `with_docs` keeps the documents.
+
+    only (tuple[str, ...]): The labels of the entities to keep. Default: all.
+    """
 
     model: str | Language
     batch_size: int = 64
@@ -25,6 +28,7 @@ class Settings(NamedTuple):
     timeout: float = TIMEOUT
     max_tokens: int = MAX_TOKENS
     max_characters: int = MAX_CHARACTERS
+    only: tuple[str, ...] = ()
 
     @property
     def overdue(self) -> str:

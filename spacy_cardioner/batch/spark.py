@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 # Names of Arrow types in Spark.
 SPARK = {"int32": "int", "int64": "bigint", "bool": "boolean"}
 SPARK |= {"date32": "date", "timestamp[s]": "timestamp"}
+TEXT_FILES = "*.[tT][xX][tT]{,.[gG][zZ],.[bB][zZ]2,.[xX][zZ]}"
 ID_TYPES = re.compile("string|(var)?char|decimal|float|double|date|timestamp|(big|small|tiny)?int")
 # Spark's CSV writer strips values by default.
 CSV = {"header": True, "ignoreLeadingWhiteSpace": False, "ignoreTrailingWhiteSpace": False}
@@ -58,7 +59,7 @@ def read_notes(
         )
     pattern = re.search(r"[*?\[{]", source)
     folder = bare(os.path.dirname(source[: pattern.start()]) if pattern else source)
-    reader = reader.option("pathGlobFilter", "*" if pattern else "*.txt{,.gz,.bz2,.xz}")
+    reader = reader.option("pathGlobFilter", "*" if pattern else TEXT_FILES)
     note_id = rf"regexp_replace(path, r'^.*?\Q{folder}/\E', '') as note_id"
     return reader.format("binaryFile").load(source).selectExpr(note_id, "content")
 
@@ -106,7 +107,7 @@ def run_spark(
     """
     read = (Path(unquote(bare(file))) for file in notes.inputFiles())
     refuse_overlap(read, [Path(bare(path)) for _, path in outputs])
-    pipeline, when = identity(load(Settings(settings.model))), datetime.now()
+    pipeline, when = identity(load(settings._replace(gpu=None))), datetime.now()
     make = partial(make_writer, pipeline=pipeline, when=when, with_attributes=with_attributes)
     kinds = (OutputFormat.parquet, *dict(outputs))
     tables = {k.value: one for k in kinds if isinstance(one := make(Output(k, None)), Table)}

@@ -81,6 +81,9 @@ def annotate(
             ".spacy for docbin, .html), else jsonl.",
         ),
     ] = None,
+    only: Annotated[
+        list[str], typer.Option(help="Write only entities with this label. Repeatable.")
+    ] = [],  # noqa: B006
     with_text: Annotated[
         bool, typer.Option("--with-text", help="Write the texts too (jsonl).")
     ] = False,
@@ -183,6 +186,7 @@ def annotate(
         timeout=timeout,
         max_tokens=max_tokens,
         max_characters=max_characters,
+        only=tuple(only),
     )
     options: dict[str, Any] = {
         "with_text": with_text,

@@ -37,7 +37,8 @@ def find(name: str, recursive: bool) -> tuple[Path, list[str]]:
 
 def note_name(file: str) -> str:
     """The id of the note in a text file."""
-    return without_compression(file).removesuffix(".txt")
+    bare = without_compression(file)
+    return bare[:-4] if bare.lower().endswith(".txt") else bare
 
 
 def _files(root: str, recursive: bool) -> Iterator[str]:

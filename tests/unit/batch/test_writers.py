@@ -48,6 +48,7 @@ TraceFunction = Callable[[FrameType, str, Any], Any]
 NOTE = "Fibrilación auricular.\r\nToma bisoprolol\r\n2,5 mg y 🫀 AAS."
 PIPELINE = {"name": "es_test", "version": "1.0"}
 WHEN = datetime(2024, 2, 29, 12, 30)
+CONF = ["annotation.conf", "visual.conf"]  # in a BRAT folder
 ENTITIES = [
     Mention(0, 21, "ENFERMEDAD", NOTE[:21], 0.25),
     Mention(29, 47, "FARMACO", NOTE[29:47], 0.0, "C07AB07"),
@@ -240,7 +241,7 @@ def test_brat_writes_each_note_whole_and_at_once(tmp_path: Path) -> None:
         put(writer.render(found("a", NOTE, ENTITIES)))
         put(writer.render(found("b")))
         assert {"a.txt", "a.ann", "b.txt", "b.ann"} < set(names(out))
-    assert names(out) == ["a.ann", "a.txt", "b.ann", "b.txt"]
+    assert names(out) == ["a.ann", "a.txt", *CONF[:1], "b.ann", "b.txt", *CONF[1:]]
     assert (out / "a.txt").read_bytes() == NOTE.encode()
     assert (out / "b.ann").read_bytes() == b""
 
@@ -251,15 +252,15 @@ def test_brat_has_attribute_lines(tmp_path: Path) -> None:
     write(tmp_path / "out", *notes, kind="brat")
     assert (tmp_path / "out" / "a.ann").read_text(encoding="utf-8").splitlines() == [
         "T1\tENFERMEDAD 6 12\tdisnea",
-        "A1\tScore T1 0.9746",
+        "A1\tScore T1 0.97",
         "A2\tSection T1 chief_complaint",
         "A3\tNegated T1",
         "A4\tHistorical T1",
     ]
     assert (tmp_path / "out" / "b.ann").read_text(encoding="utf-8").splitlines() == [
         "T1\tFARMACO 0 3\tAAS",
-        "A1\tCode T1 B01AC06",
-        "A2\tMatch T1 exact",
+        "A1\tMatch T1 exact",
+        "N1\tReference T1 ATC:B01AC06\tAAS",
     ]
     note = brat.read_note(tmp_path / "out" / "a.txt")
     assert [entity[:4] for entity in brat.entities(note)] == [KNOWN[:4]]
@@ -473,7 +474,7 @@ def test_a_part_replaces_the_one_before_when_it_is_whole(tmp_path: Path, kind: s
         raise RuntimeError
     assert names(tmp_path) == ["part"]
     if kind == "brat":
-        assert names(path) == ["b.ann", "b.txt"]
+        assert names(path) == [*CONF[:1], "b.ann", "b.txt", *CONF[1:]]
     else:
         assert json.loads(path.read_bytes())["id"] == "b"
 
@@ -553,7 +554,8 @@ def test_a_brat_folder_has_a_note_whole_or_not_at_all(ids: list[str]) -> None:
                 assert note_id not in good
                 good[note_id] = text
         written = [str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()]
-        assert sorted(written) == sorted(f"{one}.{end}" for one in good for end in ("ann", "txt"))
+        expected = [f"{one}.{end}" for one in good for end in ("ann", "txt")]
+        assert sorted(written) == sorted([*expected, *CONF])
         assert all((place / f"{one}.txt").read_text() == text for one, text in good.items())
         assert len(good) >= 6
 
