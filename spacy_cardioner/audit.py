@@ -11,11 +11,25 @@ from typing import Any
 from spacy.tokens import Doc, Span
 from wasabi.tables import table
 
-from spacy_cardioner.brat import Change, Note
+from spacy_cardioner.brat import NOT_LEARNED, Change, Note
 from spacy_cardioner.spans import SPANS_KEY, Entity
 
 LOST = ("left out", "empty", "lost")
+# What lines of an .ann file hold that a conversion does not use.
+UNUSED = {
+    "R": "relations",
+    "E": "events",
+    "A": "attributes",
+    "M": "attributes",
+    "N": "normalisations",
+    "*": "equivalences",
+    "#": "notes",
+}
 HEADER = ("label", "in files", "kept", "in doc.ents", "documents annotated")
+
+
+# A file and a line in it, 0 if unknown.
+Place = tuple[str, int]
 
 
 @dataclass
@@ -23,6 +37,7 @@ class Audit:
     """Counts of the input and the output, and a list of all changes.
 
     lines (Counter[str]): Lines of the .ann files by kind: "T", "R", "E", "A", "M", "N", "*", "#".
+    labels (Counter[str]): T lines by the label in the file, also of those that are not wanted.
     read, kept, flat (Counter[str]): Entities by label: in the files, in the documents, and in
         ``doc.ents``.
     layers (Counter[str]): Documents in which a label was annotated.
@@ -31,6 +46,7 @@ class Audit:
 
     changes: list[Change] = field(default_factory=list)
     lines: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
     read: Counter[str] = field(default_factory=Counter)
     layers: Counter[str] = field(default_factory=Counter)
     kept: Counter[str] = field(default_factory=Counter)
@@ -44,13 +60,28 @@ class Audit:
         """The entities that are not in the output, apart from duplicates."""
         return [change for change in self.changes if change.kind in LOST]
 
-    def add(self, kind: str, name: str, entity: Entity) -> None:
-        """Note a change of an entity."""
-        change = Change(kind, name, 0, entity.label, entity.start, entity.end, entity.text)
-        self.changes.append(change)
+    @property
+    def not_used(self) -> Counter[str]:
+        """What the conversion does not use of the .ann files."""
+        unused = Counter({"entities of other labels": self.labels.total() - self.read.total()})
+        for kind, count in self.lines.items():
+            unused[UNUSED.get(kind, "")] += count
+        del unused[""]
+        return +unused
 
-    def count_note(self, note: Note) -> None:
-        """Count the lines of an annotated note."""
+    def add(
+        self, kind: str, place: Place, entity: Entity, other: tuple[int, int] | None = None
+    ) -> None:
+        """Note a change of an entity. For `other`, see `Change`."""
+        start, end, label, text = entity[:4]
+        self.changes.append(Change(kind, *place, label, start, end, text, other))
+
+    def count_note(self, note: Note, labels: Iterable[str]) -> None:
+        """Count the lines of an annotated note.
+
+        labels (Iterable[str]): The labels of its T lines in the file.
+        """
+        self.labels.update(labels)
         self.lines.update(line.raw[:1] for line in note.lines if line.raw)
         self.read.update(textbound.label for textbound in note.textbounds)
 
@@ -84,6 +115,7 @@ class Audit:
             "changes": dict(sorted(Counter(change.kind for change in self.changes).items())),
             "overlaps": dict(sorted(self.overlaps.items())),
             "annotation_lines": dict(sorted(self.lines.items())),
+            "not_used": dict(sorted(self.not_used.items())),
             "tokens_per_document": _summary(self.tokens),
             "tokens_per_entity": _summary(self.entity_tokens),
             "change_list": [change.to_dict(show_text) for change in self.changes],
@@ -102,10 +134,15 @@ class Audit:
             f"{tokens['max']} per document, median {tokens['median']})",
             table(rows, header=HEADER, divider=True, aligns=("l", "r", "r", "r", "r")),
         ]
-        for title in ("changes", "overlaps"):
+        for title in ("changes", "overlaps", "not_used"):
             counts = ", ".join(f"{kind} {count}" for kind, count in data[title].items())
-            parts.append(f"{title}: {counts or 'none'}")
-        harmless = ("merged", "trimmed", "duplicate")
+            parts.append(f"{title.replace('_', ' ')}: {counts or 'none'}")
+        if NOT_LEARNED in data["changes"]:
+            parts.append(
+                "not learned: `cardioner_ner` has one tag for each token and label, so that it "
+                "learns the longest of overlapping entities of one label"
+            )
+        harmless = ("merged", "duplicate")
         parts.extend(c.describe(show_text) for c in self.changes if c.kind not in harmless)
         return "\n".join(part.strip("\n") for part in parts)
 

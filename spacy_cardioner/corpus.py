@@ -13,7 +13,7 @@ A converted ``Doc`` contains
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,21 +23,29 @@ from spacy.vocab import Vocab
 from tqdm import tqdm
 
 from spacy_cardioner import brat
-from spacy_cardioner.audit import Audit
-from spacy_cardioner.brat import Change, Discontinuous, Note
+from spacy_cardioner.audit import Audit, Place
+from spacy_cardioner.brat import NOT_LEARNED, Change, Discontinuous, Note
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.files import whole_file
-from spacy_cardioner.spans import NOTE_ID, Entity, non_overlapping, write_entities
+from spacy_cardioner.files import target, whole_file
+from spacy_cardioner.spans import NOTE_ID, Entity, in_order, non_overlapping, write_entities
 
 
 @dataclass
 class LayeredNote:
-    """A text with the entities of all folders that annotate it, and the annotated labels."""
+    """A text with the entities of all folders that annotate it, and the annotated labels.
+
+    places (dict[Entity, tuple[str, int]]): The file and line of each entity, where known.
+    """
 
     name: str
     text: str
     entities: list[Entity] = field(default_factory=list)
     layers: set[str] = field(default_factory=set)
+    places: dict[Entity, Place] = field(default_factory=dict)
+
+    def place(self, entity: Entity) -> Place:
+        """The file and line of an entity."""
+        return self.places.get(entity, (self.name, 0))
 
 
 def convert(
@@ -46,6 +54,7 @@ def convert(
     *,
     rename: Mapping[str, str] | None = None,
     only: Iterable[str] | None = None,
+    known: Collection[str] = (),
     discontinuous: Discontinuous = "cover",
     lenient: bool = False,
     audit: Audit | None = None,
@@ -56,9 +65,11 @@ def convert(
     label has no such entity. A note without an .ann file is not annotated.
 
     only (Iterable[str]): Labels to keep, after renaming. Default: all.
+    known (Collection[str]): Labels that may be renamed or kept even if no entity has them.
     audit (Audit): Collects the counts and all changes and losses.
     RETURNS (list[Doc]): The documents, sorted by name.
-    RAISES (CardionerError): A file is malformed, or notes with the same name have different texts.
+    RAISES (CardionerError): A file is malformed, notes with the same name have different texts, or
+        no entity has a label that is to be renamed or kept.
     """
     audit = audit or Audit()
     wanted = None if only is None else set(only)
@@ -66,21 +77,25 @@ def convert(
     for folder in folders:
         labels: set[str] = set()
         annotated: list[LayeredNote] = []
-        for note in brat.read_folder(folder, lenient=lenient, changes=audit.changes):
-            note = _select(note, rename or {}, wanted)
+        for read in brat.read_folder(folder, lenient=lenient, changes=audit.changes):
+            note = _select(read, rename or {}, wanted)
             target = _join_text(joined, note, folder, lenient, audit)
             if target is None or not note.annotated:
                 continue
-            audit.count_note(note)
-            for entity in brat.entities(note, discontinuous=discontinuous, changes=audit.changes):
+            audit.count_note(note, (one.label for one in read.textbounds))
+            for entity, line in brat.located(
+                note, discontinuous=discontinuous, changes=audit.changes
+            ):
                 labels.add(entity.label)
-                if entity in target.entities:
-                    audit.add("duplicate", note.name, entity)
+                if entity in target.places:
+                    audit.add("duplicate", (note.file, line), entity)
                 else:
                     target.entities.append(entity)
+                    target.places[entity] = (note.file, line)
             annotated.append(target)
         for target in annotated:
             target.layers |= labels
+    brat.check_labels({*audit.labels, *known}, rename or {}, wanted)
     layers = set().union(*(note.layers for note in joined.values()))
     names = tqdm(sorted(joined), "convert", delay=2, unit=" notes", disable=None)
     docs = [to_doc(nlp, joined[name], layers, audit) for name in names]
@@ -127,23 +142,34 @@ def to_doc(nlp: Language, note: LayeredNote, layers: set[str], audit: Audit) -> 
     """Make the document of a note. Its contents are described at the top of this module.
 
     An entity whose boundaries are not token boundaries is expanded to whole tokens, and counted as
-    "moved". If it then equals another entity of its label, it is "lost".
+    "moved". If it then equals another entity of its label, it is "lost". One that overlaps a longer
+    one of its label is kept, and counted as "not learned": `cardioner_ner` learns the longer.
 
     layers (set[str]): All labels that are annotated anywhere in the corpus.
     """
     doc = nlp(note.text)
-    found: dict[tuple[int, int, str], Entity] = {}
-    for entity in note.entities:
+    found: dict[Entity, Entity] = {}
+    for entity in sorted(note.entities, key=in_order):
         span = doc.char_span(entity.start, entity.end, entity.label, alignment_mode="expand")
         assert span is not None  # Each entity within the text covers a token.
         aligned = Entity(span.start, span.end, entity.label)
-        if aligned[:3] in found:
-            audit.add("lost", note.name, entity)
+        here = (span.start_char, span.end_char)
+        if aligned in found:
+            audit.add("lost", note.place(entity), entity, here)
             continue
-        if (span.start_char, span.end_char) != (entity.start, entity.end):
-            audit.add("moved", note.name, entity)
-        found[aligned[:3]] = aligned
-    spans = write_entities(doc, sorted(found.values()), layers=sorted(note.layers))
+        if here != (entity.start, entity.end):
+            audit.add("moved", note.place(entity), entity, here)
+        found[aligned] = entity
+    spans = write_entities(doc, sorted(found), layers=sorted(note.layers))
+    for label in sorted(note.layers):
+        ours = [aligned for aligned in found if aligned.label == label]
+        learned = non_overlapping(ours)
+        for other in sorted({*ours} - {*learned}):
+            longer = next(one for one in learned if one.start < other.end and other.start < one.end)
+            span = doc[longer.start : longer.end]
+            entity = found[other]
+            place = (span.start_char, span.end_char)
+            audit.add(NOT_LEARNED, note.place(entity), entity, place)
     default = "outside" if note.layers >= layers else "missing"
     doc.set_ents(non_overlapping(spans), default=default)
     doc.user_data[NOTE_ID] = note.name
@@ -152,7 +178,7 @@ def to_doc(nlp: Language, note: LayeredNote, layers: set[str], audit: Audit) -> 
 
 def write_docbin(path: Path, docs: Iterable[Doc]) -> None:
     """Write documents and their user data to a DocBin, for ``spacy train``."""
-    with whole_file(path) as stream:
+    with whole_file(target(path)) as stream:
         stream.write(DocBin(docs=docs, store_user_data=True).to_bytes())
 
 

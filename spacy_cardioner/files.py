@@ -45,7 +45,7 @@ def locked(path: Path, *, folder: bool = False, wait: float = 0) -> Iterator[Non
     wait (float): Seconds to wait for another holder, for a file that is changed in a moment.
     RAISES (CardionerError): Another process has the lock, or this one has it already.
     """
-    if path.exists() and not (path.is_file() or path.is_dir()):
+    if _special(path):
         yield
         return
     path = path.resolve()  # only now: /dev/stdout may resolve to what is no path
@@ -118,7 +118,14 @@ def temporary(path: Path) -> Path:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """Write a file that replaces the old one only when it is complete and on the disk."""
+    """Write a file that replaces the old one only when it is complete and on the disk.
+
+    Devices and pipes, such as /dev/stdout, are written to as they are.
+    """
+    if _special(path):
+        with path.open("wb") as stream:
+            yield stream
+        return
     make_folder(path.parent)
     partial = temporary(path)
     try:
@@ -150,6 +157,15 @@ def whole_folder(path: Path) -> Iterator[Path]:
         sync(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def target(path: Path) -> Path:
+    """The file that a path leads to over links. Devices and pipes stay as they are."""
+    return path if _special(path) else path.resolve()
+
+
+def _special(path: Path) -> bool:
+    return path.exists() and not (path.is_file() or path.is_dir())
 
 
 def make_folder(path: Path) -> None:
@@ -223,7 +239,7 @@ def write_texts(files: Mapping[Path, str]) -> None:
     with ExitStack() as stack:
         for path, text in files.items():
             try:
-                stack.enter_context(whole_file(path.resolve())).write(text.encode("utf-8"))
+                stack.enter_context(whole_file(target(path))).write(text.encode("utf-8"))
             except (OSError, ValueError) as error:
                 raise CardionerError(f"{path}: cannot be written ({reason(error)})") from error
 

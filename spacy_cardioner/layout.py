@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spacy_cardioner.brat import TXT
 from spacy_cardioner.errors import CardionerError
 
 LANGUAGES = ("es", "en", "it")
@@ -47,6 +48,11 @@ def languages_of(lang: str) -> tuple[str, ...]:
     return (lang,)
 
 
+def labels(lang: str) -> set[str]:
+    """The labels that the corpora have in the languages of a pipeline."""
+    return {label for _, of_lang, label in MULTICARDIONER if of_lang in languages_of(lang)}
+
+
 def gold(corpus: Path, lang: str, part: str = SPLIT) -> dict[str, Path]:
     """The BRAT folder with the gold annotations of each label, by default for cardiology notes."""
     return {
@@ -69,7 +75,7 @@ def check(corpus: Path) -> list[tuple[Path, int]]:
     if not corpus.is_dir():
         raise CardionerError(f"{corpus}: no such folder. {DOWNLOAD}")
     found = [
-        (folder, sum(1 for _ in folder.glob("*.txt")))
+        (folder, sum(path.suffix.lower() == TXT for path in folder.glob("*")))
         for part in PARTS
         for lang in LANGUAGES
         for folder in folders(corpus, part, lang)

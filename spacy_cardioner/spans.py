@@ -11,7 +11,7 @@ and DocBin. The scores are also in ``attrs["scores"]`` of the group, as spaCy's 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
@@ -145,6 +145,16 @@ def replace_entities(
     # Tokens that nobody annotated stay unknown, as in documents that lack a layer.
     freed = {token.i for ent in doc.ents for token in ent} - {t.i for ent in ents for t in ent}
     doc.set_ents(ents, outside=[doc[i : i + 1] for i in sorted(freed)], default="unmodified")
+
+
+def keep_labels(doc: Doc, labels: Collection[str], key: str = SPANS_KEY) -> None:
+    """Drop the entities of other labels from the span group and from ``doc.ents``."""
+    entities = read_entities(doc, key)
+    given = [*entities, *(Entity(ent.start, ent.end, ent.label_) for ent in doc.ents)]
+    replace_entities(doc, given, [one for one in entities if one.label in labels], key)
+    if layers_of(doc, key) is not None:
+        attrs = doc.spans[key].attrs
+        attrs["layers"] = [label for label in attrs["layers"] if label in labels]
 
 
 def make_span(doc: Doc, entity: Entity) -> Span:

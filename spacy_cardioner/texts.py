@@ -8,7 +8,6 @@ import gzip
 import io
 import json
 import lzma
-import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -144,8 +143,8 @@ def decompressed(name: str, data: bytes, limit: int = -1) -> bytes:
 
 def without_compression(name: str) -> str:
     """A file name without ``.gz``, ``.bz2`` or ``.xz``."""
-    bare, ending = os.path.splitext(name)
-    return bare if ending.lower() in OPENERS else name
+    ends = (end for end in OPENERS if name.lower().endswith(end))
+    return next((name[: -len(end)] for end in ends), name)
 
 
 def damage(error: BaseException, otherwise: str = "it is damaged") -> str:

@@ -171,7 +171,7 @@ def _frame(notes: Iterable[Annotated], keep: Mapping[str, Any]) -> pd.DataFrame:
 
     types = {name: PANDAS[kind] for name, kind in COLUMNS.items()} | {"error": "string", **keep}
     rows: list[Sequence[Any]] = []
-    for note, mentions, _ in notes:
+    for note, mentions, *_ in notes:
         kept = note.kept or [None] * len(keep)
         rows += [(*mention_row(note.id, mention), None, *kept) for mention in mentions]
         if note.fault:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import chain
 from operator import itemgetter
@@ -19,11 +19,14 @@ from spacy_cardioner.batch.readers.base import SourceNote
 from spacy_cardioner.batch.readers.text import too_long
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.timelimit import OutOfTime, TimeLimit
+from spacy_cardioner.brat import check_labels
 from spacy_cardioner.errors import CardionerError, reason
 from spacy_cardioner.loading import identity, load_pipeline, use_gpu
 from spacy_cardioner.pipeline.context.rules import RULES_FILE
+from spacy_cardioner.pipeline.context.sections import SECTIONS_KEY
+from spacy_cardioner.pipeline.gazetteer.codes import code_names
 from spacy_cardioner.pipeline.stored import languages
-from spacy_cardioner.spans import NOTE_ID
+from spacy_cardioner.spans import NOTE_ID, keep_labels
 
 if TYPE_CHECKING:
     from spacy_cardioner.pipeline.context.component import Context
@@ -52,11 +55,15 @@ class Annotated(NamedTuple):
 
     mentions (list[Mention]): Sorted by start, end and label.
     doc (bytes | None): The document as a DocBin, if `Settings.with_docs`.
+    sections (Sequence[tuple[int, str]]): Where sections start, and their categories.
+    names (Mapping[str, str] | None): The names of the codes of the mentions, where known.
     """
 
     note: SourceNote
     mentions: list[Mention]
     doc: bytes | None = None
+    sections: Sequence[tuple[int, str]] = ()
+    names: Mapping[str, str] | None = None
 
 
 # Annotates notes lazily, in their order.
@@ -88,11 +95,16 @@ def started(settings: Settings) -> Iterator[tuple[Annotate, dict[str, Any]]]:
 def load(settings: Settings) -> Language:
     """Load the pipeline, on the GPU if the settings name one.
 
-    RAISES (CardionerError): The pipeline cannot be loaded, or there is no such GPU.
+    RAISES (CardionerError): The pipeline cannot be loaded or has no such label, or there is no such
+        GPU.
     """
     if settings.gpu is not None:
         use_gpu(settings.gpu)
-    return load_pipeline(settings.model) if isinstance(settings.model, str) else settings.model
+    nlp = load_pipeline(settings.model) if isinstance(settings.model, str) else settings.model
+    known = {label for labels in nlp.pipe_labels.values() for label in labels}
+    if known:  # components of others may not tell their labels
+        check_labels(known, {}, settings.only)
+    return nlp
 
 
 def context_of(nlp: Language, wanted: bool | str) -> Context | None:
@@ -181,6 +193,7 @@ class Annotator:
             if self.context:
                 known["context"] = hashlib.sha256(self.context.to_bytes()).hexdigest()
             self.identity = unchanged(self.identity, known)
+        self.code_names = code_names(self.nlp)
         self.max_words = len(self.nlp.vocab.strings) + MAX_NEW_WORDS
 
     def __call__(self, notes: Sequence[SourceNote]) -> list[Annotated]:
@@ -211,21 +224,33 @@ class Annotator:
         notes = list(map(self._bounded, notes))
         found: list[list[Mention]] = [[] for _ in notes]
         docs: list[list[tuple[int, Doc]]] = [[] for _ in notes]
+        sections: list[list[tuple[int, str]]] = [[] for _ in notes]
         for index, start, end, doc in self._pipe(notes):
             if doc.text != notes[index].text[start:end]:
                 raise CardionerError(
                     f"{notes[index].called}: the tokenizer of the pipeline changes the text, so "
                     "offsets would be wrong; use a pipeline with spaCy's own tokenizer"
                 )
+            if self.settings.only:
+                keep_labels(doc, self.settings.only)
             found[index] += (
                 mention._replace(start=mention.start + start, end=mention.end + start)
                 for mention in doc_entities(doc, self.attributes)
             )
             if self.settings.with_docs:
                 docs[index].append((start, doc))
+            if "section" in self.attributes:
+                spans = doc.spans.get(SECTIONS_KEY, ())
+                sections[index] += ((start + span.start_char, span.label_) for span in spans)
         return [
-            Annotated(note, sorted(mentions, key=itemgetter(0, 1, 2)), _docbin(note, pieces))
-            for note, mentions, pieces in zip(notes, found, docs, strict=True)
+            Annotated(
+                note,
+                sorted(mentions, key=itemgetter(0, 1, 2)),
+                _docbin(note, pieces),
+                sorted(starts),
+                {m.kb_id: self.code_names[m.kb_id] for m in mentions if m.kb_id in self.code_names},
+            )
+            for note, mentions, pieces, starts in zip(notes, found, docs, sections, strict=True)
         ]
 
     def _bounded(self, note: SourceNote) -> SourceNote:

@@ -28,7 +28,7 @@ from spacy_cardioner.loading import identity
 
 PART = re.compile(r"part-([0-9]+)")
 # Settings that change nothing in what is written, or are recorded otherwise.
-NOT_RECORDED = {"model", "batch_size", "workers", "gpu", "timeout", "with_docs"}
+NOT_RECORDED = {"model", "batch_size", "workers", "gpu", "timeout", "with_docs", "only"}
 # How many notes with the id of another are named.
 NAMED = 10
 
@@ -311,6 +311,7 @@ def _describe(job: Job, pipeline: dict[str, Any]) -> dict[str, Any]:
             "columns": [job.source.columns.text, job.source.columns.id],
             "keep": list(map(list, job.source.columns.keep.items())),
             "reader": type(job.source).__name__,
+            "only": list(job.settings.only),
             **{k: v for k, v in job.settings._asdict().items() if k not in NOT_RECORDED},
         },
         "started": datetime.now().isoformat(timespec="seconds"),

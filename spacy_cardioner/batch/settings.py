@@ -19,6 +19,7 @@ class Settings(NamedTuple):
 
     context (bool | str): Run the context component after the pipeline, with the rules of its
         language or of the named one.
+    only (tuple[str, ...]): The labels of the entities to keep. Default: all.
     """
 
     model: str | Language
@@ -30,6 +31,7 @@ class Settings(NamedTuple):
     max_tokens: int = MAX_TOKENS
     max_characters: int = MAX_CHARACTERS
     context: bool | str = False
+    only: tuple[str, ...] = ()
 
     @property
     def overdue(self) -> str:

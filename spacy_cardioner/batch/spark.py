@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 # Names of Arrow types in Spark.
 SPARK = {"int32": "int", "int64": "bigint", "bool": "boolean"}
 SPARK |= {"date32": "date", "timestamp[s]": "timestamp"}
+TEXT_FILES = "*.[tT][xX][tT]{,.[gG][zZ],.[bB][zZ]2,.[xX][zZ]}"
 ID_TYPES = re.compile("string|(var)?char|decimal|float|double|date|timestamp|(big|small|tiny)?int")
 # Spark's CSV writer strips values by default.
 CSV = {"header": True, "ignoreLeadingWhiteSpace": False, "ignoreTrailingWhiteSpace": False}
@@ -74,7 +75,7 @@ def read_notes(
         )
     pattern = re.search(r"[*?\[{]", source)
     folder = bare(os.path.dirname(source[: pattern.start()]) if pattern else source)
-    reader = reader.option("pathGlobFilter", "*" if pattern else "*.txt{,.gz,.bz2,.xz}")
+    reader = reader.option("pathGlobFilter", "*" if pattern else TEXT_FILES)
     note_id = rf"regexp_replace(path, r'^.*?\Q{folder}/\E', '') as note_id"
     return reader.format("binaryFile").load(source).selectExpr(note_id, "content")
 

@@ -84,6 +84,9 @@ def annotate(
             ".spacy for docbin, .html), else jsonl.",
         ),
     ] = None,
+    only: Annotated[
+        list[str], typer.Option(help="Write only entities with this label. Repeatable.")
+    ] = [],  # noqa: B006
     with_text: Annotated[
         bool, typer.Option("--with-text", help="Write the texts too (jsonl).")
     ] = False,
@@ -221,6 +224,7 @@ def annotate(
         max_tokens=max_tokens,
         max_characters=max_characters,
         context=lang or True if context else False,
+        only=tuple(only),
     )
     options: dict[str, Any] = {
         "with_text": with_text,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
-import srsly
 import typer
 
 from spacy_cardioner import layout
-from spacy_cardioner.cli.options import Lang, Published
+from spacy_cardioner.cli.options import Lang, Published, Relabel, renames
 from spacy_cardioner.errors import CardionerError, echo, text_is_shown
+from spacy_cardioner.files import write_texts
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from spacy_cardioner.audit import Audit
 
 Folders = Annotated[list[Path] | None, typer.Argument(help="Folders with .txt and .ann files.")]
-Label = Annotated[list[str], typer.Option(help="Rename a label: OLD=NEW. Repeatable.")]
 Only = Annotated[list[str], typer.Option(help="Keep only this label. Repeatable.")]
 Lenient = Annotated[bool, typer.Option(help="Skip and count malformed input.")]
 Strict = Annotated[bool, typer.Option(help="Stop with an error if an entity would be lost.")]
@@ -48,7 +49,7 @@ def convert(
     lang: Lang,
     folders: Folders = None,
     corpus: Published = None,
-    label: Label = [],  # noqa: B006
+    label: Relabel = [],  # noqa: B006
     only: Only = [],  # noqa: B006
     discontinuous: Discontinuous = "cover",
     lenient: Lenient = False,
@@ -75,7 +76,8 @@ def convert(
             for language in layout.languages_of(lang)
         }
     for path, inputs in jobs.items():
-        docs, report = _convert(inputs, lang, label, only, discontinuous, lenient, strict)
+        known = layout.labels(lang) if corpus is not None else ()
+        docs, report = _convert(inputs, lang, label, only, discontinuous, lenient, strict, known)
         write_docbin(path, docs)
         if corpus is not None:
             echo(f"{path}:")
@@ -88,7 +90,7 @@ def audit(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Also write the audit as JSON.")
     ] = None,
-    label: Label = [],  # noqa: B006
+    label: Relabel = [],  # noqa: B006
     only: Only = [],  # noqa: B006
     discontinuous: Discontinuous = "cover",
     lenient: Lenient = False,
@@ -97,8 +99,8 @@ def audit(
     """Show what `convert` would change, by file and offset."""
     _, report = _convert(folders, lang, label, only, discontinuous, lenient, strict)
     if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        srsly.write_json(output, report.to_dict(text_is_shown()))
+        data = report.to_dict(text_is_shown())
+        write_texts({output: json.dumps(data, indent=2, ensure_ascii=False)})
     echo(report.table(text_is_shown()))
 
 
@@ -138,21 +140,22 @@ def _convert(
     discontinuous: Any,
     lenient: bool,
     strict: bool,
+    known: Collection[str] = (),
 ) -> tuple[list[Doc], Audit]:
     from spacy_cardioner import brat, corpus
     from spacy_cardioner.audit import Audit
     from spacy_cardioner.tokenizer import blank
 
-    if bad := [pair for pair in label if pair.count("=") != 1]:
-        raise typer.BadParameter(f"'{bad[0]}' is not OLD=NEW", param_hint="--label")
+    rename = renames(label)
     if discontinuous not in get_args(brat.Discontinuous):
         raise typer.BadParameter(f"'{discontinuous}' is unknown", param_hint="--discontinuous")
     report = Audit()
     docs = corpus.convert(
         folders,
         blank(lang),
-        rename=dict(pair.split("=") for pair in label),
+        rename=rename,
         only=only or None,
+        known=known,
         discontinuous=discontinuous,
         lenient=lenient,
         audit=report,

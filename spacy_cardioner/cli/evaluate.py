@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spacy_cardioner.cli.options import Published
+from spacy_cardioner.cli.options import Published, Relabel, renames
 from spacy_cardioner.errors import echo
 
 
@@ -47,6 +47,7 @@ def evaluate(
             help="The predictions with scores, as `annotate --format jsonl` writes them.",
         ),
     ] = None,
+    label: Relabel = [],  # noqa: B006
     only: Annotated[list[str], typer.Option(help="Score only this label. Repeatable.")] = [],  # noqa: B006
     resamples: Annotated[int, typer.Option(min=1, help="Number of bootstrap resamples.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 13,
@@ -67,6 +68,8 @@ def evaluate(
     With --corpus, every label of every language is scored on the cardiology notes that were
     predicted, each against its own gold annotations.
 
+    A gold entity counts as often as it occurs, a prediction once, as in the official scorer.
+
     A TSV does not list documents without an entity: if --gold is a TSV, documents that only the
     predictions have are counted as such.
 
@@ -80,8 +83,8 @@ def evaluate(
     if corpus is not None:
         if lang is None:
             raise typer.BadParameter("--corpus needs --lang")
-        if gold or compare or documents or calibration or only:
-            names = "--gold, --compare, --documents, --calibration or --only"
+        if gold or compare or documents or calibration or label or only:
+            names = "--gold, --compare, --documents, --calibration, --label or --only"
             raise typer.BadParameter(f"--corpus cannot be combined with {names}")
         results = list(evaluation.evaluate_run(corpus, pred, lang, **settings))
         echo(render_run(results))
@@ -89,7 +92,8 @@ def evaluate(
             for task, result in results:
                 path = output / f"{task.label}_{task.lang}.json"
                 inputs = [task.gold, task.pred, pred / "documents.txt"]
-                _write(path, result.to_dict(), inputs, {"only": [task.label], **settings})
+                made_with = {"label": [], "only": [task.label], **settings}
+                _write(path, result.to_dict(), inputs, made_with)
         return
     if gold is None:
         raise typer.BadParameter("give --gold or --corpus")
@@ -101,13 +105,14 @@ def evaluate(
         other=compare,
         scored=calibration,
         documents=None if documents is None else evaluation.read_names(documents),
+        rename=renames(label),
         labels=only or None,
         **settings,
     )
     echo(render(result))
     if output is not None:
         inputs = [path for path in (gold, pred, compare, documents, calibration) if path]
-        _write(output, result.to_dict(), inputs, {"only": only, **settings})
+        _write(output, result.to_dict(), inputs, {"label": label, "only": only, **settings})
 
 
 def _write(

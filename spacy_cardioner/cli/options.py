@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +29,18 @@ Published = Annotated[
         "--corpus", help="Folder of the MultiCardioNER corpus, in place of folders or files."
     ),
 ]
+
+Relabel = Annotated[list[str], typer.Option("--label", help="Rename a label: OLD=NEW. Repeatable.")]
+
+
+def renames(given: Sequence[str]) -> dict[str, str]:
+    """The new labels by the old ones. RAISES (typer.BadParameter): A value is not OLD=NEW."""
+    found: dict[str, str] = {}
+    for pair in given:
+        old, _, new = pair.partition("=")
+        if not re.fullmatch(r"[^\s=]+=[^\s=]+", pair) or found.setdefault(old, new) != new:
+            raise typer.BadParameter(f"'{pair}' is not OLD=NEW", param_hint="--label")
+    return found
 
 
 def show_text(context: click.Context, _: object, wanted: bool) -> bool:

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from spacy_cardioner import layout
+from spacy_cardioner import brat, layout
 from spacy_cardioner.errors import CardionerError, listed
 from spacy_cardioner.evaluation.calibration import Calibration, calibrations, read_scored
-from spacy_cardioner.evaluation.matching import labels_of
+from spacy_cardioner.evaluation.matching import relabelled
 from spacy_cardioner.evaluation.scores import Comparison, Report, compare, score
 from spacy_cardioner.evaluation.sources import align, read_annotations, remarks
 from spacy_cardioner.texts import read_texts
@@ -53,6 +53,7 @@ def evaluate(
     other: Path | None = None,
     scored: Path | None = None,
     documents: Collection[str] | None = None,
+    rename: Mapping[str, str] | None = None,
     labels: Collection[str] | None = None,
     resamples: int = 1000,
     seed: int = 13,
@@ -62,24 +63,23 @@ def evaluate(
 
     other (Path | None): Other predictions to compare `pred` with.
     scored (Path | None): The predictions with scores, see `read_scored`, for the calibration.
-    documents, labels (Collection[str] | None): What to score. Default: all.
+    rename (Mapping[str, str] | None): New labels by the old ones, in all of these.
+    documents, labels (Collection[str] | None): What to score, after renaming. Default: all.
     lenient (bool): Skip and count malformed input, and predictions for documents without gold.
     RAISES (CardionerError): The input is invalid, or nothing in it has one of the labels.
     """
     paths = [pred] if other is None else [pred, other]
-    gold_source, *pred_sources = (
-        read_annotations(path, documents=documents, lenient=lenient) for path in [gold, *paths]
-    )
+    sources = [
+        read_annotations(path, documents=documents, rename=rename, lenient=lenient)
+        for path in [gold, *paths]
+    ]
+    gold_source, *pred_sources = sources
     if unknown := sorted(set(documents or ()) - set(gold_source.entities)):
         raise CardionerError(f"{gold}: does not have {listed(unknown, 'document')} to score.")
     wanted, found = align(gold_source, pred_sources, lenient=lenient)
-    known = set().union(*map(labels_of, (wanted, *found)))
-    if labels is not None and (missing := sorted(set(labels) - known)):
-        raise CardionerError(
-            f"No gold or predicted entity is labelled {', '.join(missing)}. There are "
-            f"{listed(sorted(known), 'label')}."
-        )
-    made = None if scored is None else read_scored(scored)
+    present = set().union(*(source.labels for source in sources))
+    brat.check_labels(present, rename or {}, labels)
+    made = None if scored is None else relabelled(read_scored(scored), rename or {})
     settings: dict[str, Any] = {"labels": labels, "resamples": resamples, "seed": seed}
     said = [line for source in pred_sources for line in remarks(gold_source, source, labels)]
     return Evaluation(

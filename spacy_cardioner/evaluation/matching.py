@@ -80,6 +80,14 @@ def labels_of(annotations: Annotations) -> set[str]:
     return {entity.label for entities in annotations.values() for entity in entities}
 
 
+def relabelled(annotations: Annotations, rename: Mapping[str, str]) -> dict[str, list[Entity]]:
+    """The entities with new labels, by the old ones."""
+    return {
+        name: [entity._replace(label=rename.get(entity.label, entity.label)) for entity in entities]
+        for name, entities in annotations.items()
+    }
+
+
 def _count_document(
     gold: Iterable[Entity], pred: Iterable[Entity], labels: Sequence[str]
 ) -> list[list[tuple[int, int, int]]]:

@@ -8,7 +8,7 @@ correct if they belong to the gold corpus. It cannot be checked, so the report n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from spacy_cardioner import brat
 from spacy_cardioner.errors import CardionerError, listed
-from spacy_cardioner.evaluation.matching import Annotations, labels_of
+from spacy_cardioner.evaluation.matching import Annotations, labels_of, relabelled
 from spacy_cardioner.spans import Entity
 
 
@@ -24,23 +24,30 @@ from spacy_cardioner.spans import Entity
 class Source:
     """The entities and texts of each document. A TSV has no texts.
 
-    counts (Mapping[str, int]): What was merged, trimmed, dropped or skipped while reading.
+    counts (Mapping[str, int]): What was merged, trimmed, repeated or skipped while reading.
+    labels (Set[str]): The labels in the files, before renaming.
     """
 
     path: Path
     entities: Mapping[str, list[Entity]]
     texts: Mapping[str, str] | None
     counts: Mapping[str, int]
+    labels: Set[str] = frozenset()
 
 
 def read_annotations(
-    path: Path, *, documents: Collection[str] | None = None, lenient: bool = False
+    path: Path,
+    *,
+    documents: Collection[str] | None = None,
+    rename: Mapping[str, str] | None = None,
+    lenient: bool = False,
 ) -> Source:
-    """Read a BRAT folder or a TSV of the task.
+    """Read a BRAT folder or a TSV of the task. An entity is kept each time that it occurs.
 
     A TSV has spaces for line ends, so any white space inside a mention is replaced with one space.
 
     documents (Collection[str] | None): The documents to keep. Default: all.
+    rename (Mapping[str, str] | None): New labels by the old ones.
     RAISES (CardionerError): The path does not exist, or its contents are malformed.
     """
     changes: list[brat.Change] = []
@@ -50,21 +57,25 @@ def read_annotations(
         texts = {}
         notes = brat.read_folder(path, lenient=lenient, changes=changes)
         for note in tqdm(notes, desc=f"reading {path.name}", unit=" notes", delay=2, disable=None):
-            found[note.name] = brat.entities(note, changes=changes)
+            located = brat.located(note, changes=changes)
+            found[note.name] = sorted(entity for entity, _ in located)
             texts[note.name] = note.text
             if not note.annotated:
                 changes.append(brat.Change("without .ann", note.name))
     elif path.is_file():
-        found = brat.read_tsv(path, lenient=lenient, changes=changes)
+        found = brat.read_tsv(path, repeated=True, lenient=lenient, changes=changes)
     else:
         raise CardionerError(f"{path}: no such folder or file. Give a BRAT folder or a TSV.")
     spelled = {
         name: [entity._replace(text=" ".join(entity.text.split())) for entity in entities]
-        for name, entities in found.items()
+        for name, entities in relabelled(found, rename or {}).items()
         if documents is None or name in documents
     }
     texts = texts and {name: texts[name] for name in spelled}
-    return Source(path, spelled, texts, Counter(change.kind for change in changes))
+    counts = Counter(change.kind for change in changes)
+    for entities in spelled.values():
+        counts["duplicate"] += len(entities) - len({entity[:3] for entity in entities})
+    return Source(path, spelled, texts, +counts, labels_of(found))
 
 
 def align(
@@ -118,6 +129,11 @@ def remarks(gold: Source, pred: Source, labels: Collection[str] | None = None) -
         found.append(
             f"No gold entity is labelled {', '.join(strange)}: all such predictions count as "
             "wrong. Select the labels to score with --only."
+        )
+    if "duplicate" in {*gold.counts, *pred.counts}:
+        found.append(
+            "As in the official scorer, a gold entity counts as often as it occurs "
+            f"({gold.path}: {gold.counts.get('duplicate', 0)} repeated), a prediction once."
         )
     for source in (gold, pred):
         if source.counts:

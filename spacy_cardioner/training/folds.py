@@ -9,6 +9,7 @@ from pathlib import Path
 import srsly
 
 from spacy_cardioner.errors import CardionerError, reason
+from spacy_cardioner.files import write_texts
 
 
 def make_folds(names: Iterable[str], folds: int = 5, seed: int = 13) -> list[list[str]]:
@@ -31,8 +32,7 @@ def make_folds(names: Iterable[str], folds: int = 5, seed: int = 13) -> list[lis
 
 def write_folds(path: Path, folds: list[list[str]], seed: int) -> None:
     """Write folds as JSON: ``{"seed": 13, "folds": [[name, ...], ...]}``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    srsly.write_json(path, {"seed": seed, "folds": folds})
+    write_texts({path: srsly.json_dumps({"seed": seed, "folds": folds}, indent=2)})
 
 
 def read_folds(path: Path) -> list[list[str]]:

@@ -82,8 +82,15 @@ def test_a_malformed_file_is_named_and_good_ones_beside_it_are_kept(tmp_path: Pa
     done = cardioner("convert", corpus, "--lang", "es", "-o", out, "--lenient")
     assert done.returncode == 0
     assert "b.ann:2: malformed" in done.stdout
-    assert "b: moved X 0 3" in done.stdout
+    assert "b.ann:1: moved X 0 3 to 0 4" in done.stdout
     assert len(read_docbin(out, Vocab())) == 2
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="the system has no /dev/stdout")
+def test_results_can_go_to_standard_output() -> None:
+    done = cardioner("split", DRUGS, "--folds", 4, "-o", "/dev/stdout")
+    assert done.returncode == 0, done.stderr
+    assert '"folds"' in done.stdout
 
 
 def test_strict_makes_a_loss_an_error(tmp_path: Path) -> None:
@@ -95,7 +102,7 @@ def test_strict_makes_a_loss_an_error(tmp_path: Path) -> None:
     done = cardioner("convert", corpus, "--lang", "es", "-o", tmp_path / "x", "--strict")
 
     assert done.returncode == 1
-    assert "1 entities would be lost:\na: lost X 3 6" in done.stderr
+    assert f"1 entities would be lost:\n{corpus}/a.ann:2: lost X 3 6 to 0 10" in done.stderr
     assert not (tmp_path / "x").exists()
 
 

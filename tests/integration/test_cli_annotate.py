@@ -93,6 +93,32 @@ def test_a_folder_to_tsv(model: str, notes: Path, tmp_path: Path) -> None:
     }
 
 
+def test_one_label_alone(model: str, notes: Path, tmp_path: Path) -> None:
+    nlp = spacy.load(model)
+    nlp.get_pipe("entity_ruler").add_patterns([{"label": "OTRO", "pattern": "Alérgico"}])
+    nlp.to_disk(tmp_path / "two")
+    for only, labels in (([], {"FARMACO", "OTRO"}), (["OTRO"], {"OTRO"})):
+        options = [word for label in only for word in ("--only", label)]
+        result = annotate("-m", tmp_path / "two", notes / "c.txt", *options)
+        assert result.exit_code == 0, result.output
+        assert {one["label"] for one in json.loads(result.stdout)["entities"]} == labels
+    result = annotate("-m", tmp_path / "two", notes, "--only", "otro")
+    assert "no entity has the label otro; there are FARMACO, OTRO" in str(result.exception)
+
+
+def test_upper_case_endings_go_to_brat_and_back(model: str, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "N.TXT").write_bytes(NOTE.encode())
+    result = annotate("-m", model, tmp_path / "in", "-o", tmp_path / "out", "-f", "brat")
+    assert result.exit_code == 0, result.output
+    [note] = brat.read_folder(tmp_path / "out")
+    assert (note.name, note.text) == ("N", NOTE)
+    (tmp_path / "out" / "N.txt").rename(tmp_path / "in" / "N.TXT")
+    (tmp_path / "out" / "N.ann").rename(tmp_path / "in" / "N.ANN")
+    [again] = brat.read_folder(tmp_path / "in")
+    assert brat.entities(again) == brat.entities(note)
+
+
 def test_a_file_to_standard_output(model: str, notes: Path) -> None:
     result = annotate("-m", model, notes / "a.txt", "--with-text")
     assert result.exit_code == 0, result.output
@@ -136,7 +162,7 @@ def test_notes_that_fail_are_named_and_the_rest_goes_on(
         assert "skipped d.txt: empty" in result.stderr
         assert [json.loads(line)["id"] for line in out.read_bytes().splitlines()] == ["a", "c"]
         names = sorted(path.name for path in folder.iterdir())
-        assert names == ["a.ann", "a.txt", "c.ann", "c.txt"]
+        assert names == ["a.ann", "a.txt", "annotation.conf", "c.ann", "c.txt", "visual.conf"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["brat", "notes", "out.jsonl"]
 
 

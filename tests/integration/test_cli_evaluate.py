@@ -82,6 +82,20 @@ def test_scores_one_label_alone(
     assert "FARMACO" not in out and "1.0000" in out
 
 
+def test_renames_labels(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("other.tsv").write_text(GOLD.replace("FARMACO", "Drug"), encoding="utf-8")
+    arguments = ["--gold", "gold", "--pred", "other.tsv", "--only", "FARMACO"]
+    assert cardioner(monkeypatch, "evaluate", *arguments) == 0
+    assert "1.0000" not in capsys.readouterr().out
+    assert cardioner(monkeypatch, "evaluate", *arguments, "--label", "Drug=FARMACO") == 0
+    assert "1.0000" in capsys.readouterr().out
+    assert cardioner(monkeypatch, "evaluate", *arguments, "--label", "Drugs=FARMACO") == 1
+    assert "label Drugs; there are Drug, ENFERMEDAD, FARMACO" in capsys.readouterr().err
+    assert cardioner(monkeypatch, "evaluate", *arguments, "--label", "Drug") == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
@@ -89,7 +103,7 @@ def test_scores_one_label_alone(
         (["--gold", "gold.tsv", "--pred", "missing.tsv"], "missing.tsv"),
         (["--gold", "gold", "--pred", "pred.tsv"], "for 1 document that"),
         (["--gold", "gold.tsv", "--pred", "bad.tsv"], "bad.tsv:2"),
-        (["--gold", "gold.tsv", "--pred", "pred.tsv", "--only", "DISEASE"], "DISEASE"),
+        (["--gold", "gold.tsv", "--pred", "pred.tsv", "--only", "DISEASE"], "ENFERMEDAD, FARMACO"),
         (["--gold", "gold.tsv", "--pred", "pred.tsv", "-o", "gold.tsv/m.json"], "gold.tsv"),
     ],
 )

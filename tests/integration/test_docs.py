@@ -167,6 +167,7 @@ def default_settings(factory: str) -> dict[str, Any]:
         "thinc_schedules",
         "spacy_span_getters",
         "spacy_callbacks",
+        "spacy_displacy_colors",
         "spacy_tokenizers",
     ],
 )

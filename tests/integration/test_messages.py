@@ -231,8 +231,8 @@ CASES = [
         f"{EVALUATE} --documents names", True,
     ),
     Case(
-        "labels", {**GOLD, "pred.tsv": f"{TSV}n\t{WORD}\t0\t3\ttos\n"},
-        f"{EVALUATE} --only X", True,
+        "labels", {**GOLD, "pred.tsv": f"{TSV}{WORD}\tM\t0\t3\t{WORD}\n"},
+        f"{EVALUATE} --only X",
     ),
     Case(
         "calibration",

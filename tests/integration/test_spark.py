@@ -315,6 +315,8 @@ def test_text_files_have_the_ids_that_the_other_engine_gives(
         "a.txt": b"\xef\xbb\xbfToma bisoprolol.",
         "2024/a b.txt.gz": gzip.compress(b"Toma\r\nbisoprolol."),
         "2025/a b.txt.xz": lzma.compress(b"bisoprolol"),
+        "2026/C.TXT": b"Toma bisoprolol.",
+        "D.Txt.GZ": gzip.compress(b"bisoprolol"),
         "broken.txt.gz": gzip.compress(b"bisoprolol" * 99)[:-9],
         "latin.txt": "ni\xf1o".encode("latin-1"),
         "read.me": b"bisoprolol",
@@ -332,7 +334,7 @@ def test_text_files_have_the_ids_that_the_other_engine_gives(
         line["id"]: [(e["start"], e["end"], e["label"], e["text"]) for e in line["entities"]]
         for line in json_lines(tmp_path / "lines")
     }
-    assert sorted(ours) == ["2024/a b", "2025/a b", "a"]
+    assert sorted(ours) == ["2024/a b", "2025/a b", "2026/C", "D", "a"]
     errors = json_lines(tmp_path / "lines" / "_errors.jsonl")
     assert sorted(error["id"] for error in errors) == ["broken", "latin"]
     pattern = folder / "*" / "a*.txt.gz"

@@ -34,6 +34,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="number of the first trial (0)")
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     options = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # otherwise threads of BLAS compete for the cores
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="torture-"))
     try:
@@ -81,6 +82,8 @@ def _install(site: Path) -> None:
     """Install the pipelines of this checkout for all processes to come."""
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
     subprocess.run([*install, "--target", site, "--find-links", WHEELS, *MODELS], check=True)
+    # Processes of a pool get the path of this one, others that of the environment.
+    sys.path.insert(0, str(site))
     os.environ["PYTHONPATH"] = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
 
 

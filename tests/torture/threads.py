@@ -25,7 +25,7 @@ BATCH = Promise(
     "Random batches of 2 to 64 notes",
     "the same mentions as alone, scores within 1e-5",
 )
-NOTES = 8
+NOTES = 4
 PER_TASK = 5
 TOLERANCE = 1e-5
 

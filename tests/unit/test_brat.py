@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from spacy_cardioner.brat import (
     Change,
     Note,
+    check_labels,
     entities,
     note_from_entities,
     read_folder,
@@ -150,6 +152,36 @@ def test_names_with_spaces_and_dots(tmp_path: Path) -> None:
     assert all(note.annotated for note in notes)
 
 
+ENDINGS = [(".TXT", ".ANN"), (".txt", ".ANN"), (".TXT", ".ann"), (".Txt", ".aNn")]
+
+
+@pytest.mark.parametrize(("txt", "ann"), ENDINGS)
+def test_endings_in_capitals(tmp_path: Path, txt: str, ann: str) -> None:
+    (tmp_path / f"Nota.TXT{txt}").write_text(TEXT)
+    (tmp_path / f"Nota.TXT{ann}").write_text("T1\tFARMACO 10 20\tpenicilina\n")
+    (tmp_path / "annotation.conf").write_text("[entities]\n")
+
+    [note] = read_folder(tmp_path)
+
+    assert note == read_note(tmp_path / f"Nota.TXT{txt}")
+    assert (note.name, spans(note)) == ("Nota.TXT", [(10, 20, "FARMACO")])
+
+
+@pytest.mark.parametrize("other", ["n.TXT", "n.ANN"])
+def test_two_files_of_one_note(tmp_path: Path, other: str) -> None:
+    put(tmp_path, TEXT, "", "n")
+    put(tmp_path, TEXT, "", "m")
+    (tmp_path / other).write_text("")
+    if len(list(tmp_path.iterdir())) < 5:
+        pytest.skip("the file system does not tell capitals apart")
+
+    with pytest.raises(CardionerError, match=rf"{other} and n.\w+ are files of one note"):
+        list(read_folder(tmp_path))
+    changes: list[Change] = []
+    assert [one.name for one in read_folder(tmp_path, lenient=True, changes=changes)] == ["m"]
+    assert kinds(changes) == {"unreadable note": 1}
+
+
 def test_hidden_files_are_no_notes(tmp_path: Path) -> None:
     put(tmp_path, TEXT, None)
     put(tmp_path, b"\x00\x05\x16\x07\xff", None, "._nota")
@@ -211,6 +243,38 @@ def test_edges_are_trimmed_and_empty_mentions_left_out(tmp_path: Path) -> None:
     assert kinds(changes) == {"trimmed": 2, "empty": 1, "duplicate": 1}
 
 
+def test_reports_name_the_line_of_an_ann(tmp_path: Path) -> None:
+    ann = "# libre\nT1\tA 0 7\tAlergia\nT2\tA 0 7\t Alergia\n"
+    changes: list[Change] = []
+
+    entities(read_note(put(tmp_path, TEXT, ann)), changes=changes)
+
+    assert [change.describe() for change in changes] == [
+        f"{tmp_path}/nota.ann:3: trimmed A 0 7",
+        f"{tmp_path}/nota.ann:3: duplicate A 0 7",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rename", "only", "message"),
+    [
+        ({"Drug": "X"}, None, "--label: no entity has the label Drug; there are A, B"),
+        ({}, ["B", "C", "D"], "--only: no entity has the label C, D; there are A, B"),
+        ({"A": "X"}, ["A"], "--only: no entity has the label A; there are B, X"),
+        ({}, [], ""),
+        ({"A": "B"}, ["B"], ""),
+    ],
+)
+def test_labels_must_occur(rename: dict[str, str], only: list[str] | None, message: str) -> None:
+    if not message:
+        return check_labels({"A", "B"}, rename, only)
+    with pytest.raises(CardionerError) as caught:
+        check_labels({"A", "B"}, rename, only)
+    assert str(caught.value) == message
+    with pytest.raises(CardionerError, match="there is no entity"):
+        check_labels((), {"A": "B"}, None)
+
+
 def test_duplicates_need_the_same_label(tmp_path: Path) -> None:
     ann = "T1\tA 0 7\tAlergia\nT2\tA 0 7\tAlergia\nT3\tB 0 7\tAlergia\n"
     changes: list[Change] = []
@@ -224,7 +288,8 @@ def test_a_change_tells_the_mention_only_when_asked(tmp_path: Path) -> None:
     entities(read_note(put(tmp_path, "asma ", "T1\tE 0 5\tasma \n")), changes=changes)
     (change,) = changes
 
-    assert change.describe() == "nota:1: trimmed E 0 5"
+    place = f"{tmp_path}/nota.ann:1"
+    assert change.describe() == f"{place}: trimmed E 0 5"
     assert "text" not in change.to_dict()
     assert "asma" in change.describe(show_text=True)
     assert change.to_dict(show_text=True)["text"] == "asma "
@@ -463,6 +528,49 @@ def test_files_survive_reading_and_writing(
         assert (scratch / "copy" / name).read_bytes() == (scratch / name).read_bytes()
 
 
+WIDTHS = {"utf-8": 1, "utf-16-le": 2, "utf-32-le": 4}
+ends = st.sampled_from(["\n", "\r\n"])
+
+
+@unhurried
+@given(texts_with_entities(), st.sampled_from([*WIDTHS]), ends, ends, st.booleans(), st.booleans())
+def test_offsets_of_other_tools_fit_or_are_explained(
+    scratch: Path,
+    generated: tuple[str, list[Entity]],
+    encoding: str,
+    end: str,
+    counted_end: str,
+    marked: bool,
+    counted_mark: bool,
+) -> None:
+    """Offsets may count bytes, other line ends than those of the file, and a byte order mark."""
+    text, found = generated
+    assume("\r" not in text and not text.startswith("\ufeff"))
+
+    def counted(part: str) -> int:
+        read = "\ufeff" * counted_mark + part.replace("\n", counted_end)
+        return len(read.encode(encoding)) // WIDTHS[encoding]
+
+    words = [" ".join(one.text.split()) for one in found]
+    spelled = [
+        gist if "\n" in one.text else re.sub(r"\s", " ", one.text)
+        for one, gist in zip(found, words, strict=True)
+    ]
+    ann = ""
+    for number, (one, mention) in enumerate(zip(found, spelled, strict=True)):
+        offsets = f"{counted(text[: one.start])} {counted(text[: one.end])}"
+        ann += f"T{number}\t{one.label} {offsets}\t{mention}\n"
+    put(scratch, BOM * marked + text.replace("\n", end).encode(), ann)
+    characters = encoding == "utf-32-le" and (end == counted_end or "\n" not in text)
+    try:
+        read = [one.text for one in entities(read_note(scratch / "nota.txt"))]
+    except CardionerError as error:
+        assert "; the offsets fit if they count " in str(error)
+        assert not characters or counted_mark > marked
+    else:
+        assert {" ".join(one.split()) for one in read} == {*words}
+
+
 @unhurried
 @given(texts_with_entities())
 def test_entities_survive_the_table(scratch: Path, generated: tuple[str, list[Entity]]) -> None:
@@ -484,6 +592,38 @@ def test_missing_ends_and_missing_files_stay_missing(tmp_path: Path, ann: str | 
 
 
 # Writing
+
+
+@pytest.mark.parametrize(
+    ("code", "reference"),
+    [
+        ("C03CA01", "ATC:C03CA01"),
+        ("C03", "ATC:C03"),
+        ("A02A", "ATC:A02A"),
+        ("AIFA:12345", "AIFA:12345"),
+        ("I50.9", "KB:I50.9"),
+        ("dos  partes", "KB:dos_partes"),
+        (":x", "KB::x"),
+    ],
+)
+def test_a_code_becomes_an_n_line(tmp_path: Path, code: str, reference: str) -> None:
+    text = "Toma AAS y furosemida\r\n40 mg."
+    found = [
+        Entity(5, 8, "FARMACO", "AAS"),
+        Entity(11, 28, "FARMACO", text[11:28], kb_id=code),
+        Entity(11, 21, "FARMACO", "furosemida", kb_id=code),
+    ]
+    write_note(note_from_entities("n", text, found, [None, {"Negated": True}, None]), tmp_path)
+
+    assert (tmp_path / "n.ann").read_text() == (
+        "T1\tFARMACO 5 8\tAAS\n"
+        "T2\tFARMACO 11 21;23 28\tfurosemida 40 mg\n"
+        "A1\tNegated T2\n"
+        f"N1\tReference T2 {reference}\tfurosemida 40 mg\n"
+        "T3\tFARMACO 11 21\tfurosemida\n"
+        f"N2\tReference T3 {reference}\tfurosemida\n"
+    )
+    assert spans(read_note(tmp_path / "n.txt")) == [one[:3] for one in sorted(found)]
 
 
 def test_the_lines_of_a_new_note(tmp_path: Path) -> None:
@@ -565,6 +705,7 @@ def test_a_table_with_a_mark_line_ends_of_windows_and_tabs_in_the_text(tmp_path:
         "a": [Entity(0, 1, "S", "x")],
     }
     assert kinds(changes) == {"duplicate": 1}
+    assert len(read_tsv(path, repeated=True)["a"]) == 2
 
 
 @pytest.mark.parametrize(

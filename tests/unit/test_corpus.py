@@ -112,6 +112,75 @@ def test_what_is_moved_and_lost_is_named(nlp) -> None:  # type: ignore[no-untype
     assert "sopro" in audit.changes[1].describe(show_text=True)
 
 
+def test_moved_and_nested_entities_have_lines_and_offsets(nlp, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    text = "insuficiencia cardiaca aguda. Furosemida"
+    (tmp_path / "a.txt").write_text(text)
+    (tmp_path / "a.ann").write_text(
+        "T1\tE 0 22\tinsuficiencia cardiaca\n"
+        "R1\tPeor Arg1:T1 Arg2:T2\n"
+        "T2\tE 0 28\tinsuficiencia cardiaca aguda\n"
+        "T3\tE 14 22\tcardiaca\n"
+        "T4\tG 14 28\tcardiaca aguda\n"
+        "T5\tF 30 36\tFurose\n"
+        "T6\tF 32 40\trosemida\n"
+    )
+    audit = Audit()
+
+    (doc,) = convert([tmp_path], nlp, audit=audit)
+
+    file = f"{tmp_path}/a.ann"
+    told = {change.describe() for change in audit.changes}
+    assert told == {
+        f"{file}:1: not learned E 0 22 overlaps 0 28",
+        f"{file}:4: not learned E 14 22 overlaps 0 28",
+        f"{file}:6: moved F 30 36 to 30 40",
+        f"{file}:7: lost F 32 40 to 30 40",
+    }
+    assert len(found(doc)) == 5, "what is not learned is kept"
+    assert told < set(audit.table().splitlines())
+    assert "\nnot learned: `cardioner_ner` has one tag" in audit.table()
+    moved = next(one for one in audit.to_dict()["change_list"] if one["kind"] == "moved")
+    assert moved == {
+        **{"kind": "moved", "file": file, "line": 6, "label": "F"},
+        **{"start": 30, "end": 36, "to": (30, 40)},
+    }
+    assert "learned" not in Audit().table()
+
+
+def test_what_is_not_used_is_counted(nlp, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    lines = ["T1\tF 10 20\tpenicilina", "T2\tE 0 7\tAlergia", "T3\tX 22 26\tToma"]
+    lines += ["E1\tX:T3 Que:T1", "R1\tA Arg1:T1 Arg2:T2", "A1\tNegated T1", "M1\tNegation E1"]
+    lines += [
+        "N1\tReference T1 ATC:J01CE\tpenicilinas",
+        "*\tEquiv T1 T2",
+        "#1\tAnnotatorNotes T1\tver",
+    ]
+    put(tmp_path, "a", TEXT)
+    (tmp_path / "a.ann").write_text("\n".join(lines))
+    audit = Audit()
+
+    convert([tmp_path], nlp, only=["F"], audit=audit)
+
+    assert audit.to_dict()["not_used"] == {
+        **{"attributes": 2, "entities of other labels": 2, "equivalences": 1, "events": 1},
+        **{"normalisations": 1, "notes": 1, "relations": 1},
+    }
+    assert (
+        "not used: attributes 2, entities of other labels 2, equivalences 1, events 1, "
+        "normalisations 1, notes 1, relations 1"
+    ) in audit.table().splitlines()
+    assert "not used: none" in Audit().table().splitlines()
+
+
+def test_labels_that_no_entity_has_are_an_error(nlp, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    folder = put(tmp_path, "a", TEXT, Entity(10, 20, "FARMACO", "penicilina"))
+
+    for wrong in ({"rename": {"Drug": "FARMACO"}}, {"only": ["FARMACOS"]}):
+        with pytest.raises(CardionerError, match="no entity has the label .*; there are FARMACO"):
+            convert([folder], nlp, **wrong)  # type: ignore[arg-type]
+        convert([folder], nlp, known=["Drug", "FARMACOS"], **wrong)  # type: ignore[arg-type]
+
+
 def test_the_audit_adds_up(nlp, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     folder = put(tmp_path / "one", "a", TEXT, Entity(10, 20, "FARMACO", "penicilina"))
     again = put(tmp_path / "two", "a", TEXT, Entity(10, 20, "FARMACO", "penicilina"))

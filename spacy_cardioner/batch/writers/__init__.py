@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from spacy_cardioner import __version__
 from spacy_cardioner.batch.writers.base import Writer
-from spacy_cardioner.batch.writers.docs import Docs, Html
+from spacy_cardioner.batch.writers.docs import Docs
+from spacy_cardioner.batch.writers.html import Html
 from spacy_cardioner.batch.writers.lines import JsonLines, Tsv
 from spacy_cardioner.batch.writers.omop import Omop
 from spacy_cardioner.batch.writers.parquet import Parquet
@@ -63,7 +64,7 @@ def make_writer(
 ) -> Writer:
     """Make the writer of an output.
 
-    pipeline (Mapping[str, Any]): Identity of the pipeline, for OMOP.
+    pipeline (Mapping[str, Any]): Identity of the pipeline, for OMOP and HTML.
     when (datetime): When the run started, for OMOP.
     keep (Mapping[str, str]): Columns of the input that JSONL, TSV and Parquet have too, and the
         names of their Arrow types.
@@ -84,4 +85,4 @@ def make_writer(
         return Brat()
     if kind is OutputFormat.parquet:
         return Parquet(keep=keep)
-    return Docs() if kind is OutputFormat.docbin else Html()
+    return Docs() if kind is OutputFormat.docbin else Html(pipeline)

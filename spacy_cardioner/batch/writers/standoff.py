@@ -7,19 +7,17 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from spacy_cardioner import brat
 from spacy_cardioner.batch.writers.base import Put, Writer
+from spacy_cardioner.batch.writers.brat_conf import Configuration, Known, attributes, known
 from spacy_cardioner.errors import CardionerError, reason
 from spacy_cardioner.files import make_folder, sync, temporary
 
 if TYPE_CHECKING:
     from spacy_cardioner.batch.engine import Annotated
-    from spacy_cardioner.batch.mentions import Mention
 
-# Names of brat attributes that are not the capitalized field.
-NAMES = {"kb_id": "Code"}
 # What a file system says of a name that it cannot hold, beside what is there already.
 BAD_NAME = {
     *(errno.EACCES, errno.EEXIST, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ELOOP),
@@ -28,19 +26,29 @@ BAD_NAME = {
 UNSYNCED = 2000  # most files that wait to be on the disk
 
 
+class Rendered(NamedTuple):
+    """A note, its path in the folder, and what the configuration of brat has to list."""
+
+    place: PurePosixPath
+    note: brat.Note
+    known: Known
+
+
 class Brat(Writer):
     """A ``.txt`` and an ``.ann`` for each note, in subfolders if its id has slashes.
 
     Attribute lines ("A") give what is known of a mention: ``Negated``, ``Family`` and so on where
-    they are true, and ``Score``, ``Code``, ``Match`` and ``Section`` with their values.
+    they are true, and ``Score``, ``Match`` and ``Section`` with their values. Normalisation lines
+    ("N") give the codes. The folder has the configuration of brat that shows them.
     """
 
-    def render(self, found: Annotated) -> tuple[PurePosixPath, brat.Note]:
+    def render(self, found: Annotated) -> Rendered:
         """Render a note."""
         place = _place(found.note.id)
         entities = [mention.entity for mention in found.mentions]
-        attributes = map(_attributes, found.mentions)
-        return place, brat.note_from_entities(place.name, found.note.text, entities, attributes)
+        given = map(attributes, found.mentions)
+        note = brat.note_from_entities(place.name, found.note.text, entities, given)
+        return Rendered(place, note, known(found.mentions))
 
     @contextmanager
     def into(self, place: Path, first: int = 1) -> Iterator[Put]:
@@ -64,14 +72,14 @@ class _Folder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.staging = temporary(root / "note")
+        self.configuration = Configuration(root)
         self.written: set[int] = set()  # inodes, as names may differ in case or lead over links
         self.unsynced: list[Path] = []
 
-    def put(self, rendered: tuple[PurePosixPath, brat.Note]) -> None:
+    def put(self, rendered: Rendered) -> None:
         """Write the files of a note. RAISES (CardionerError): The folder cannot hold them."""
-        path, note = rendered
         try:
-            self._put((self.root / path.parent).resolve(), note)
+            self._put((self.root / rendered.place.parent).resolve(), rendered)
         except (CardionerError, OSError, RuntimeError, ValueError) as error:
             cause = error.__cause__ or error
             if isinstance(cause, OSError) and cause.errno not in BAD_NAME:
@@ -80,7 +88,8 @@ class _Folder:
         if len(self.unsynced) >= UNSYNCED:
             self.sync()
 
-    def _put(self, folder: Path, note: brat.Note) -> None:
+    def _put(self, folder: Path, rendered: Rendered) -> None:
+        note = rendered.note
         if not folder.is_relative_to(self.root):
             raise CardionerError("a link leads out of the folder")
         targets = [folder / f"{note.name}{ending}" for ending in (".txt", ".ann")]
@@ -97,9 +106,15 @@ class _Folder:
             (self.staging / target.name).replace(target)
             self.written.add(target.stat().st_ino)
         self.unsynced += targets
+        self.configuration.known |= rendered.known
 
     def sync(self) -> None:
-        """Wait until what is written is on the disk."""
+        """Wait until what is written is on the disk, with its configuration."""
+        for path, content in self.configuration.changed().items() if self.written else ():
+            staged = self.staging / path.name
+            staged.write_bytes(content)
+            staged.replace(path)
+            self.unsynced.append(path)
         for path in self.unsynced:
             sync(path)
         for folder in {path.parent for path in self.unsynced}:
@@ -116,15 +131,3 @@ def _place(note_id: str) -> PurePosixPath:
     if any(part in ("", ".", "..") or len(part.encode()) > 250 for part in parts):
         raise CardionerError("the id of the note cannot be a file name")
     return PurePosixPath(*parts)
-
-
-def _attributes(mention: Mention) -> dict[str, bool | str]:
-    return {
-        NAMES.get(name, name.capitalize()): value if isinstance(value, bool) else _word(value)
-        for name, value in mention.attributes.items()
-    }
-
-
-def _word(value: object) -> str:
-    """A value as one word, as brat requires."""
-    return f"{value:.4f}" if isinstance(value, float) else "_".join(str(value).split())

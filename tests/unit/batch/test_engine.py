@@ -28,7 +28,7 @@ from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.loading import load_pipeline
 from spacy_cardioner.pipeline.context.component import register_attributes
 from spacy_cardioner.pipeline.gazetteer.component import Gazetteer
-from spacy_cardioner.spans import Entity, write_entities
+from spacy_cardioner.spans import Entity, layers_of, write_entities
 from spacy_cardioner.tokenizer import blank
 
 NOTE = (
@@ -330,7 +330,7 @@ def test_a_note_that_the_pipeline_fails_on_does_not_keep_the_others() -> None:
 def test_a_note_with_a_fault_is_handed_on() -> None:
     note = SourceNote("a", "", "no text (null)")
     [found] = Annotator(Settings(spacy.blank("es")))([note])
-    assert found == (note, [], None)
+    assert found[:3] == (note, [], None)
 
 
 def test_entities_come_from_the_span_group_where_there_is_one() -> None:
@@ -348,6 +348,36 @@ def test_entities_come_from_the_span_group_where_there_is_one() -> None:
 
     doc.spans["cardioner"] = []
     assert doc_entities(doc) == []
+
+
+def test_entities_of_other_labels_are_dropped() -> None:
+    nlp = blank("es")
+
+    @nlp.component("nested")
+    def nested(doc: Doc) -> Doc:
+        layers = ["ENFERMEDAD", "FARMACO"]
+        if len(doc) < 3:
+            return doc  # a pattern of the ruler
+        drug = Entity(2, 3, "FARMACO", score=0.5, kb_id="J01CE01")
+        spans = write_entities(doc, [drug, Entity(0, 3, "ENFERMEDAD")], layers=layers)
+        doc.ents = [spans[1]]
+        return doc
+
+    nlp.add_pipe("nested")
+    notes = [SourceNote("a", "alergia a penicilina")]
+    [found] = Annotator(Settings(nlp, with_docs=True, only=("FARMACO",)))(notes)
+    assert found.mentions == [Mention(10, 20, "FARMACO", "penicilina", 0.5, "J01CE01")]
+    assert found.doc is not None
+    [doc] = DocBin(store_user_data=True).from_bytes(found.doc).get_docs(nlp.vocab)
+    assert doc_entities(doc) == found.mentions
+    assert [ent.label_ for ent in doc.ents] == ["FARMACO"], "there is room for it now"
+    assert layers_of(doc) == {"FARMACO"}
+
+    ruler(nlp, OTRO=("nada",))
+    [found] = Annotator(Settings(nlp, only=("OTRO",)))(notes)
+    assert found.mentions == []
+    with pytest.raises(CardionerError, match="--only: no entity has the label X; there are OTRO"):
+        Annotator(Settings(nlp, only=("X", "OTRO")))
 
 
 def test_scores_are_optional() -> None:

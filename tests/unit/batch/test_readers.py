@@ -104,6 +104,15 @@ def test_compressed_files_are_read(tmp_path: Path) -> None:
     assert set(faults(tmp_path)) == {"3", "4"}
 
 
+def test_endings_in_capitals(tmp_path: Path) -> None:
+    for name in ("A.TXT", "b.Txt", "c.TXT.old", "d.ANN"):
+        (tmp_path / name).write_text("bien")
+    (tmp_path / "E.TXT.GZ").write_bytes(gzip.compress(b"bien"))
+    assert read(tmp_path) == [("A", "bien"), ("E", "bien"), ("b", "bien")]
+    assert read(tmp_path / "*.TXT") == [("A", "bien")]
+    assert read(tmp_path / "E.TXT.GZ") == [("E", "bien")]
+
+
 def test_what_is_wrong_with_a_file_is_said(tmp_path: Path) -> None:
     put(tmp_path, a="bien", b=LATIN, c="bien", d="b\0i\0e\0n\0")
     found = faults(tmp_path)

@@ -7,12 +7,12 @@ import errno
 import io
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from datetime import datetime
-from html.parser import HTMLParser
 from itertools import count
 from pathlib import Path
 from types import FrameType
@@ -40,12 +40,15 @@ from spacy_cardioner.batch.writers import base as writers_module
 from spacy_cardioner.batch.writers.base import Table, opened
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.spans import Entity
+from spacy_cardioner.tokenizer import blank
+from tests.unit.test_view import check
 
 TraceFunction = Callable[[FrameType, str, Any], Any]
 
 NOTE = "Fibrilación auricular.\r\nToma bisoprolol\r\n2,5 mg y 🫀 AAS."
 PIPELINE = {"name": "es_test", "version": "1.0"}
 WHEN = datetime(2024, 2, 29, 12, 30)
+CONF = ["annotation.conf", "visual.conf"]  # in a BRAT folder
 ENTITIES = [
     Mention(0, 21, "ENFERMEDAD", NOTE[:21], 0.25),
     Mention(29, 47, "FARMACO", NOTE[29:47], 0.0, "C07AB07"),
@@ -84,30 +87,9 @@ def read_omop(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-class Marks(HTMLParser):
-    """The places and texts of the mentions in a page, and the page's text without labels."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[tuple[int, int, str]] = []
-        self.inside: list[str] = []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.inside.append(tag)
-        if tag == "mark":
-            place = dict(attrs)
-            self.found.append((int(str(place["data-start"])), int(str(place["data-end"])), ""))
-
-    def handle_endtag(self, tag: str) -> None:
-        while self.inside and self.inside.pop() != tag:
-            pass
-
-    def handle_data(self, data: str) -> None:
-        if self.inside and self.inside[-1] == "mark":
-            start, end, text = self.found[-1]
-            self.found[-1] = (start, end, text + data)
+def articles(path: Path) -> list[str]:
+    """The pictures in a page."""
+    return re.findall("<article.*?</article>", path.read_bytes().decode(), re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -183,9 +165,8 @@ def test_offsets_hold_in_every_format(nlp: Language, text: str, limit: int) -> N
         [doc] = DocBin().from_disk(out / "n.spacy").get_docs(nlp.vocab)
         assert doc.text == text
         assert doc_entities(doc) == mentions
-        marks = Marks((out / "n.html").read_bytes().decode()).found
-        assert [mark[:2] for mark in marks] == places
-        assert [mark[2] for mark in marks] == [one.text for one in mentions]
+        [picture] = articles(out / "n.html")
+        check(text, mentions, picture)
 
 
 def write_all(out: Path, annotated: Annotated) -> None:
@@ -260,7 +241,7 @@ def test_brat_writes_each_note_whole_and_at_once(tmp_path: Path) -> None:
         put(writer.render(found("a", NOTE, ENTITIES)))
         put(writer.render(found("b")))
         assert {"a.txt", "a.ann", "b.txt", "b.ann"} < set(names(out))
-    assert names(out) == ["a.ann", "a.txt", "b.ann", "b.txt"]
+    assert names(out) == ["a.ann", "a.txt", *CONF[:1], "b.ann", "b.txt", *CONF[1:]]
     assert (out / "a.txt").read_bytes() == NOTE.encode()
     assert (out / "b.ann").read_bytes() == b""
 
@@ -271,15 +252,15 @@ def test_brat_has_attribute_lines(tmp_path: Path) -> None:
     write(tmp_path / "out", *notes, kind="brat")
     assert (tmp_path / "out" / "a.ann").read_text(encoding="utf-8").splitlines() == [
         "T1\tENFERMEDAD 6 12\tdisnea",
-        "A1\tScore T1 0.9746",
+        "A1\tScore T1 0.97",
         "A2\tSection T1 chief_complaint",
         "A3\tNegated T1",
         "A4\tHistorical T1",
     ]
     assert (tmp_path / "out" / "b.ann").read_text(encoding="utf-8").splitlines() == [
         "T1\tFARMACO 0 3\tAAS",
-        "A1\tCode T1 B01AC06",
-        "A2\tMatch T1 exact",
+        "A1\tMatch T1 exact",
+        "N1\tReference T1 ATC:B01AC06\tAAS",
     ]
     note = brat.read_note(tmp_path / "out" / "a.txt")
     assert [entity[:4] for entity in brat.entities(note)] == [KNOWN[:4]]
@@ -376,7 +357,7 @@ def test_an_allergy_is_an_attribute_and_no_medication(tmp_path: Path) -> None:
     write(tmp_path / "brat", found("7", text, [drug]), kind="brat")
     assert "\tAllergy T1\n" in (tmp_path / "brat" / "7.ann").read_text()
     write(tmp_path / "out.html", found("7", text, [drug]))
-    assert "allergy" in (tmp_path / "out.html").read_text()
+    assert '<i class="allergy"></i>' in (tmp_path / "out.html").read_text()
 
 
 def test_omop_as_parquet(tmp_path: Path) -> None:
@@ -416,17 +397,50 @@ def test_omop_never_makes_one_note_of_two(ids: list[str]) -> None:
     assert len(set(written)) == len(written)
 
 
-def test_html_draws_what_is_negated_apart(tmp_path: Path) -> None:
-    path = tmp_path / "out.html"
+def test_html_has_a_picture_of_each_note(tmp_path: Path) -> None:
+    path, text = tmp_path / "out.html", "Niega disnea"
     inner = Mention(8, 12, "X", "snea")
     other = Mention(0, 5, "ENFERMEDAD", "Niega")
-    write(path, found("<a>", "Niega disnea", [other, KNOWN, inner]))
+    note = SourceNote("<a>", text, "", "notes.csv, row 17")
+    write(path, Annotated(note, [other, KNOWN, inner]), found("b", NOTE, ENTITIES), found("c"))
     page = path.read_text(encoding="utf-8")
     assert "<h2>&lt;a&gt;</h2>" in page
-    assert "ENFERMEDAD negated historical" in page
-    assert Marks(page).found == [(0, 5, "Niega"), (6, 12, "disnea")]
-    colours = [part.partition('"')[0] for part in page.split("background: ")[1:]]
-    assert len(set(colours)) == 2
+    assert '<p class="place">notes.csv, row 17</p>' in page
+    assert f"<title>{PIPELINE['name']} {PIPELINE['version']}</title>" in page
+    assert page.count('<div class="text" lang="es">') == 3
+    first, second, third = articles(path)
+    check(text, [other, KNOWN, inner], first)
+    check(NOTE, ENTITIES, second)
+    check("", [], third)
+    assert first.count('<i class="negated"></i>') == 1
+
+
+def test_html_names_codes_and_sections(tmp_path: Path) -> None:
+    """Those of a long note, which is split, too."""
+    pytest.importorskip("medspacy", reason='needs "spacy_cardioner[context]"')
+    nlp = blank("es")
+    names = [
+        {"label": "FARMACO", "pattern": "Emconcor", "id": "C07AB07", "kind": "brand"},
+        {"label": "FARMACO", "pattern": "bisoprolol", "id": "C07AB07"},
+    ]
+    nlp.add_pipe("cardioner_gazetteer", "gazetteer").add_patterns(names)
+    nlp.add_pipe("entity_ruler").add_patterns([{"label": "FARMACO", "pattern": "Emconcor"}])
+    nlp.add_pipe("cardioner_linker", "linker")
+    nlp.add_pipe("cardioner_context", "context")
+    text = "Antecedentes: nada.\n\nTratamiento: Emconcor.\n"
+    notes = [SourceNote("a", text), SourceNote("b", "Nada.")]
+    whole = Annotator(Settings(nlp))(notes)
+    split = Annotator(Settings(nlp, max_tokens=8))(notes)
+    assert [found.names for found in whole] == [{"C07AB07": "bisoprolol"}, {}]
+    assert [found.sections for found in whole] == [
+        [(0, "past_medical_history"), (21, "medications")],
+        [],
+    ]
+    assert split == whole
+    write(tmp_path / "out.html", *whole)
+    page = (tmp_path / "out.html").read_text(encoding="utf-8")
+    assert "FARMACO&#10;C07AB07 bisoprolol (exact)&#10;section: medications" in page
+    assert '<b data-section="medications"></b>Tratamiento: ' in page
 
 
 def test_a_run_that_fails_leaves_no_half_file(tmp_path: Path) -> None:
@@ -460,7 +474,7 @@ def test_a_part_replaces_the_one_before_when_it_is_whole(tmp_path: Path, kind: s
         raise RuntimeError
     assert names(tmp_path) == ["part"]
     if kind == "brat":
-        assert names(path) == ["b.ann", "b.txt"]
+        assert names(path) == [*CONF[:1], "b.ann", "b.txt", *CONF[1:]]
     else:
         assert json.loads(path.read_bytes())["id"] == "b"
 
@@ -540,7 +554,8 @@ def test_a_brat_folder_has_a_note_whole_or_not_at_all(ids: list[str]) -> None:
                 assert note_id not in good
                 good[note_id] = text
         written = [str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()]
-        assert sorted(written) == sorted(f"{one}.{end}" for one in good for end in ("ann", "txt"))
+        expected = [f"{one}.{end}" for one in good for end in ("ann", "txt")]
+        assert sorted(written) == sorted([*expected, *CONF])
         assert all((place / f"{one}.txt").read_text() == text for one, text in good.items())
         assert len(good) >= 6
 

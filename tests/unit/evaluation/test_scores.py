@@ -46,7 +46,7 @@ def brute_force_pairs(gold: list[Entity], pred: list[Entity]) -> int:
 def official(
     gold: dict[str, list[Entity]], pred: dict[str, list[Entity]]
 ) -> tuple[float, float, float]:
-    """The rules of the official scorer in plain arithmetic on sets."""
+    """The rules of the official scorer in plain arithmetic."""
     right = predicted = wanted = 0
     for name, entities in gold.items():
         if not entities:
@@ -54,7 +54,11 @@ def official(
         first: dict[tuple[int, int, str], Entity] = {}
         for one in pred.get(name, []):
             first.setdefault((one.start, one.end, one.label), one)
-        right += len(set(entities) & set(first.values()))
+        left = list(first.values())
+        for one in entities:  # also those that are repeated
+            if one in left:
+                left.remove(one)
+                right += 1
         predicted += len(first)
         wanted += len(entities)
     precision = right / predicted if predicted else 0.0
@@ -72,7 +76,7 @@ entities = st.builds(
 entity_lists = st.lists(entities, max_size=8)
 corpora = st.dictionaries(
     st.sampled_from(["d1", "d2", "d3", "d4", "d5", "d6"]),
-    st.tuples(st.lists(entities, max_size=8, unique=True), entity_lists),
+    st.tuples(entity_lists, entity_lists),
     min_size=1,
 ).map(lambda d: ({k: g for k, (g, _) in d.items()}, {k: p for k, (_, p) in d.items()}))
 
@@ -225,7 +229,8 @@ def test_figures_are_sane(corpus: tuple[dict[str, list[Entity]], dict[str, list[
 def test_perfect_predictions_are_perfect(
     corpus: tuple[dict[str, list[Entity]], dict[str, list[Entity]]],
 ) -> None:
-    gold, _ = corpus
+    # Of repeated predictions, one counts.
+    gold = {name: list(dict.fromkeys(found)) for name, found in corpus[0].items()}
     report = score(gold, gold, resamples=50)
     for measure in (report.strict, report.overlapping, report.official):
         for label, unit in units(measure).items():
@@ -353,6 +358,54 @@ def test_missing_documents_and_other_texts_are_named(gold_folder: Path, tmp_path
     assert "labelled" not in " ".join(remarks(gold_source, pred_source, ["A"]))
     wanted, [found] = align(gold_source, [pred_source])
     assert list(wanted) == list(found) == ["n1", "n2", "n3"]
+
+
+def test_a_gold_entity_counts_as_often_as_it_occurs(tmp_path: Path) -> None:
+    """As in the official scorer, which drops repeated lines of the predictions alone."""
+    ann = "T1\tA 5 15\tbisoprolol\nT2\tA 5 15\tbisoprolol\nT3\tB 0 4\tToma\n"
+    folder = write_brat(tmp_path / "brat", {"n": ("Toma bisoprolol.", ann)})
+    rows = "n\tA\t5\t15\tbisoprolol\n" * 2 + "n\tB\t0\t4\tToma\n"
+    tsv = tmp_path / "n.tsv"
+    tsv.write_text("filename\tlabel\tstart_span\tend_span\ttext\n" + rows)
+    for gold in (folder, tsv):
+        for pred in (folder, tsv):
+            result = evaluate(gold, pred)
+            for measure in (
+                result.report.strict,
+                result.report.overlapping,
+                result.report.official,
+            ):
+                assert measure.micro.counts == Counts(gold=3, predicted=2, right=2)
+            said = render(result)
+            assert f"counts as often as it occurs ({gold}: 1 repeated)" in said
+            assert f"Reading {pred}: duplicate 1." in said
+    once = write_brat(tmp_path / "once", {"n": ("Toma bisoprolol.", "T1\tA 5 15\tbisoprolol\n")})
+    assert "occurs" not in render(evaluate(once, once))
+    assert f"({once}: 0 repeated), a prediction once" in render(evaluate(once, tsv, lenient=True))
+
+
+def test_the_first_of_repeated_predictions_counts(tmp_path: Path) -> None:
+    write_tsv(tmp_path / "gold.tsv", {"n": [entity(0, 5, text="aorta")]})
+    for texts, right in ((("aorta", "vena"), 1), (("vena", "aorta"), 0)):
+        write_tsv(tmp_path / "pred.tsv", {"n": [entity(0, 5, text=text) for text in texts]})
+        result = evaluate(tmp_path / "gold.tsv", tmp_path / "pred.tsv")
+        assert result.report.strict.micro.counts == Counts(1, 1, right)
+
+
+def test_labels_are_renamed_on_both_sides(gold_folder: Path, tmp_path: Path) -> None:
+    pred = tmp_path / "pred.tsv"
+    write_tsv(pred, {"n1": [Entity(0, 26, "Disease", "Infarto agudo\nde miocardio")]})
+    assert evaluate(gold_folder, pred).report.strict.micro.f1 == 0
+    for rename in ({"Disease": "A"}, {"A": "Disease"}, {"A": "X", "Disease": "X"}):
+        result = evaluate(gold_folder, pred, rename=rename)
+        assert result.report.strict.micro.f1 == 1
+        assert set(result.report.strict.labels) == {*rename.values()}
+    result = evaluate(gold_folder, pred, rename={"Disease": "A"}, labels=["A"])
+    assert result.report.strict.micro.counts == Counts(1, 1, 1)
+    with pytest.raises(CardionerError, match="has the label Drug; there are A, Disease"):
+        evaluate(gold_folder, pred, rename={"Drug": "A"})
+    with pytest.raises(CardionerError, match="--only: .* Disease; there are A"):
+        evaluate(gold_folder, pred, rename={"Disease": "A"}, labels=["Disease"])
 
 
 @pytest.mark.skipif(CORPUS is None, reason="MULTICARDIONER_DIR is not set")
