@@ -257,10 +257,13 @@ def checksum(path: Path) -> str:
     return digest.hexdigest()
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of the installed packages that a result depends on."""
+def versions(*more: str) -> dict[str, str]:
+    """Versions of Python and of the installed packages that a result depends on.
+
+    more (str): Other packages that it depends on.
+    """
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
+    for package in (*PACKAGES, *more):
         with suppress(PackageNotFoundError):
             found[package] = version(package)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import io
 import json
@@ -18,6 +19,7 @@ from spacy_cardioner.errors import CardionerError, reason
 OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 # Errors of reading a damaged file.
 BROKEN = (OSError, EOFError, lzma.LZMAError, zlib.error)
+UTF_8 = "utf-8"
 MARK = b"\xef\xbb\xbf"
 BLOCK = 1 << 16
 
@@ -148,3 +150,27 @@ def without_compression(name: str) -> str:
 def damage(error: BaseException, otherwise: str = "it is damaged") -> str:
     """Why a file cannot be read. Libraries' errors may quote it: the system's do not."""
     return reason(error) if isinstance(error, OSError) and error.strerror else otherwise
+
+
+def encoding_name(name: str) -> str:
+    """Python's name of an encoding. RAISES (CardionerError): It knows none of this name."""
+    try:
+        "".encode(name)  # unlike `lookup`, it refuses what is no encoding of text, such as "hex"
+        found = codecs.lookup(name).name
+    except (LookupError, ValueError) as error:
+        raise CardionerError(
+            f"{name}: no encoding has this name; usual ones are utf-8, cp1252 (Windows), latin-1, "
+            "cp850 (DOS) and utf-16"
+        ) from error
+    return UTF_8 if found == "utf-8-sig" else found
+
+
+def misfit(encoding: str | None, fault: str) -> str:
+    """Say that bytes do not fit their encoding, and what to do about it.
+
+    encoding (str | None): None if the user cannot name another.
+    fault (str): The message, with "{}" for the name of the encoding.
+    """
+    named = "UTF-8" if encoding in (None, UTF_8) else encoding
+    advice = "; --encoding names another, such as cp1252, latin-1 or utf-16" if encoding else ""
+    return fault.format(named) + advice

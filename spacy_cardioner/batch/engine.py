@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import chain
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spacy.language import Language
 from spacy.tokens import Doc, DocBin
 from spacy.training.batchers import minibatch_by_padded_size, minibatch_by_words
 
-from spacy_cardioner.batch.mentions import Mention, doc_entities, known_attributes
+from spacy_cardioner.batch.mentions import OF_CONTEXT, Mention, doc_entities, known_attributes
 from spacy_cardioner.batch.readers.base import SourceNote
 from spacy_cardioner.batch.readers.text import too_long
 from spacy_cardioner.batch.settings import Settings
@@ -21,9 +22,14 @@ from spacy_cardioner.batch.timelimit import OutOfTime, TimeLimit
 from spacy_cardioner.brat import check_labels
 from spacy_cardioner.errors import CardionerError, reason
 from spacy_cardioner.loading import identity, load_pipeline, use_gpu
+from spacy_cardioner.pipeline.context.rules import RULES_FILE
 from spacy_cardioner.pipeline.context.sections import SECTIONS_KEY
 from spacy_cardioner.pipeline.gazetteer.codes import code_names
+from spacy_cardioner.pipeline.stored import languages
 from spacy_cardioner.spans import NOTE_ID, keep_labels
+
+if TYPE_CHECKING:
+    from spacy_cardioner.pipeline.context.component import Context
 
 # Most characters in a batch of notes.
 BATCH_CHARACTERS = 500_000
@@ -101,6 +107,29 @@ def load(settings: Settings) -> Language:
     return nlp
 
 
+def context_of(nlp: Language, wanted: bool | str) -> Context | None:
+    """Create the context component for a pipeline, which stays as it is.
+
+    wanted (bool | str): See `Settings.context`.
+    RETURNS (Context | None): None if it is not wanted, or the pipeline has one.
+    RAISES (CardionerError): There are no rules for the language, or medspaCy is missing.
+    """
+    if not wanted:
+        return None
+    if "negated" in known_attributes(nlp):
+        if isinstance(wanted, str):
+            raise CardionerError("the pipeline has a context component: leave out --lang")
+        return None
+    language = wanted if isinstance(wanted, str) else nlp.lang
+    if language not in (known := languages(RULES_FILE)):
+        raise CardionerError(
+            f"there are no context rules for the language {language!r}: name that of the notes, "
+            f"one of {', '.join(known)}, with --lang; from Python, with context={known[0]!r}"
+        )
+    config = {"language": language}
+    return nlp.create_pipe("cardioner_context", "context", config=config)  # type: ignore[return-value]
+
+
 def unchanged(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
     """Check that a pipeline is still what it was when the run started.
 
@@ -154,12 +183,16 @@ class Annotator:
         self.limit = limit or nullcontext()
         self.identity: dict[str, Any] = {}
         self._load()
-        self.attributes = known_attributes(self.nlp)
+        self.attributes = OF_CONTEXT if self.context else known_attributes(self.nlp)
 
     def _load(self) -> None:
         self.nlp = load(self.settings)
+        self.context = context_of(self.nlp, self.settings.context)
         if isinstance(self.settings.model, str):
-            self.identity = unchanged(self.identity, identity(self.nlp))
+            known = identity(self.nlp)
+            if self.context:
+                known["context"] = hashlib.sha256(self.context.to_bytes()).hexdigest()
+            self.identity = unchanged(self.identity, known)
         self.code_names = code_names(self.nlp)
         self.max_words = len(self.nlp.vocab.strings) + MAX_NEW_WORDS
 
@@ -239,7 +272,7 @@ class Annotator:
         for group in ahead:
             for batch in minibatch_by_padded_size(group, size, len(group), get_length=_tokens):
                 for doc, place in self.nlp.pipe(batch, as_tuples=True, batch_size=len(batch)):
-                    yield (*place, doc)
+                    yield (*place, self.context(doc) if self.context else doc)
                 self.tick()
 
     def _tokenized(self, text: str, limit: int, offset: int = 0) -> Iterator[tuple[int, int, Doc]]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spacy_cardioner.batch.readers import SourceNote
+from spacy_cardioner.batch.readers.base import kept_text
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.files import checksum, whole_file
 
@@ -64,8 +65,10 @@ class Reading:
 
     def add(self, note: SourceNote) -> None:
         """Count a note in."""
+        kept = "\0".join(map(kept_text, note.kept))
         lengths = f"{len(note.id)} {len(note.text)} "
-        self._sum.update((lengths + note.id + note.text).encode("utf-8", "surrogatepass"))
+        read = lengths + note.id + note.text + kept
+        self._sum.update(read.encode("utf-8", "surrogatepass"))
 
     def passed(self, notes: Iterable[Annotated]) -> Iterator[Annotated]:
         """Count notes in while they pass."""

@@ -51,6 +51,8 @@ class Mention(NamedTuple):
 
 
 ATTRIBUTES = Mention._fields[4:]
+# What a context component sets.
+OF_CONTEXT = frozenset({"section", *CONTEXT})
 
 
 def known_attributes(nlp: Language) -> frozenset[str]:

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from spacy_cardioner.batch.engine import Annotate, Annotated, started
 from spacy_cardioner.batch.manifest import Counts, Manifest, Reading
 from spacy_cardioner.batch.readers import Source, SourceNote
+from spacy_cardioner.batch.readers.base import SAME_IDS, with_same_ids
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.writers import Output, OutputFormat, Writer, make_writer
 from spacy_cardioner.batch.writers.base import Put, opened
@@ -28,6 +29,8 @@ from spacy_cardioner.loading import identity
 PART = re.compile(r"part-([0-9]+)")
 # Settings that change nothing in what is written, or are recorded otherwise.
 NOT_RECORDED = {"model", "batch_size", "workers", "gpu", "timeout", "with_docs", "only"}
+# How many notes with the id of another are named.
+NAMED = 10
 
 Failure = tuple[SourceNote, str]  # a note that failed, and why
 
@@ -209,15 +212,28 @@ def _annotated(
 ) -> Iterator[Annotated]:
     hidden = None if job.progress else True  # None hides the bar if there is no terminal
     total = job.source.total
+    twice = 0
+
+    def report(note: SourceNote) -> None:
+        nonlocal twice
+        twice += 1
+        if job.progress and twice <= NAMED:
+            tell(f"{note.called}: an earlier note has the same id")
+
+    if job.source.columns.id is not None:  # other ids are unique
+        notes = with_same_ids(notes, report)
     with tqdm(total=total, initial=skipped, unit="note", delay=2, disable=hidden) as bar:
         for found in annotate(notes):
             yield found
             bar.update()
+    if job.progress and twice:
+        tell(f"notes with the id of an earlier note: {twice} (--id-column); {SAME_IDS}")
 
 
 def _writers(job: Job, pipeline: dict[str, Any], when: datetime) -> list[Writer]:
     options = {"with_text": job.with_text, "with_attributes": job.with_attributes}
-    return [make_writer(output, pipeline, when, **options) for output in job.outputs]
+    keep = job.source.columns.keep
+    return [make_writer(output, pipeline, when, keep=keep, **options) for output in job.outputs]
 
 
 def _existing(job: Job) -> Manifest | None:
@@ -282,7 +298,7 @@ def _relative(folder: Path, first: Path) -> str:
 def _describe(job: Job, pipeline: dict[str, Any]) -> dict[str, Any]:
     """Describe a run for its record: what it reads, and all that decides what it writes."""
     return {
-        "software": versions(),
+        "software": versions("medspacy"),
         "model": pipeline,
         "inputs": job.source.describe(),
         "options": {
@@ -292,7 +308,8 @@ def _describe(job: Job, pipeline: dict[str, Any]) -> dict[str, Any]:
             "part_size": job.part_size,
             "with_text": job.with_text,
             "with_attributes": job.with_attributes,
-            "columns": list(job.source.columns[:2]),
+            "columns": [job.source.columns.text, job.source.columns.id],
+            "keep": list(map(list, job.source.columns.keep.items())),
             "reader": type(job.source).__name__,
             "only": list(job.settings.only),
             **{k: v for k, v in job.settings._asdict().items() if k not in NOT_RECORDED},

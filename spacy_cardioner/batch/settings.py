@@ -17,6 +17,8 @@ MAX_TOKENS = 10_000
 class Settings(NamedTuple):
     """How to run a pipeline, as in `spacy_cardioner.annotate`; `with_docs` keeps the documents.
 
+    context (bool | str): Run the context component after the pipeline, with the rules of its
+        language or of the named one.
     only (tuple[str, ...]): The labels of the entities to keep. Default: all.
     """
 
@@ -28,6 +30,7 @@ class Settings(NamedTuple):
     timeout: float = TIMEOUT
     max_tokens: int = MAX_TOKENS
     max_characters: int = MAX_CHARACTERS
+    context: bool | str = False
     only: tuple[str, ...] = ()
 
     @property

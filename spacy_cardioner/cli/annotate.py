@@ -21,6 +21,7 @@ from spacy_cardioner.batch.settings import MAX_CHARACTERS, MAX_TOKENS, TIMEOUT, 
 from spacy_cardioner.batch.writers import Output, OutputFormat, guess_format
 from spacy_cardioner.errors import CardionerError, masked, needs, reason, shown, tell, text_is_shown
 from spacy_cardioner.files import refuse_overlap
+from spacy_cardioner.texts import UTF_8, encoding_name
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -38,6 +39,8 @@ SPARK = (
     r"(?:^|Exception: )\[([A-Z][A-Z0-9_.]+)\]",
     r"\n: ([\w.$]+)",
 )
+# Outputs with columns that may be those of the input: NOTE_NLP has its own, and the id of the note.
+KEPT = {OutputFormat.jsonl, OutputFormat.parquet, OutputFormat.tsv}
 SPARK_FORMATS = {OutputFormat.parquet, OutputFormat.jsonl, OutputFormat.tsv, OutputFormat.omop}
 
 
@@ -53,7 +56,7 @@ def annotate(
         str,
         typer.Argument(
             metavar="INPUT",
-            help="A text file in UTF-8, a table (JSONL, CSV, TSV, Parquet), a folder of them, a "
+            help="A text file, a table (JSONL, CSV, TSV, Parquet), a folder of them, a "
             "pattern in quotes (`'notes/**/*.txt'`), the address of a database "
             "(`postgresql+psycopg://user@host/db`), or - for standard input. Files may be "
             "compressed (.gz, .bz2, .xz).",
@@ -92,9 +95,24 @@ def annotate(
         typer.Option(
             "--with-attributes",
             help="Add columns for score, code, section, negation and so on (tsv). Other formats "
-            "always have them.",
+            "always have them, and so has tsv with --context.",
         ),
     ] = False,
+    context: Annotated[
+        bool,
+        typer.Option(
+            "--context",
+            help="Detect negation, uncertainty, family and so on, if the pipeline does not. It "
+            "needs medspaCy.",
+        ),
+    ] = False,
+    lang: Annotated[
+        str | None,
+        typer.Option(
+            help="Language of the notes for --context: es, en or it. Default: that of the "
+            "pipeline; one of several languages (xx) needs it."
+        ),
+    ] = None,
     input_format: Annotated[
         InputFormat | None, Input(help="Format of the input. Default: by its name.")
     ] = None,
@@ -102,6 +120,17 @@ def annotate(
         str | None, Input(help="Column of the texts. Default: by its name.")
     ] = None,
     id_column: Annotated[str | None, Input(help="Column of the ids. Default: by its name.")] = None,
+    keep: Annotated[
+        list[str] | None,
+        Input(
+            metavar="COLUMN",
+            help="Write this column of the input too, such as person_id (jsonl, parquet, tsv). "
+            "Repeatable.",
+        ),
+    ] = None,
+    encoding: Annotated[
+        str, Input(help="Encoding of text, CSV and TSV, such as cp1252 or latin-1.")
+    ] = UTF_8,
     table: Annotated[str, Input(help="Table of the database.")] = "note",
     recursive: Annotated[bool, Input("--recursive", "-r", help="Read subfolders too.")] = False,
     lenient: Annotated[bool, Long("--lenient", help="Exit status 0 even if notes failed.")] = False,
@@ -146,6 +175,11 @@ def annotate(
 
         cardioner annotate notes.parquet -m es_cardioner -o found.parquet
 
+    With what is negated, of the family and so on, and two columns of the input:
+
+        cardioner annotate notes.csv -m es_cardioner -o found.tsv --context
+            --keep person_id --keep date
+
     Millions of notes with four processes; run it again to continue after a stop:
 
         cardioner annotate notes/ -m es_cardioner -o found --format parquet
@@ -159,6 +193,7 @@ def annotate(
     in_folders = on_spark or part_size is not None
     needs_folder = [in_folders or kind is OutputFormat.brat for kind in kinds]
     no_jsonl, no_tsv = OutputFormat.jsonl not in kinds, OutputFormat.tsv not in kinds
+    no_columns = KEPT.isdisjoint(kinds)
     foreign = not SPARK_FORMATS.issuperset(kinds)
     local = "needs --engine local"
     checks = (
@@ -168,6 +203,8 @@ def annotate(
         ("--output", "needs a folder", ("-", True) in zip(names, needs_folder, strict=False)),
         ("--with-text", "needs --format jsonl", with_text and no_jsonl),
         ("--with-attributes", "needs --format tsv", with_attributes and no_tsv),
+        ("--keep", f"needs an output in {', '.join(sorted(KEPT))}", bool(keep) and no_columns),
+        ("--lang", "needs --context", lang is not None and not context),
         ("--part-size", local, on_spark and part_size is not None),
         ("--resume", local, on_spark and resume),
         ("--workers", local, on_spark and workers > 0),
@@ -186,26 +223,32 @@ def annotate(
         timeout=timeout,
         max_tokens=max_tokens,
         max_characters=max_characters,
+        context=lang or True if context else False,
         only=tuple(only),
     )
     options: dict[str, Any] = {
         "with_text": with_text,
-        "with_attributes": with_attributes,
+        "with_attributes": with_attributes or context,
         "max_errors": max_errors,
         "overwrite": overwrite,
     }
+    kept = tuple(dict.fromkeys(keep or ()))
     saved = [Path(model)] if os.path.exists(model) else []
     if on_spark:
-        from spacy_cardioner.batch.readers.base import choose
+        from spacy_cardioner.batch.readers.base import Wanted, choose
         from spacy_cardioner.batch.spark import bare, read_notes, run_spark
 
         refuse_overlap([*places(bare(source)), *saved], [Path(bare(name)) for name in names])
         with _stops_told(names), _spark() as session:
-            notes = read_notes(session, source, input_format, recursive=recursive)
-            columns = choose(masked(source), notes.columns, text_column, id_column, needs_id=True)
+            encoding = encoding_name(encoding)
+            notes = read_notes(
+                session, source, input_format, recursive=recursive, encoding=encoding
+            )
+            wanted = Wanted(text_column, id_column, kept)
+            columns = choose(masked(source), notes.columns, wanted, needs_id=True)
             tell(*columns.guessed)
             folders = list(zip(kinds, names, strict=True))
-            counts = run_spark(notes, columns, settings, folders, **options)
+            counts = run_spark(notes, columns, settings, folders, encoding=encoding, **options)
     else:
         from spacy_cardioner.batch.run import Job, run
 
@@ -214,8 +257,10 @@ def annotate(
             input_format,
             text_column,
             id_column,
+            keep=kept,
             table=table,
             recursive=recursive,
+            encoding=encoding,
             max_characters=max_characters,
         )
         tell(*opened.columns.guessed)

@@ -13,6 +13,7 @@ from spacy.pipeline import Pipe
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.texts import read_json, read_jsonl
 
+RESOURCES = Path(str(files("spacy_cardioner"))) / "resources"
 # The setting for the files of the language of a pipeline.
 DEFAULT = "default"
 
@@ -72,12 +73,15 @@ class StoredPipe(Pipe):
 
 def resource(language: str, name: str) -> Path:
     """The file of this package for a language. RAISES (CardionerError): There is none."""
-    folder = Path(str(files("spacy_cardioner"))) / "resources"
-    path = folder / language / name
+    path = RESOURCES / language / name
     if not path.is_file():
-        known = sorted(found.parent.name for found in folder.glob(f"*/{name}"))
         raise CardionerError(
-            f"no {name} for the language {language!r}, only for {', '.join(known)}: give a file of "
-            "your own, or one of these languages"
+            f"no {name} for the language {language!r}, only for {', '.join(languages(name))}: give "
+            "a file of your own, or one of these languages"
         )
     return path
+
+
+def languages(name: str) -> list[str]:
+    """The languages that have a file in this package."""
+    return sorted(found.parent.name for found in RESOURCES.glob(f"*/{name}"))

@@ -14,7 +14,11 @@ from spacy_cardioner.errors import CardionerError
 
 
 def warmup_linear_epochs(
-    initial_rate: float, warmup: float, epochs: int, train: Path | None, batch_words: int
+    initial_rate: float,
+    warmup: float,
+    epochs: int | str,
+    train: Path | None,
+    batch_words: int | str,
 ) -> Iterator[float]:
     """Registered function: thinc's ``warmup_linear.v1``, which ends with the last epoch.
 
@@ -22,8 +26,16 @@ def warmup_linear_epochs(
     train (Path | None): The training corpus, a DocBin or a folder of them: ``paths.train``.
     batch_words (int): The size for the batcher ``spacy.batch_by_words.v1``.
     YIELDS (float): The rate of each step.
-    RAISES (CardionerError): There is no corpus, or `epochs` is less than 1.
+    RAISES (CardionerError): There is no corpus, or `epochs` is less than 1; after the first rate, a
+        variable has no value: ``nlp.initialize()`` creates an optimizer without resolving them,
+        which `spacy debug data` never uses.
     """
+    if isinstance(epochs, str) or isinstance(batch_words, str):
+        yield 0.0
+        raise CardionerError(
+            "spacy_cardioner.warmup_linear_epochs.v1: the variables of the config have no values "
+            "here; give the optimizer of the interpolated config to nlp.initialize as sgd"
+        )
     if train is None or epochs < 1:
         raise CardionerError(
             "spacy_cardioner.warmup_linear_epochs.v1: needs the training corpus, paths.train, and "

@@ -21,6 +21,7 @@ from spacy_cardioner.cli import app
 from spacy_cardioner.cli.options import NAMED
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.files import locked
+from spacy_cardioner.texts import misfit
 
 NOTE = "Alérgico a penicilina.\r\nToma bisoprolol 🫀 y penicilina."
 DRUGS = [(11, 21), (29, 39), (44, 54)]
@@ -275,7 +276,8 @@ def test_a_run_in_parts_tells_what_failed_by_its_status(
     assert "notes annotated: 3, skipped: 1; entities found: 6" in result.stderr
     errors = out / "_errors.jsonl"
     assert str(errors) in result.stderr
-    assert json.loads(errors.read_bytes()) == {"id": "2", "reason": "not UTF-8 at character 2"}
+    reason = misfit("utf-8", "not {} at character 2")
+    assert json.loads(errors.read_bytes()) == {"id": "2", "reason": reason}
     assert annotate(*arguments, "--resume", "--lenient").exit_code == 0
     result = annotate(*arguments)
     assert isinstance(result.exception, CardionerError)

@@ -49,8 +49,9 @@ def printed_lines(snippet: str) -> list[str]:
 
 
 def can_run(snippet: str) -> bool:
-    needs_medspacy = "medspacy" in snippet or "cardioner_context" in snippet
-    return not needs_medspacy or importlib.util.find_spec("medspacy") is not None
+    needs = {"medspacy": "medspacy|cardioner_context|context=True", "pandas": "import pandas"}
+    needed = (name for name, words in needs.items() if re.search(words, snippet))
+    return all(importlib.util.find_spec(name) is not None for name in needed)
 
 
 def run_in_order(snippets: Sequence[str], run_python: RunPython) -> list[list[str]]:
@@ -72,7 +73,7 @@ SNIPPETS = {
 def test_snippets_run_and_print_what_they_say(page: str, run_python: RunPython) -> None:
     snippets = list(takewhile(can_run, SNIPPETS[page]))
     if not snippets:
-        pytest.skip("medspaCy cannot be installed on this Python")
+        pytest.skip("a package of the snippets is not installed")
     said = [normalised("\n".join(printed_lines(snippet))) for snippet in snippets]
     assert run_in_order(snippets, run_python) == said
 
@@ -225,6 +226,13 @@ def test_commands_have_the_options_that_the_pages_give_them() -> None:
         for parameter in command.params:
             if parameter.required and parameter.opts[0].startswith("-"):
                 assert given & set(parameter.opts), f"{page}: cardioner {command.name} {parameter}"
+
+
+def test_the_readme_annotates_what_is_there() -> None:
+    lines = [words for page, words in command_lines() if page == "README.md"]
+    inputs = [ROOT / words[1] for words in lines if words[0] == "annotate" and words[1][0] != "-"]
+    assert inputs
+    assert all(path.exists() for path in inputs)
 
 
 def test_lower_rooms_never_import_higher_ones() -> None:

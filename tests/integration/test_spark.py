@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import gzip
 import io
 import json
@@ -20,7 +21,7 @@ import pytest
 from spacy_cardioner import annotate, brat
 from spacy_cardioner.batch.manifest import Counts
 from spacy_cardioner.batch.readers import InputFormat, open_source
-from spacy_cardioner.batch.readers.base import choose
+from spacy_cardioner.batch.readers.base import Wanted, choose
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.writers import OutputFormat
 from spacy_cardioner.batch.writers.lines import Tsv
@@ -393,3 +394,67 @@ def test_what_cannot_be_read_is_named(
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_columns_are_kept_with_their_types(spark: SparkSession, model: str, tmp_path: Path) -> None:
+    from pyarrow import parquet
+
+    path = tmp_path / "notes.parquet"
+    day = datetime.date(2020, 1, 31)
+    rows = [
+        {"id": 1.0, "text": "Toma bisoprolol.", "person_id": 2**60, "date": day, "a b": None},
+        {"id": None, "text": "Toma bisoprolol.", "person_id": 7, "date": day, "a b": "x"},
+        {"id": 3.0, "text": "Toma bisoprolol.", "person_id": None, "date": None, "a b": "\ty"},
+        {"id": 3.0, "text": "Tos.", "person_id": None, "date": None, "a b": ""},
+    ]
+    spark.createDataFrame(
+        [tuple(row.values()) for row in rows],
+        "id double, text string, person_id bigint, date date, `a b` string",
+    ).write.parquet(str(path))
+    notes = read_notes(spark, str(path), None)
+    columns = choose("t", notes.columns, Wanted(keep=("person_id", "date", "a b")), needs_id=True)
+    outputs = [(kind, str(tmp_path / name)) for name, kind in FORMATS.items()]
+    run_spark(notes, columns, Settings(model), outputs)
+    found = sorted(
+        parquet.read_table(tmp_path / "found").to_pylist(), key=lambda row: row["note_id"]
+    )
+    kept = [(row["note_id"], row["person_id"], row["date"], row["a b"]) for row in found]
+    assert kept == [("1", 2**60, day, None), ("3", None, None, "\ty")]
+    lines = sorted(json_lines(tmp_path / "lines"), key=lambda line: line["id"])
+    assert lines[0]["person_id"] == 2**60
+    assert lines[0]["date"] == "2020-01-31"
+    assert [line["id"] for line in lines] == ["1", "3", "3"]
+    header = written(tmp_path / "table")[0].split("\n")[0].split("\t")
+    assert header[5:] == ["person_id", "date", "a b"]
+    [error] = json_lines(tmp_path / "found" / "_errors.jsonl")
+    assert error["reason"] == "no id"
+    frame = annotate(notes, model, keep=["person_id", "a b"])
+    assert dict(frame.dtypes)["person_id"] == "bigint"
+    seen = sorted(tuple(row) for row in frame.select("note_id", "person_id").collect() if row[0])
+    assert seen == [("1", 2**60), ("3", None)]
+    with pytest.raises(CardionerError, match="has a column label of its own"):
+        renamed = notes.withColumnRenamed("date", "label")
+        annotate(renamed, model, keep=["label"])
+
+
+def test_context_comes_along(spark: SparkSession, model: str) -> None:
+    pytest.importorskip("medspacy", reason='needs "spacy_cardioner[context]"')
+    table = spark.createDataFrame([("1", "Se suspende bisoprolol.")], "id string, text string")
+    [row] = annotate(table, model, context=True).collect()
+    assert row["negated"] is True
+
+
+def test_text_files_have_an_encoding(spark: SparkSession, model: str, tmp_path: Path) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "a.txt").write_bytes("Niño. Toma bisoprolol.".encode("latin-1"))
+    notes = read_notes(spark, str(folder), InputFormat.text, encoding="cp1252")
+    columns = choose("t", notes.columns, needs_id=True)
+    outputs = [(OutputFormat.jsonl, str(tmp_path / "lines"))]
+    run_spark(notes, columns, Settings(model), outputs, encoding="cp1252", with_text=True)
+    [line] = json_lines(tmp_path / "lines")
+    assert line["text"] == "Niño. Toma bisoprolol."
+    with pytest.raises(CardionerError, match="on Spark, --encoding is for text files"):
+        read_notes(spark, "notes.csv", None, encoding="cp1252")
+    with pytest.raises(CardionerError, match="JSON, not plain text"):
+        read_notes(spark, "notes.json", None)

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 
 from spacy_cardioner.batch.readers.base import Row, Unreadable
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.texts import open_bytes
+from spacy_cardioner.texts import UTF_8, misfit, open_bytes
 
 DELIMITERS = "\t;,|"
 QUOTE = '"'
@@ -29,14 +29,17 @@ def delimiter_of(line: str) -> str:
     return max(DELIMITERS, key=line.count)
 
 
-def read_delimited(path: Path, longest: int) -> Iterator[Any]:
+def read_delimited(path: Path, longest: int, encoding: str = UTF_8) -> Iterator[Any]:
     """Read a file, which may be compressed.
 
     longest (int): Most characters of a record.
+    encoding (str): Bytes that do not fit it become surrogates, which `checked` finds.
     YIELDS (list[str] | Row | str): The columns, then the records or why one cannot be read.
-    RAISES (CardionerError): A quote is wrong, or a record is too long.
+    RAISES (CardionerError): A quote is wrong, a record is too long, or the file has another
+        encoding.
     """
-    with io.TextIOWrapper(open_bytes(path), "utf-8-sig", "surrogateescape", newline="") as stream:
+    codec = "utf-8-sig" if encoding == UTF_8 else encoding
+    with io.TextIOWrapper(open_bytes(path), codec, "surrogateescape", newline="") as stream:
         records = Records(stream, str(path), longest)
         yield records.names
         yield from records
@@ -64,7 +67,7 @@ class Records:
         lines = self._lines()
         first = next(filter(str.strip, lines), "")
         if NUL in first:
-            raise Unreadable("not UTF-8; convert it, for instance with iconv")
+            raise Unreadable(misfit(UTF_8, "not {}"))
         self.delimiter = delimiter_of(first)
         self._records = self._parsed(
             csv.reader(chain([first], lines), delimiter=self.delimiter, strict=True)
@@ -85,7 +88,7 @@ class Records:
                 yield f"{len(record)} columns instead of {len(self.names)}"
 
     def _lines(self) -> Iterator[str]:
-        while line := self.stream.readline(self.longest):
+        while line := self._line():
             self.line += 1
             self.size += len(line)
             self.raw.append(line.replace("\0", NUL))
@@ -93,6 +96,13 @@ class Records:
                 raise csv.Error("too long")
             yield self.raw[-1]
         self.ended = True
+
+    def _line(self) -> str:
+        try:
+            return self.stream.readline(self.longest)
+        except UnicodeError as error:  # of UTF-16 and others, whose bytes cannot become surrogates
+            fault = misfit(self.stream.encoding, f"not {{}} after line {self.line}")
+            raise Unreadable(fault) from error
 
     def _parsed(self, records: Iterator[list[str]]) -> Iterator[tuple[list[str], str]]:
         """YIELDS (tuple[list[str], str]): A record, and the line break that ends it, if any."""

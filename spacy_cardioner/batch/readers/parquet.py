@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from spacy_cardioner.batch.readers.base import (
+    GUESSED,
     FileSource,
     Row,
     SourceNote,
     Unreadable,
+    Wanted,
     choose,
     lacks,
     row_note,
@@ -40,24 +42,26 @@ class ParquetFiles(FileSource):
     """
 
     def __init__(
-        self, name: str, folder: Path, names: Sequence[str], text: str | None, note_id: str | None
+        self, name: str, folder: Path, names: Sequence[str], wanted: Wanted = GUESSED
     ) -> None:
         with needs("pyarrow", "parquet"):
             import pyarrow.parquet  # noqa: F401
 
         super().__init__(name, folder, names)
-        heads, faults = [], []
+        heads, faults, schemas = [], [], []
         for file, path in zip(names, self.files, strict=True):
             try:
                 with _opened(path) as opened:
                     heads.append((_names(opened, file), opened.metadata.num_rows))
+                    schemas.append(opened.schema_arrow)
             except Unreadable as error:
                 heads.append(([], 1))
                 faults.append(f"{path}: cannot be read: {error}")
         if len(faults) == len(heads):
             raise CardionerError(faults[0])
         first = next(columns for columns, _ in heads if columns)
-        self.columns = choose(name, first, text, note_id)
+        columns = choose(name, first, wanted)
+        self.columns = columns._replace(keep={one: _type(one, schemas) for one in columns.keep})
         self.counts = [
             1 if file in self.twins or lacks(columns, self.columns) else rows
             for file, (columns, rows) in zip(names, heads, strict=True)
@@ -81,7 +85,7 @@ class ParquetFiles(FileSource):
         """The rows. Those of a group that is damaged have faults, and the next group is read."""
         import pyarrow as pa
 
-        wanted = [name for name in opened.schema_arrow.names if name in self.columns[:2]]
+        wanted = [name for name in opened.schema_arrow.names if name in self.columns.names]
         for group in range(opened.num_row_groups):
             left = opened.metadata.row_group(group).num_rows
             try:
@@ -114,6 +118,16 @@ def _names(opened: ParquetFile, file: str) -> list[str]:
     return names + [name for name in _partitions(file) if name not in names]
 
 
+def _type(name: str, schemas: Iterable[pa.Schema]) -> str:
+    """The Arrow type of a column to keep: a string if it is not plain, or not the same in all."""
+    import pyarrow as pa
+
+    kinds = {schema.field(name).type for schema in schemas if name in schema.names}
+    plain_types = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_date)
+    kind = kinds.pop() if len(kinds) == 1 else pa.string()
+    return str(kind) if any(is_one(kind) for is_one in plain_types) else "string"
+
+
 def _partitions(file: str) -> dict[str, str | None]:
     """The values of the partitions in a path: ``year=2024/part-0.parquet``."""
     pairs = (part.split("=", 1) for part in file.split("/")[:-1] if "=" in part)
@@ -122,7 +136,10 @@ def _partitions(file: str) -> dict[str, str | None]:
 
 def _value(scalar: pa.Scalar) -> object:
     """A value. Bytes that are not UTF-8 become surrogates, which `checked` finds."""
-    scalar = getattr(scalar, "value", scalar)  # of a dictionary
+    import pyarrow as pa
+
+    if isinstance(scalar, pa.DictionaryScalar):
+        scalar = scalar.value
     try:
         value = scalar.as_py()
     except UnicodeDecodeError:

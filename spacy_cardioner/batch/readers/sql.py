@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from spacy_cardioner.batch.readers.base import Source, SourceNote, checked, choose
+from spacy_cardioner.batch.readers.base import (
+    GUESSED,
+    Source,
+    SourceNote,
+    Wanted,
+    choose,
+    row_note,
+)
 from spacy_cardioner.errors import CardionerError, masked, needs, reason
 
 if TYPE_CHECKING:
@@ -25,7 +32,7 @@ class SqlTable(Source):
     RAISES (CardionerError): SQLAlchemy or the driver is missing; the table cannot be read.
     """
 
-    def __init__(self, url: str, table: str, text: str | None, note_id: str | None) -> None:
+    def __init__(self, url: str, table: str, wanted: Wanted = GUESSED) -> None:
         with needs("SQLAlchemy", "omop"):
             import sqlalchemy
 
@@ -54,7 +61,7 @@ class SqlTable(Source):
         every = sqlalchemy.select(sqlalchemy.text("*")).select_from(self._from).limit(0)
         with self._connected() as connection:
             names = list(connection.execute(every).keys())
-            self.columns = choose(f"{self.name} {table}", names, text, note_id, needs_id=True)
+            self.columns = choose(f"{self.name} {table}", names, wanted, needs_id=True)
             count = sqlalchemy.select(sqlalchemy.func.count()).select_from(self._from)
             self.total = int(connection.execute(count).scalar_one())
 
@@ -62,14 +69,15 @@ class SqlTable(Source):
         """The notes after the first `count`."""
         from sqlalchemy import column, select
 
+        names = self.columns.names
         by: Any = column(self.columns.id or "")
-        wanted = select(by, column(self.columns.text)).select_from(self._from).order_by(by)
+        wanted = select(*map(column, names)).select_from(self._from).order_by(by)
         with self._connected() as connection:
             streaming = connection.execution_options(stream_results=True, yield_per=ROWS)
             rows = streaming.execute(wanted.offset(count) if count else wanted)
-            for number, (note_id, text) in enumerate(rows, start=count + 1):
-                place = f"{self.table}, row {number}"
-                yield checked(note_id, text, place, f"{self.table}-{number}")
+            for number, values in enumerate(rows, start=count + 1):
+                place, row = f"{self.table}, row {number}", dict(zip(names, values, strict=True))
+                yield row_note(self.columns, place, f"{self.table}-{number}", row)
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:

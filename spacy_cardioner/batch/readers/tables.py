@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from spacy_cardioner.batch.readers.base import (
+    GUESSED,
     MAX_CHARACTERS,
     FileSource,
     Row,
     SourceNote,
     Unreadable,
+    Wanted,
     choose,
     lacks,
     not_again,
@@ -21,7 +23,14 @@ from spacy_cardioner.batch.readers.base import (
 )
 from spacy_cardioner.batch.readers.delimited import read_delimited
 from spacy_cardioner.errors import CardionerError, plain
-from spacy_cardioner.texts import BROKEN, damage, json_rows, open_bytes, without_compression
+from spacy_cardioner.texts import (
+    BROKEN,
+    UTF_8,
+    damage,
+    json_rows,
+    open_bytes,
+    without_compression,
+)
 
 # A character of a text may be 12 of a line (JSON's escapes); other columns may be as long as this.
 ESCAPED = 12
@@ -46,31 +55,34 @@ class TableFiles(FileSource):
     The first file with a record decides on the columns. Without an id column, the id of a note is
     the path of the file without its ending, and the number of the record, from 1.
 
-    text, note_id (str | None): Columns. Default: guessed by name.
     max_characters (int): Most characters of a note. Longer lines are read, up to about 12 times.
+    encoding (str): Of CSV and TSV.
     pipe (bool): The only file is a pipe, which is opened once.
     RAISES (CardionerError): The columns cannot be chosen, or no file can be read.
     """
 
     # Whether all records of a file have the columns of the first one.
     has_header: ClassVar[bool]
+    # Whether its bytes may have another encoding than UTF-8.
+    any_encoding: ClassVar[bool]
 
     def __init__(
         self,
         name: str,
         folder: Path,
         names: Sequence[str],
-        text: str | None,
-        note_id: str | None,
+        wanted: Wanted = GUESSED,
         max_characters: int = MAX_CHARACTERS,
+        encoding: str = UTF_8,
         *,
         pipe: bool = False,
     ) -> None:
         super().__init__(name, folder, names)
         self.longest = ESCAPED * max_characters + OTHER_COLUMNS
+        self.encoding = encoding
         self.pipe = pipe
         self._opened: Table | None = None
-        self.columns = choose(name, self._first_names(), text, note_id)
+        self.columns = choose(name, self._first_names(), wanted)
 
     @abstractmethod
     def open_table(self, path: Path) -> Table:
@@ -111,8 +123,10 @@ class TableFiles(FileSource):
         if self.has_header and names and (fault := lacks(names, self.columns)):
             raise Unreadable(fault)
         stem = self.stem(file)
+        encoding = self.encoding if self.any_encoding else None
         for number, (called, row) in enumerate(rows, start=1):
-            yield row_note(self.columns, f"{plain(file)}, {called}", f"{stem}-{number}", row)
+            place = f"{plain(file)}, {called}"
+            yield row_note(self.columns, place, f"{stem}-{number}", row, encoding)
 
     def describe(self) -> dict[str, Any]:
         """Identify the files. RAISES (CardionerError): It is a pipe."""
@@ -125,6 +139,7 @@ class JsonLines(TableFiles):
     """JSONL: a JSON object in each line that is not empty."""
 
     has_header = False
+    any_encoding = False
 
     def open_table(self, path: Path) -> Table:
         """Open a file, and read up to the first good record for its columns."""
@@ -150,6 +165,7 @@ class Delimited(TableFiles):
     """
 
     has_header = True
+    any_encoding = True
 
     def __init__(self, name: str, *options: Any, pipe: bool = False) -> None:
         super().__init__(name, *options, pipe=pipe)
@@ -158,6 +174,6 @@ class Delimited(TableFiles):
 
     def open_table(self, path: Path) -> Table:
         """Open a file, and read its header."""
-        rows = read_delimited(path, self.longest)
+        rows = read_delimited(path, self.longest, self.encoding)
         names = next(rows)
         return Table(names, ((f"row {number}", row) for number, row in enumerate(rows, start=1)))

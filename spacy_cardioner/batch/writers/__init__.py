@@ -60,18 +60,22 @@ def make_writer(
     *,
     with_text: bool = False,
     with_attributes: bool = False,
+    keep: Mapping[str, str] = {},
 ) -> Writer:
     """Make the writer of an output.
 
     pipeline (Mapping[str, Any]): Identity of the pipeline, for OMOP and HTML.
     when (datetime): When the run started, for OMOP.
-    RAISES (CardionerError): A package that the format needs is not installed.
+    keep (Mapping[str, str]): Columns of the input that JSONL, TSV and Parquet have too, and the
+        names of their Arrow types.
+    RAISES (CardionerError): A package that the format needs is not installed; the format has a
+        column of the same name as one to keep.
     """
     kind, path = output
     if kind is OutputFormat.jsonl:
-        return JsonLines(with_text=with_text)
+        return JsonLines(with_text=with_text, keep=keep)
     if kind is OutputFormat.tsv:
-        return Tsv(with_attributes=with_attributes)
+        return Tsv(with_attributes=with_attributes, keep=keep)
     if kind is OutputFormat.omop:
         ending = ".parquet" if path and path.suffix.lower() == ".parquet" else ".csv"
         name, version = pipeline["name"], pipeline["version"]
@@ -80,5 +84,5 @@ def make_writer(
     if kind is OutputFormat.brat:
         return Brat()
     if kind is OutputFormat.parquet:
-        return Parquet()
+        return Parquet(keep=keep)
     return Docs() if kind is OutputFormat.docbin else Html(pipeline)

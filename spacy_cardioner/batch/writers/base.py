@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
+from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.files import make_folder, whole_file, whole_folder
 
 if TYPE_CHECKING:
@@ -40,6 +41,21 @@ class Writer(ABC):
         YIELDS (Callable): The function that writes a rendered note. In a folder, it raises a
             CardionerError if the folder cannot hold the note, and has then written nothing.
         """
+
+
+def check_names(kind: str, own: Iterable[str], keep: Iterable[str]) -> None:
+    """Check that the columns to keep are not among those of a format, as databases compare names.
+
+    RAISES (CardionerError): One is.
+    """
+    by_lower = {name.lower(): name for name in keep}
+    if len(by_lower) < len(list(keep)):
+        raise CardionerError("--keep: two columns differ only in upper and lower case")
+    if same := next((name for name in own if name in by_lower), None):
+        raise CardionerError(
+            f"--keep: {kind} has a column {same} of its own; leave it out, or rename that of the "
+            "input"
+        )
 
 
 class Table(Writer):

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 from spacy_cardioner.batch.mentions import CONTEXT
-from spacy_cardioner.batch.writers.base import Put, Table
+from spacy_cardioner.batch.readers.base import kept_text
+from spacy_cardioner.batch.writers.base import Put, Table, check_names
 from spacy_cardioner.errors import needs
 
 if TYPE_CHECKING:
@@ -57,18 +58,25 @@ def mention_row(note_id: str, mention: Mention) -> tuple[Any, ...]:
 class Parquet(Table):
     """A row for each mention, and none for a note without mentions.
 
+    keep (Mapping[str, str]): Columns of the input to add, and the names of their Arrow types.
     RAISES (CardionerError): pyarrow is not installed.
     """
 
     ending = ".parquet"
-    types = COLUMNS
 
-    def __init__(self) -> None:
-        self.schema = arrow_schema(COLUMNS, REQUIRED)
+    def __init__(self, *, keep: Mapping[str, str] = {}) -> None:
+        check_names("Parquet", COLUMNS, keep)
+        self.keep = keep
+        self.types = {**COLUMNS, **keep}
+        self.schema = arrow_schema(self.types, REQUIRED)
 
     def rows(self, found: Annotated) -> list[tuple[Any, ...]]:
         """The rows of a note."""
-        return [mention_row(found.note.id, mention) for mention in found.mentions]
+        kept = [
+            value if value is None or kind != "string" else kept_text(value)
+            for value, kind in zip(found.note.kept, self.keep.values(), strict=True)
+        ]
+        return [(*mention_row(found.note.id, mention), *kept) for mention in found.mentions]
 
     @contextmanager
     def into(self, place: IO[bytes], first: int = 1) -> Iterator[Put]:

@@ -63,7 +63,9 @@ def test_what_csv_writes_is_read_exactly(
     assume(end == "\r\n" or quoting != csv.QUOTE_MINIMAL or not broken)
     data = written(rows, delimiter=delimiter, quoting=quoting, lineterminator=end)
     notes = read(tmp_path / "n.csv", mark + data)
-    expected = [(str(i), text, "", f"n.csv, row {i + 1}") for i, (text, _) in enumerate(rows)]
+    expected = [
+        SourceNote(str(i), text, "", f"n.csv, row {i + 1}") for i, (text, _) in enumerate(rows)
+    ]
     assert notes == expected
 
 
@@ -187,7 +189,7 @@ def test_a_column_is_not_there_twice(tmp_path: Path, name: str) -> None:
 def test_a_header_is_a_record(tmp_path: Path) -> None:
     data = '\n"id","the\ntext"\n1,bien\n'
     notes = read(tmp_path / "n.csv", data, text="the\ntext")
-    assert notes == [("1", "bien", "", "n.csv, row 1")]
+    assert notes == [SourceNote("1", "bien", "", "n.csv, row 1")]
 
 
 @example(data='id,text\n"')

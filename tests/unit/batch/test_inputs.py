@@ -14,13 +14,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import spacy_cardioner.batch.api as api
 from spacy_cardioner.batch.readers import InputFormat, SourceNote, open_source
-from spacy_cardioner.batch.readers.base import Columns, checked
+from spacy_cardioner.batch.readers.base import GUESSED, Columns, checked
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.texts import read_json, read_jsonl
 
@@ -101,7 +102,7 @@ def test_a_pipe_of_text_is_one_note(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "nota.txt")
     with fed(str(tmp_path / "nota.txt"), b"bien"):
         source = open_source(str(tmp_path / "nota.txt"))
-        assert list(source) == [("nota", "bien", "", f"{tmp_path}/nota.txt")]
+        assert list(source) == [SourceNote("nota", "bien", "", f"{tmp_path}/nota.txt")]
     with pytest.raises(CardionerError, match="can be read only once"):
         source.describe()
 
@@ -150,7 +151,7 @@ def test_files_whose_notes_would_have_the_same_ids_are_told_apart(tmp_path: Path
     (tmp_path / "x.txt.gz").write_bytes(gzip.compress(b"mal"))
     same = "cannot be read: the notes of x.txt have the same ids; rename one of them"
     assert notes(tmp_path) == [
-        ("x", "bien", "", "x.txt"), ("x.txt.gz", "", same, "x.txt.gz")
+        SourceNote("x", "bien", "", "x.txt"), SourceNote("x.txt.gz", "", same, "x.txt.gz")
     ]  # fmt: skip
     tables = tmp_path / "tables"
     for name in ("a/x.csv", "a/x.tsv", "b/x.csv"):
@@ -286,17 +287,26 @@ class Odd:
     ],
 )  # fmt: skip
 def test_what_cannot_be_an_id_is_a_fault(note_id: object, fault: str) -> None:
-    assert checked(note_id, "bien", "n.csv, row 1", "n-1") == ("n-1", "", fault, "n.csv, row 1")
+    found = checked(note_id, "bien", "n.csv, row 1", "n-1")
+    assert found == SourceNote("n-1", "", fault, "n.csv, row 1")
 
 
 UUID = uuid.UUID(int=7)
 
 
 @pytest.mark.parametrize(
-    "note_id", ["a b", "007", 7, -1, 10**20, 7.5, Decimal("7.0"), UUID, "x" * 1000]
+    "note_id",
+    ["a b", "007", "7.0", 7, -1, 10**20, 7.5, Decimal("7.5"), Decimal(10**20), UUID, "x" * 1000],
 )
 def test_ids_are_kept_as_they_are(note_id: object) -> None:
-    assert checked(note_id, "bien", "", "") == (str(note_id), "bien", "", "")
+    assert checked(note_id, "bien", "", "") == SourceNote(str(note_id), "bien")
+
+
+@pytest.mark.parametrize("note_id", [7.0, numpy.float32(7), Decimal("7"), Decimal("7.00")])
+def test_whole_numbers_are_spelled_as_such(note_id: object) -> None:
+    assert checked(note_id, "bien", "", "").id == "7"
+    small = Decimal("7.0000000000000000001")
+    assert checked(small, "bien", "", "").id == str(small)
 
 
 @given(
@@ -387,12 +397,12 @@ def test_the_longest_text_is_read(tmp_path: Path) -> None:
 
 def test_records_have_places_and_checked_ids() -> None:
     records = [("a", "bien"), {"id": math.nan, "text": SECRET}, "bien", ("x",), (7, None)]
-    found = list(api._of_records(iter(records), None, None))
-    assert found == [
+    found = list(api._of_records(iter(records), GUESSED))
+    assert [note[:4] for note in found] == [
         ("a", "bien", "", "record 0"),
-        ("1", "", "no id", "record 1"),
+        ("record 1", "", "no id", "record 1"),
         ("2", "bien", "", "record 2"),
-        ("3", "", "no id", "record 3"),
+        ("record 3", "", "no id", "record 3"),
         ("7", "", "no text (null)", "record 4"),
     ]
 
@@ -405,5 +415,5 @@ def test_a_frame_has_ids_from_its_index_and_missing_values() -> None:
     assert [note.fault for note in found] == ["", "no text (null)", "no text (null)"]
     frame = pd.DataFrame({"id": [1, None], "text": pd.array(["bien", "bien"], "string")})
     assert [note[:3] for note in api._of_frame(frame, Columns("text", "id"))] == [
-        ("1.0", "bien", ""), ("1", "", "no id")
+        ("1", "bien", ""), ("row 1", "", "no id")
     ]  # fmt: skip

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from spacy_cardioner.batch.readers import InputFormat, Source, SourceNote, open_source
 from spacy_cardioner.batch.readers.base import choose
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.texts import misfit
 
 LATIN = "ni\xf1o".encode("latin-1")
 
@@ -162,8 +163,11 @@ def test_jsonl(tmp_path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf" + "\n\n".join(lines).encode())
     source = open_source(str(path))
     *good, empty = source
-    assert good == [("0", texts[0], "", "n.jsonl, line 1"), ("1", texts[1], "", "n.jsonl, line 3")]
-    assert empty == ("2", "", "empty", "n.jsonl, line 5")
+    assert good == [
+        SourceNote("0", texts[0], "", "n.jsonl, line 1"),
+        SourceNote("1", texts[1], "", "n.jsonl, line 3"),
+    ]
+    assert empty == SourceNote("2", "", "empty", "n.jsonl, line 5")
     assert "column TEXT" in source.columns.guessed[0]
     assert "column Note_ID" in source.columns.guessed[1]
 
@@ -223,7 +227,7 @@ def test_what_is_wrong_with_a_row_is_said(tmp_path: Path) -> None:
     path = tmp_path / "n.csv"
     path.write_bytes(b"id,text\r\n1,bien\r\n2,ni\xf1o\r\n3\r\n4,a,b\r\n,c\r\n\r\n7,bien\r\n")
     assert faults(path) == {
-        "2": "not UTF-8 at character 2",
+        "2": misfit("utf-8", "not {} at character 2"),
         "n-3": "1 columns instead of 2",
         "n-4": "3 columns instead of 2",
         "n-5": "no id",
@@ -322,7 +326,7 @@ def test_reading_is_lazy(tmp_path: Path) -> None:
     put(tmp_path, a="bien", b=LATIN)
     notes: Iterator[SourceNote] = iter(open_source(str(tmp_path)))
     (tmp_path / "b.txt").unlink()
-    assert next(notes) == ("a", "bien", "", "a.txt")
+    assert next(notes) == SourceNote("a", "bien", "", "a.txt")
     assert "cannot be read" in next(notes).fault
 
 
