@@ -18,11 +18,12 @@ from spacy_cardioner.gazetteer.combined import (
 from spacy_cardioner.gazetteer.names import code_rank
 from spacy_cardioner.gazetteer.normalise import fold, key, pieces, split_combination
 from spacy_cardioner.gazetteer.patterns import Pattern
+from spacy_cardioner.gazetteer.typos import misspelled
 
 _SIGN = re.compile(r"[/+&]")
 _HYPHEN = re.compile(r"(?<=\w{4})\s*-\s*(?=\w{4})")
 _MAX_CACHE = 50_000
-EXACT, NORMALISED, PART = "exact", "normalised", "part"
+EXACT, NORMALISED, PART, FUZZY = "exact", "normalised", "part", "fuzzy"
 
 
 class Answer(NamedTuple):
@@ -30,9 +31,10 @@ class Answer(NamedTuple):
 
     match (str): "exact" for a name as listed; "normalised" for another case, spelling, language or
         salt, or for a combination of known substances; "part" if only a part of the mention is
-        known.
+        known; "fuzzy" for a long name with one letter wrong.
     candidates (list[str]): Its ids, the likeliest first.
-    several (bool): Whether the mention is of several substances, and none of the ids is of all.
+    several (bool): Whether the mention is of several substances, or may be one of several, and
+        none of the ids is right for all.
     """
 
     match: str
@@ -77,7 +79,7 @@ class Lexicon:
             if pattern not in known:
                 self._patterns[joined] = (pattern, *known)
             self._longest[found[0]] = max(self._longest.get(found[0], 0), len(found))
-        for table in ("_by_key", "_combinations"):
+        for table in ("labels", "_by_key", "_combinations"):
             self.__dict__.pop(table, None)
         self._answers = {}
 
@@ -119,7 +121,7 @@ class Lexicon:
                 answers = list(map(self._look_up_whole, parts))
                 if any(answers):
                     return self._look_up_parts(name, parts, answers)
-        return self._join(name, *self._look_up_inside(name))
+        return self._join(name, *self._look_up_inside(name)) or self._look_up_misspelled(name)
 
     def _look_up_whole(self, name: str) -> Answer | None:
         known: Sequence[Pattern] = self._patterns.get(" ".join(pieces(name)), ())
@@ -131,6 +133,16 @@ class Lexicon:
         for other in dict.fromkeys((bare, strip_salt(bare))):
             known = known or self._by_key.get(_order(other), ())
         return _answer(NORMALISED, known)
+
+    def _look_up_misspelled(self, name: str) -> Answer | None:
+        bare = without_strength(name)
+        for other in dict.fromkeys((bare, strip_salt(bare))):
+            near = misspelled(" ".join(pieces(other)), self._patterns)
+            patterns = [pattern for joined in near for pattern in self._patterns[joined]]
+            if answer := _answer(FUZZY, (p for p in patterns if p.kind != "abbreviation")):
+                several = len({pattern.id for pattern in patterns}) > 1
+                return answer._replace(several=several)
+        return None
 
     def _names_more(self, name: str, bare: str) -> bool:
         """Whether a name has drugs, or words that add one, besides that without its strength."""
@@ -190,6 +202,11 @@ class Lexicon:
             return Answer(PART, candidates, several=True)
         match = PART if code in candidates or other_words(unknown) else NORMALISED
         return Answer(match, list(dict.fromkeys((code, *candidates))))
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the names, sorted."""
+        return tuple(sorted({pattern.label for pattern in self}))
 
     @cached_property
     def _combinations(self) -> Combinations:

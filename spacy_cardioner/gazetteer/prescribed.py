@@ -1,0 +1,110 @@
+"""Where drugs stand: before a dose or how it is taken, after a word of giving, among other drugs.
+
+The words are in ``words.tsv``: units and forms, "intake" for what follows a drug or its dose, and
+"giving" for what stands before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from functools import lru_cache
+from typing import NamedTuple
+
+from spacy_cardioner.gazetteer.clean import words
+
+# What may stand between a name and its dose.
+_OPENING = {":", "(", "=", ".", "a", "at", "de", "di", "of"}
+_IN_NUMBER = set(",/-–x+×")
+_PER_VOLUME = {"l", "dl", "ml", "100"}
+_ARTICLES = {"el", "la", "los", "las", "un", "una", "the", "a", "an", "il", "lo", "l", ":", "-"}
+_LINKS = {"de", "con", "a", "por", "of", "with", "to", "on", "from", "di", "per", "in"}
+_BETWEEN = {",", ";", "+", "/", "&", "y", "e", "and", "-", "–", "•", "·", "*"}
+_IN_DOSE = {"(", ")", ".", "%", "h"}
+_TIMES = {"q", "c", "x"}
+# The number of pieces between two drugs of a list.
+_GAP = 12
+
+
+class _Words(NamedTuple):
+    """The words of each use, folded."""
+
+    dose: Set[str]
+    intake: Set[str]
+    giving: Set[str]
+
+
+@lru_cache(maxsize=1)
+def _listed() -> _Words:
+    found = words()
+    return _Words(found["unit"] | found["form"], found["intake"], found["giving"])
+
+
+def is_prescribed(
+    folded: Sequence[str], first: int, last: int, starts: Set[int], ends: Set[int]
+) -> bool:
+    """Whether a word stands where drugs stand.
+
+    folded (Sequence[str]): The pieces of the text, see `pieces`.
+    first, last (int): The first piece of the word, and the piece after its last.
+    starts, ends (Set[int]): The first pieces of drugs, and the pieces after their last.
+    """
+    return (
+        _is_taken(folded[last : last + _GAP])
+        or _is_given(folded[max(0, first - 4) : first])
+        or _is_listed(folded[max(0, first - _GAP) : first][::-1], first, -1, ends)
+        or _is_listed(folded[last : last + _GAP], last, 1, starts)
+    )
+
+
+def _is_taken(after: Sequence[str]) -> bool:
+    """Whether a dose follows, or how a drug is taken."""
+    start = 0
+    while start < min(2, len(after)) and after[start] in _OPENING:
+        start += 1
+    end = start
+    if start < len(after) and after[start].isdigit():
+        while end < len(after) and (after[end].isdigit() or after[end] in _IN_NUMBER):
+            end += 1
+    number, rest = after[start:end], after[end:]
+    # "1-0-0"
+    if len(number) >= 3 and all(len(part) == 1 and part.isdigit() for part in number[-3:]):
+        return True
+    if not rest:
+        return False
+    if number and rest[0] in _listed().dose:
+        return not (rest[1:2] == ["/"] and rest[2:3] and rest[2] in _PER_VOLUME)
+    # "q6h", "c/12 h", "x 3"
+    timed = rest[0] in _TIMES and any(part.isdigit() for part in rest[1:3])
+    return timed or rest[0] in _listed().intake
+
+
+def _is_given(before: Sequence[str]) -> bool:
+    """Whether a word of giving stands before, as in "started on", or a dose, as in "20 mg de"."""
+    rest = list(before)
+    while rest and rest[-1] in _ARTICLES:
+        rest.pop()
+    if not rest:
+        return False
+    giving = _listed().giving
+    linked = rest[-1] in _LINKS and len(rest) > 1
+    return rest[-1] in giving or (linked and rest[-2] in giving | _listed().dose)
+
+
+def _is_listed(pieces: Sequence[str], place: int, step: int, drugs: Set[int]) -> bool:
+    """Whether only doses and at least one sign or "and" are between a word and another drug.
+
+    pieces (Sequence[str]): The pieces before or after the word, the nearest first.
+    place, step (int): The boundary of the word, and 1 for what is after it or -1 for before.
+    drugs (Set[int]): The boundaries of the other drugs on that side.
+    """
+    delimited = False
+    for piece in pieces:
+        if piece in _BETWEEN:
+            delimited = True
+        elif not (piece.isdigit() or piece in _IN_DOSE or piece in _listed().dose):
+            if piece not in _listed().intake:
+                return False
+        place += step
+        if delimited and place in drugs:
+            return True
+    return False
