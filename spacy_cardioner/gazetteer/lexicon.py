@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from spacy_cardioner.gazetteer.clean import strip_salt, without_strength
+from spacy_cardioner.gazetteer.clean import strip_salt, without_strength, words
 from spacy_cardioner.gazetteer.combined import (
     Combinations,
     adding_words,
@@ -23,6 +23,7 @@ from spacy_cardioner.gazetteer.typos import misspelled
 _SIGN = re.compile(r"[/+&]")
 _HYPHEN = re.compile(r"(?<=\w{4})\s*-\s*(?=\w{4})")
 _MAX_CACHE = 50_000
+_SUBSTANCES = ("ingredient", "combination")
 EXACT, NORMALISED, PART, FUZZY = "exact", "normalised", "part", "fuzzy"
 
 
@@ -55,6 +56,7 @@ class Lexicon:
         # The number of pieces of the longest name that starts with a piece.
         self._longest: dict[str, int] = {}
         self._answers: dict[str, Answer | None] = {}
+        self._substances: dict[str, Answer | None] = {}
         self.add(patterns)
 
     def __len__(self) -> int:
@@ -82,6 +84,7 @@ class Lexicon:
         for table in ("labels", "_by_key", "_combinations"):
             self.__dict__.pop(table, None)
         self._answers = {}
+        self._substances = {}
 
     def find(self, folded: Sequence[str]) -> Iterator[tuple[int, int, Sequence[Pattern]]]:
         """Find all names in a text.
@@ -137,12 +140,28 @@ class Lexicon:
     def _look_up_misspelled(self, name: str) -> Answer | None:
         bare = without_strength(name)
         for other in dict.fromkeys((bare, strip_salt(bare))):
-            near = misspelled(" ".join(pieces(other)), self._patterns)
-            patterns = [pattern for joined in near for pattern in self._patterns[joined]]
-            if answer := _answer(FUZZY, (p for p in patterns if p.kind != "abbreviation")):
-                several = len({pattern.id for pattern in patterns}) > 1
-                return answer._replace(several=several)
+            if answer := _nearly(self._misspelled(" ".join(pieces(other)))):
+                return answer
         return None
+
+    def _misspelled(self, joined: str) -> list[Pattern]:
+        """The long names from which a folded name differs by one letter, without abbreviations."""
+        near = (self._patterns[name] for name in misspelled(joined, self._patterns))
+        return [pattern for found in near for pattern in found if pattern.kind != "abbreviation"]
+
+    def substance_like(self, word: str) -> Answer | None:
+        """The substance that a folded word is nearly the name of: another spelling, or misspelled.
+
+        None if it may also be a brand or group: more words of a language are like these.
+        """
+        if word not in self._substances:
+            known = self._by_key.get(_order(word), ())
+            patterns = known or self._misspelled(word)
+            names = all(p.kind in _SUBSTANCES and is_substance(p.id) for p in patterns)
+            plain = names and word not in words()["word"]
+            answer = _answer(NORMALISED, known) if known else _nearly(patterns)
+            self._substances[word] = answer if plain else None
+        return self._substances[word]
 
     def _names_more(self, name: str, bare: str) -> bool:
         """Whether a name has drugs, or words that add one, besides that without its strength."""
@@ -240,6 +259,12 @@ def in_case(pattern: Pattern, text: str) -> bool:
 def _order(name: str) -> str:
     """The key of a name; of a combination, the sorted keys of its parts."""
     return " / ".join(sorted(filter(None, map(key, split_combination(name)))))
+
+
+def _nearly(patterns: Sequence[Pattern]) -> Answer | None:
+    """The ids of names one letter away. If they are of different substances, none is right."""
+    answer = _answer(FUZZY, patterns)
+    return answer and answer._replace(several=len({pattern.id for pattern in patterns}) > 1)
 
 
 def _answer(match: str, patterns: Iterable[Pattern]) -> Answer | None:

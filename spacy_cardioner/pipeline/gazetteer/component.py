@@ -12,9 +12,8 @@ from spacy.training import Example
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.abbreviations import Found, abbreviations, choose
 from spacy_cardioner.gazetteer.added import added_names
-from spacy_cardioner.gazetteer.combined import is_substance
 from spacy_cardioner.gazetteer.laboratory import laboratory
-from spacy_cardioner.gazetteer.lexicon import FUZZY, NORMALISED, Lexicon, in_case
+from spacy_cardioner.gazetteer.lexicon import Lexicon, in_case
 from spacy_cardioner.gazetteer.names import KINDS
 from spacy_cardioner.gazetteer.normalise import pieces
 from spacy_cardioner.gazetteer.patterns import LABEL, PATTERNS_FILE, Pattern, to_pattern
@@ -254,9 +253,7 @@ class Gazetteer(StoredPipe):
             if len(piece) < MIN_LETTERS - 1 or not piece.isalpha() or not text.is_free(*place):
                 continue
             if text.is_prescribed(*place) and text.is_whole(*place):
-                answer = self.lexicon.look_up(piece)
-                near = answer and answer.match in (NORMALISED, FUZZY)
-                if answer and near and all(map(is_substance, answer.candidates)):
+                if answer := self.lexicon.substance_like(piece):
                     codes = answer.candidates
                     text.add(*place, Mark(*text.tokens(*place), LABEL, "ingredient", codes, True))
 
