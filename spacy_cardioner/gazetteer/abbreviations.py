@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import islice, takewhile
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -119,9 +119,7 @@ class Abbreviations:
         return []
 
 
-def choose(
-    found: Found, folded: Sequence[str], is_prescribed: Callable[[], bool]
-) -> list[Meaning]:
+def choose(found: Found, folded: Sequence[str], is_prescribed: Callable[[], bool]) -> list[Meaning]:
     """The meanings that an abbreviation has in its place; none if that is unknown.
 
     is_prescribed (Callable): Whether it stands where drugs stand.
@@ -131,8 +129,9 @@ def choose(
     after = _own_sentence(folded[found.last : found.last + _WINDOW])
     best, chosen = _WINDOW + 1, list[Meaning]()
     for meaning in found.meanings:
-        distance = min((_distance(cue, before, after, is_prescribed) for cue in meaning.cues),
-                       default=_WINDOW)
+        distance = min(
+            (_distance(cue, before, after, is_prescribed) for cue in meaning.cues), default=_WINDOW
+        )
         if distance < best:
             best, chosen = distance, []
         if distance == best <= _WINDOW:
@@ -192,4 +191,5 @@ def _read(path: Path) -> Iterator[Meaning]:
                 f"{path}:{number}: needs {', '.join(_COLUMNS)}, delimited by tabs; the last two "
                 "may be empty"
             )
-        yield Meaning(*cells[:3], tuple(map(fold, cells[3].split())))
+        abbreviation, expansion, label, cues = cells
+        yield Meaning(abbreviation, expansion, label, tuple(map(fold, cues.split())))

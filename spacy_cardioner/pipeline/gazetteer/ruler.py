@@ -13,13 +13,12 @@ from spacy_cardioner.corpus import read_docbin
 from spacy_cardioner.gazetteer.normalise import pieces
 from spacy_cardioner.gazetteer.precision import Precision
 from spacy_cardioner.pipeline.gazetteer.component import (
-    CONDITION,
     GAZETTEER,
     Gazetteer,
-    Mark,
     find_gazetteer,
     get_marks,
 )
+from spacy_cardioner.pipeline.gazetteer.marks import CONDITION, Mark
 from spacy_cardioner.pipeline.stored import StoredPipe
 from spacy_cardioner.spans import (
     SPANS_KEY,

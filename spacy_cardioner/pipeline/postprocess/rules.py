@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 from spacy.tokens import Doc
 
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.gazetteer.abbreviations import Abbreviations, abbreviations, choose
+from spacy_cardioner.gazetteer.abbreviations import Found, abbreviations, choose
 from spacy_cardioner.gazetteer.definitions import long_form
 from spacy_cardioner.gazetteer.lexicon import in_case
 from spacy_cardioner.gazetteer.normalise import pieces
 from spacy_cardioner.gazetteer.patterns import LABEL
 from spacy_cardioner.gazetteer.prescribed import is_prescribed
+from spacy_cardioner.pipeline.gazetteer.component import get_marks
 from spacy_cardioner.pipeline.stored import DEFAULT, resource
 from spacy_cardioner.spans import Entity, in_order
 from spacy_cardioner.texts import read_json
@@ -88,26 +89,29 @@ def drop_others(
 ) -> list[Entity]:
     """Remove the entities that are an abbreviation of something else, with or without a number.
 
-    An abbreviation that the note itself defines, "long form (abbreviation)", is kept.
+    What the note itself defines, "long form (abbreviation)", is kept, and so is what the gazetteer
+    marked.
     """
     entities = list(entities)
-    listed = abbreviations(doc.vocab.lang)
     defined = {(one.label, _defined(doc, one)) for one in entities}
+    marked = {(mark.label, mark.start, mark.end) for mark in get_marks(doc)}
     return [
         one
         for one in entities
         if one.label not in labels
         or (one.label, doc[one.start].text) in defined
-        or _may_be(doc, one, entities, listed)
+        or (one.label, one.start, one.end) in marked
+        or not _is_other(doc, one, entities)
     ]
 
 
-def _may_be(doc: Doc, entity: Entity, entities: Sequence[Entity], listed: Abbreviations) -> bool:
-    """Whether an entity is no abbreviation, or may be one of its label."""
-    text = doc[entity.start : entity.end].text
-    if entity.end - entity.start > _MAX_DROPPED or not listed.starts(text):
-        return True
-    # The pieces around the entity, and which of them belong to it and to the other drugs.
+def _is_other(doc: Doc, entity: Entity, entities: Sequence[Entity]) -> bool:
+    """Whether an entity is an abbreviation that means something else in its place."""
+    listed = abbreviations(doc.vocab.lang)
+    short = entity.end - entity.start <= _MAX_DROPPED
+    if not short or not listed.starts(doc[entity.start : entity.end].text):
+        return False
+    # The pieces around the entity, and where tokens start among them.
     start, end = max(0, entity.start - _WINDOW), min(len(doc), entity.end + _WINDOW)
     folded: list[str] = []
     at: dict[int, int] = {}
@@ -116,21 +120,27 @@ def _may_be(doc: Doc, entity: Entity, entities: Sequence[Entity], listed: Abbrev
         folded += pieces(token.text)
     at[end] = len(folded)
     first, last = at[entity.start], at[entity.end]
-    drugs = [e for e in entities if e.label == LABEL and e is not entity]
+    drugs = [other for other in entities if other.label == LABEL and other is not entity]
     starts = {at[drug.start] for drug in drugs if drug.start in at}
     ends = {at[drug.end] for drug in drugs if drug.end in at}
-    for found in listed.find(folded[first:last]):
-        if found.first or not in_case(found.pattern, doc[entity.start].text):
-            return True
-        moved = found._replace(first=first, last=first + found.last)
-        meanings = choose(
-            moved, folded, lambda: is_prescribed(folded, first, moved.last, starts, ends)
-        )
-        if not meanings or meanings[0].label == entity.label:
-            return True
-        rest = filter(str.isalpha, folded[moved.last : last])
-        return not all(any(meaning.has_cue(piece) for meaning in meanings) for piece in rest)
-    return True
+
+    found = next(listed.find(folded[first:last]))
+    end_of_name = first + found.last
+    meanings = choose(
+        found._replace(first=first, last=end_of_name),
+        folded,
+        lambda: is_prescribed(folded, first, end_of_name, starts, ends),
+    )
+    if not meanings or meanings[0].label == entity.label or not _is_spelled(doc, entity, found):
+        return False
+    rest = filter(str.isalpha, folded[end_of_name:last])
+    return all(any(meaning.has_cue(piece) for meaning in meanings) for piece in rest)
+
+
+def _is_spelled(doc: Doc, entity: Entity, found: Found) -> bool:
+    """Whether an entity starts with an abbreviation in its own case."""
+    words = doc[entity.start : entity.end].text.split()[: len(found.pattern.text.split())]
+    return in_case(found.pattern, " ".join(words).rstrip(":;,."))
 
 
 def join_parts(
