@@ -23,7 +23,7 @@ from spacy_cardioner.gazetteer.typos import misspelled
 _SIGN = re.compile(r"[/+&]")
 _HYPHEN = re.compile(r"(?<=\w{4})\s*-\s*(?=\w{4})")
 _MAX_CACHE = 50_000
-_SUBSTANCES = ("ingredient", "combination")
+_NAMES = ("ingredient", "combination", "brand")
 EXACT, NORMALISED, PART, FUZZY = "exact", "normalised", "part", "fuzzy"
 
 
@@ -56,7 +56,7 @@ class Lexicon:
         # The number of pieces of the longest name that starts with a piece.
         self._longest: dict[str, int] = {}
         self._answers: dict[str, Answer | None] = {}
-        self._substances: dict[str, Answer | None] = {}
+        self._nearly: dict[str, tuple[Answer, bool] | None] = {}
         self.add(patterns)
 
     def __len__(self) -> int:
@@ -84,7 +84,7 @@ class Lexicon:
         for table in ("labels", "_by_key", "_combinations"):
             self.__dict__.pop(table, None)
         self._answers = {}
-        self._substances = {}
+        self._nearly = {}
 
     def find(self, folded: Sequence[str]) -> Iterator[tuple[int, int, Sequence[Pattern]]]:
         """Find all names in a text.
@@ -149,19 +149,23 @@ class Lexicon:
         near = (self._patterns[name] for name in misspelled(joined, self._patterns))
         return [pattern for found in near for pattern in found if pattern.kind != "abbreviation"]
 
-    def substance_like(self, word: str) -> Answer | None:
-        """The substance that a folded word is nearly the name of: another spelling, or misspelled.
+    def look_up_nearly(self, word: str) -> tuple[Answer, bool] | None:
+        """Look up a word that is nearly a name: in another spelling, or misspelled.
 
-        None if it may also be a brand or group: more words of a language are like these.
+        word (str): A folded word.
+        RETURNS (Optional[tuple[Answer, bool]]): Also whether it is like a brand. None if it is not
+            like a name of one substance, or if it is a word of a language.
         """
-        if word not in self._substances:
+        if word not in self._nearly:
             known = self._by_key.get(_order(word), ())
             patterns = known or self._misspelled(word)
-            names = all(p.kind in _SUBSTANCES and is_substance(p.id) for p in patterns)
-            plain = names and word not in words()["word"]
             answer = _answer(NORMALISED, known) if known else _nearly(patterns)
-            self._substances[word] = answer if plain else None
-        return self._substances[word]
+            brand = any(pattern.kind == "brand" for pattern in patterns)
+            # More words are spelled like a brand.
+            plain = word not in words()["word"] and not (brand and known)
+            named = all(p.kind in _NAMES and is_substance(p.id) for p in patterns)
+            self._nearly[word] = (answer, brand) if answer and plain and named else None
+        return self._nearly[word]
 
     def _names_more(self, name: str, bare: str) -> bool:
         """Whether a name has drugs, or words that add one, besides that without its strength."""

@@ -19,7 +19,7 @@ _PER_VOLUME = {"l", "dl", "ml", "100"}
 _ARTICLES = {"el", "la", "los", "las", "un", "una", "the", "a", "an", "il", "lo", "l", ":", "-"}
 _LINKS = {"de", "con", "a", "por", "of", "with", "to", "on", "from", "di", "per", "in"}
 _BETWEEN = {",", ";", "+", "/", "&", "y", "e", "and", "-", "–", "•", "·", "*"}
-_IN_DOSE = {"(", ")", ".", "%", "h"}
+_IN_DOSE = {"(", ")", ".", "%", "h", "min"}
 _TIMES = {"q", "c", "x"}
 # The number of pieces between two drugs of a list.
 _GAP = 12
@@ -49,15 +49,16 @@ def is_prescribed(
     starts, ends (Set[int]): The first pieces of drugs, and the pieces after their last.
     """
     return (
-        _is_taken(folded[last : last + _GAP])
+        is_dosed(folded, last)
         or _is_given(folded[max(0, first - 4) : first])
         or _is_listed(folded[max(0, first - _GAP) : first][::-1], first, -1, ends)
         or _is_listed(folded[last : last + _GAP], last, 1, starts)
     )
 
 
-def _is_taken(after: Sequence[str]) -> bool:
-    """Whether a dose follows, or how a drug is taken."""
+def is_dosed(folded: Sequence[str], last: int) -> bool:
+    """Whether a dose follows a word, or how a drug is taken."""
+    after = folded[last : last + _GAP]
     start = 0
     while start < min(2, len(after)) and after[start] in _OPENING:
         start += 1

@@ -8,11 +8,12 @@ from typing import NamedTuple
 from spacy.tokens import Doc
 
 from spacy_cardioner.gazetteer.abbreviations import Found, abbreviations, choose
+from spacy_cardioner.gazetteer.definitions import long_form
 from spacy_cardioner.gazetteer.laboratory import laboratory
 from spacy_cardioner.gazetteer.lexicon import Lexicon, in_case
 from spacy_cardioner.gazetteer.names import KINDS
 from spacy_cardioner.gazetteer.patterns import LABEL, Pattern
-from spacy_cardioner.gazetteer.prescribed import is_prescribed
+from spacy_cardioner.gazetteer.prescribed import is_dosed, is_prescribed
 from spacy_cardioner.gazetteer.typos import MIN_LETTERS
 
 # The kind of abbreviations that are no drugs. The features of the model do not know it.
@@ -156,9 +157,17 @@ def _mark_abbreviation(text: Text, found: Found, lexicon: Lexicon) -> None:
         codes = _codes((meaning.expansion for meaning in meanings), lexicon)
         new = Mark(start, end, LABEL, "abbreviation", codes) if codes else None
         if mark := known or new:
-            text.add(first, last, mark._replace(always=True))
+            text.add(first, last, mark._replace(always=not _is_defined(text.doc, start, end)))
     elif label:
         text.add(first, last, Mark(start, end, label, CONDITION, [], always=True))
+
+
+def _is_defined(doc: Doc, start: int, end: int) -> bool:
+    """Whether an abbreviation stands in parentheses after its long form, which decides."""
+    if doc[max(0, start - 1)].text != "(" or doc[end : end + 1].text != ")":
+        return False
+    short = doc[start:end].text
+    return long_form(short, doc[max(0, start - 1 - 2 * len(short)) : start - 1].text) is not None
 
 
 def _codes(names: Iterable[str], lexicon: Lexicon) -> list[str]:
@@ -170,7 +179,10 @@ def _codes(names: Iterable[str], lexicon: Lexicon) -> list[str]:
 
 
 def mark_misspelled(text: Text, lexicon: Lexicon) -> None:
-    """Mark the long words that are nearly the name of a substance, where drugs stand."""
+    """Mark the long words that are nearly the name of a substance, where drugs stand.
+
+    Those that are like a brand need a capital and a dose, because more words are.
+    """
     if LABEL not in lexicon.labels:
         return
     for first, piece in enumerate(text.folded):
@@ -179,9 +191,11 @@ def mark_misspelled(text: Text, lexicon: Lexicon) -> None:
         if len(piece) < MIN_LETTERS - 1 or not piece.isalpha() or not text.is_free(first, last):
             continue
         if text.is_prescribed(first, last) and text.is_whole(first, last):
-            if answer := lexicon.substance_like(piece):
-                place = text.tokens(first, last)
-                mark = Mark(*place, LABEL, "ingredient", answer.candidates, always=True)
+            start, end = text.tokens(first, last)
+            answer, brand = lexicon.look_up_nearly(piece) or (None, False)
+            capital = text.doc[start].text[:1].isupper()
+            if answer and (not brand or (capital and is_dosed(text.folded, last))):
+                mark = Mark(start, end, LABEL, "ingredient", answer.candidates, always=True)
                 text.add(first, last, mark)
 
 
