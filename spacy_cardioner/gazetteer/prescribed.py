@@ -6,7 +6,7 @@ The words are in ``words.tsv``: units and forms, "intake" for what follows a dru
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -26,17 +26,21 @@ _GAP = 12
 
 
 class _Words(NamedTuple):
-    """The words of each use, folded."""
+    """The words of each use, folded; those right after a drug; and those in a list of drugs."""
 
     dose: Set[str]
     intake: Set[str]
     giving: Set[str]
+    after: Set[str]
+    in_list: Set[str]
 
 
 @lru_cache(maxsize=1)
 def _listed() -> _Words:
     found = words()
-    return _Words(found["unit"] | found["form"], found["intake"], found["giving"])
+    dose, intake = found["unit"] | found["form"], found["intake"]
+    after, in_list = intake | _OPENING | _TIMES, dose | intake | _IN_DOSE
+    return _Words(dose, intake, found["giving"], after, in_list)
 
 
 def is_prescribed(
@@ -50,14 +54,18 @@ def is_prescribed(
     """
     return (
         is_dosed(folded, last)
-        or _is_given(folded[max(0, first - 4) : first])
-        or _is_listed(folded[max(0, first - _GAP) : first][::-1], first, -1, ends)
-        or _is_listed(folded[last : last + _GAP], last, 1, starts)
+        or _is_given(folded, first)
+        or _is_listed(folded, range(first - 1, max(-1, first - _GAP), -1), ends, 0)
+        or _is_listed(folded, range(last, min(len(folded), last + _GAP)), starts, 1)
     )
 
 
 def is_dosed(folded: Sequence[str], last: int) -> bool:
     """Whether a dose follows a word, or how a drug is taken."""
+    listed = _listed()
+    # Most words end here.
+    if last >= len(folded) or not (folded[last].isdigit() or folded[last] in listed.after):
+        return False
     after = folded[last : last + _GAP]
     start = 0
     while start < min(2, len(after)) and after[start] in _OPENING:
@@ -72,40 +80,40 @@ def is_dosed(folded: Sequence[str], last: int) -> bool:
         return True
     if not rest:
         return False
-    if number and rest[0] in _listed().dose:
+    if number and rest[0] in listed.dose:
         return not (rest[1:2] == ["/"] and rest[2:3] and rest[2] in _PER_VOLUME)
     # "q6h", "c/12 h", "x 3"
     timed = rest[0] in _TIMES and any(part.isdigit() for part in rest[1:3])
-    return timed or rest[0] in _listed().intake
+    return timed or rest[0] in listed.intake
 
 
-def _is_given(before: Sequence[str]) -> bool:
+def _is_given(folded: Sequence[str], first: int) -> bool:
     """Whether a word of giving stands before, as in "started on", or a dose, as in "20 mg de"."""
-    rest = list(before)
-    while rest and rest[-1] in _ARTICLES:
-        rest.pop()
-    if not rest:
+    at = first - 1
+    while at > max(0, first - 4) and folded[at] in _ARTICLES:
+        at -= 1
+    if at < 0:
         return False
     giving = _listed().giving
-    linked = rest[-1] in _LINKS and len(rest) > 1
-    return rest[-1] in giving or (linked and rest[-2] in giving | _listed().dose)
+    linked = at > 0 and folded[at] in _LINKS
+    before = folded[at - 1]
+    return folded[at] in giving or (linked and (before in giving or before in _listed().dose))
 
 
-def _is_listed(pieces: Sequence[str], place: int, step: int, drugs: Set[int]) -> bool:
+def _is_listed(folded: Sequence[str], places: Iterable[int], drugs: Set[int], step: int) -> bool:
     """Whether only doses and at least one sign or "and" are between a word and another drug.
 
-    pieces (Sequence[str]): The pieces before or after the word, the nearest first.
-    place, step (int): The boundary of the word, and 1 for what is after it or -1 for before.
-    drugs (Set[int]): The boundaries of the other drugs on that side.
+    places (Iterable[int]): The pieces before or after the word, the nearest first.
+    drugs (Set[int]): Where the other drugs start, or end.
+    step (int): 1 for pieces after the word, 0 for those before.
     """
     delimited = False
-    for piece in pieces:
+    for place in places:
+        piece = folded[place]
         if piece in _BETWEEN:
             delimited = True
-        elif not (piece.isdigit() or piece in _IN_DOSE or piece in _listed().dose):
-            if piece not in _listed().intake:
-                return False
-        place += step
-        if delimited and place in drugs:
+        elif not (piece.isdigit() or piece in _listed().in_list):
+            return False
+        if delimited and place + step in drugs:
             return True
     return False
