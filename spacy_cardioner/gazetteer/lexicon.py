@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 from spacy_cardioner.gazetteer.clean import strip_salt, without_strength, words
@@ -23,6 +25,8 @@ from spacy_cardioner.gazetteer.typos import misspelled
 _SIGN = re.compile(r"[/+&]")
 _HYPHEN = re.compile(r"(?<=\w{4})\s*-\s*(?=\w{4})")
 _MAX_CACHE = 50_000
+# The fewest letters of a name that is shortened.
+MIN_START = 6
 _NAMES = ("ingredient", "combination", "brand")
 EXACT, NORMALISED, PART, FUZZY = "exact", "normalised", "part", "fuzzy"
 
@@ -81,7 +85,7 @@ class Lexicon:
             if pattern not in known:
                 self._patterns[joined] = (pattern, *known)
             self._longest[found[0]] = max(self._longest.get(found[0], 0), len(found))
-        for table in ("labels", "_by_key", "_combinations"):
+        for table in ("labels", "_by_key", "_combinations", "_substances"):
             self.__dict__.pop(table, None)
         self._answers = {}
         self._nearly = {}
@@ -124,7 +128,7 @@ class Lexicon:
                 answers = list(map(self._look_up_whole, parts))
                 if any(answers):
                     return self._look_up_parts(name, parts, answers)
-        return self._join(name, *self._look_up_inside(name)) or self._look_up_misspelled(name)
+        return self._join(name, *self._look_up_inside(name)) or self._look_up_like(name)
 
     def _look_up_whole(self, name: str) -> Answer | None:
         known: Sequence[Pattern] = self._patterns.get(" ".join(pieces(name)), ())
@@ -137,20 +141,46 @@ class Lexicon:
             known = known or self._by_key.get(_order(other), ())
         return _answer(NORMALISED, known)
 
-    def _look_up_misspelled(self, name: str) -> Answer | None:
+    def _look_up_like(self, name: str) -> Answer | None:
         bare = without_strength(name)
         for other in dict.fromkeys((bare, strip_salt(bare))):
-            if answer := _nearly(self._misspelled(" ".join(pieces(other)))):
+            if answer := self._like(" ".join(pieces(other)))[0]:
                 return answer
         return None
 
-    def _misspelled(self, joined: str) -> list[Pattern]:
-        """The long names from which a folded name differs by one letter, without abbreviations."""
+    def _like(self, joined: str) -> tuple[Answer | None, list[Pattern]]:
+        """The names that a folded name is with one letter wrong, or that it is the start of."""
         near = (self._patterns[name] for name in misspelled(joined, self._patterns))
-        return [pattern for found in near for pattern in found if pattern.kind != "abbreviation"]
+        if found := [p for patterns in near for p in patterns if p.kind != "abbreviation"]:
+            # If they are of different substances, none is right.
+            answer = _answer(FUZZY, found)
+            return answer and answer._replace(several=len({p.id for p in found}) > 1), found
+        found = self._shortened(joined)
+        return _answer(NORMALISED, found), found
+
+    def _shortened(self, start: str) -> list[Pattern]:
+        """The names of the only substance that starts so, such as "ceftria"."""
+        if len(start) < MIN_START or not start.isalpha():
+            return []
+        names = self._substances
+        first = bisect_left(names, start)
+        longer = list(takewhile(lambda name: name.startswith(start), islice(names, first, None)))
+        found = [pattern for name in longer for pattern in self._patterns[name]]
+        far = all(len(name) > len(start) + 1 for name in longer)
+        return found if far and len({pattern.id for pattern in found}) == 1 else []
+
+    @cached_property
+    def _substances(self) -> list[str]:
+        """The names of substances that are one word, folded and sorted."""
+        return sorted(
+            name
+            for name, patterns in self._patterns.items()
+            if name.isalpha()
+            and all(p.kind == "ingredient" and is_substance(p.id) for p in patterns)
+        )
 
     def look_up_nearly(self, word: str) -> tuple[Answer, bool] | None:
-        """Look up a word that is nearly a name: in another spelling, or misspelled.
+        """Look up a word that is nearly a name: in another spelling, misspelled, or shortened.
 
         word (str): A folded word.
         RETURNS (Optional[tuple[Answer, bool]]): Also whether it is like a brand. None if it is not
@@ -158,8 +188,7 @@ class Lexicon:
         """
         if word not in self._nearly:
             known = self._by_key.get(_order(word), ())
-            patterns = known or self._misspelled(word)
-            answer = _answer(NORMALISED, known) if known else _nearly(patterns)
+            answer, patterns = (_answer(NORMALISED, known), known) if known else self._like(word)
             brand = any(pattern.kind == "brand" for pattern in patterns)
             # More words are spelled like a brand.
             plain = word not in words()["word"] and not (brand and known)
@@ -263,12 +292,6 @@ def in_case(pattern: Pattern, text: str) -> bool:
 def _order(name: str) -> str:
     """The key of a name; of a combination, the sorted keys of its parts."""
     return " / ".join(sorted(filter(None, map(key, split_combination(name)))))
-
-
-def _nearly(patterns: Sequence[Pattern]) -> Answer | None:
-    """The ids of names one letter away. If they are of different substances, none is right."""
-    answer = _answer(FUZZY, patterns)
-    return answer and answer._replace(several=len({pattern.id for pattern in patterns}) > 1)
 
 
 def _answer(match: str, patterns: Iterable[Pattern]) -> Answer | None:

@@ -10,11 +10,10 @@ from spacy.tokens import Doc
 from spacy_cardioner.gazetteer.abbreviations import Found, abbreviations, choose
 from spacy_cardioner.gazetteer.definitions import long_form
 from spacy_cardioner.gazetteer.laboratory import laboratory
-from spacy_cardioner.gazetteer.lexicon import Lexicon, in_case
+from spacy_cardioner.gazetteer.lexicon import MIN_START, Lexicon, in_case
 from spacy_cardioner.gazetteer.names import KINDS
 from spacy_cardioner.gazetteer.patterns import LABEL, Pattern
 from spacy_cardioner.gazetteer.prescribed import is_dosed, is_prescribed
-from spacy_cardioner.gazetteer.typos import MIN_LETTERS
 
 # The kind of abbreviations that are no drugs. The features of the model do not know it.
 CONDITION = "condition"
@@ -188,7 +187,7 @@ def mark_misspelled(text: Text, lexicon: Lexicon) -> None:
     for first, piece in enumerate(text.folded):
         last = first + 1
         # The order is that of the costs.
-        if len(piece) < MIN_LETTERS - 1 or not piece.isalpha() or not text.is_free(first, last):
+        if len(piece) < MIN_START or not piece.isalpha() or not text.is_free(first, last):
             continue
         if text.is_prescribed(first, last) and text.is_whole(first, last):
             start, end = text.tokens(first, last)
