@@ -49,9 +49,10 @@ def parameters(*, model: bool) -> list[object]:
         pytest.param(
             row,
             id=f"{row['lang']}-{row['text'][:40]}",
-            marks=marks if model and row["status"] == "fails" else [],
+            marks=marks if row["status"] == "fails" else [],
         )
         for row in rows()
+        if model or row["status"] == "holds"
     ]
 
 
@@ -120,10 +121,12 @@ def test_the_names_alone_find_the_drugs(row: dict[str, str]) -> None:
         doc = component(doc)
 
     for place, expected in zip(places, row["expected"].split(), strict=True):
-        # Other names of the list, and diseases, need the model.
-        parts = text[slice(*place)].split("/")
-        if expected == "-" or not any(part in lexicon(row["lang"]) for part in parts):
-            assert expected == DISEASE or is_found(doc, place, expected), text[slice(*place)]
+        # Other names of the list, misspelled names of two words, and diseases need the model.
+        name = text[slice(*place)]
+        known = any(part in lexicon(row["lang"]) for part in name.split("/"))
+        two_words = expected.endswith(FUZZY) and " " in name
+        if expected == "-" or not (known or two_words or expected == DISEASE):
+            assert is_found(doc, place, expected), name
 
 
 def test_the_cases_cover_languages_and_kinds() -> None:
