@@ -28,10 +28,11 @@ from spacy_cardioner.pipeline.postprocess.component import Postprocess
 from spacy_cardioner.spans import NOTE_ID, SPANS_KEY, Entity
 
 VARIANTS = {
+    "drop": ("drop",),
     "join": ("join",),
     "abbreviations": ("abbreviations",),
     "repeat": ("repeat",),
-    "all": ("join", "abbreviations", "repeat"),
+    "all": ("drop", "join", "abbreviations", "repeat"),
 }
 
 Sets = dict[str, list[Entity]]

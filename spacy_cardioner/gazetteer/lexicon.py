@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import islice, takewhile
 from typing import NamedTuple
 
-from spacy_cardioner.gazetteer.clean import strip_salt, without_strength
+from spacy_cardioner.gazetteer.clean import strip_salt, without_strength, words
 from spacy_cardioner.gazetteer.combined import (
     Combinations,
     adding_words,
@@ -18,11 +20,15 @@ from spacy_cardioner.gazetteer.combined import (
 from spacy_cardioner.gazetteer.names import code_rank
 from spacy_cardioner.gazetteer.normalise import fold, key, pieces, split_combination
 from spacy_cardioner.gazetteer.patterns import Pattern
+from spacy_cardioner.gazetteer.typos import misspelled
 
 _SIGN = re.compile(r"[/+&]")
 _HYPHEN = re.compile(r"(?<=\w{4})\s*-\s*(?=\w{4})")
 _MAX_CACHE = 50_000
-EXACT, NORMALISED, PART = "exact", "normalised", "part"
+# The fewest letters of a name that is shortened.
+MIN_START = 6
+_NAMES = ("ingredient", "combination", "brand")
+EXACT, NORMALISED, PART, FUZZY = "exact", "normalised", "part", "fuzzy"
 
 
 class Answer(NamedTuple):
@@ -30,9 +36,10 @@ class Answer(NamedTuple):
 
     match (str): "exact" for a name as listed; "normalised" for another case, spelling, language or
         salt, or for a combination of known substances; "part" if only a part of the mention is
-        known.
+        known; "fuzzy" for a long name with one letter wrong.
     candidates (list[str]): Its ids, the likeliest first.
-    several (bool): Whether the mention is of several substances, and none of the ids is of all.
+    several (bool): Whether the mention is of several substances, or may be one of several, and
+        none of the ids is right for all.
     """
 
     match: str
@@ -53,6 +60,7 @@ class Lexicon:
         # The number of pieces of the longest name that starts with a piece.
         self._longest: dict[str, int] = {}
         self._answers: dict[str, Answer | None] = {}
+        self._nearly: dict[str, tuple[Answer, bool] | None] = {}
         self.add(patterns)
 
     def __len__(self) -> int:
@@ -77,9 +85,10 @@ class Lexicon:
             if pattern not in known:
                 self._patterns[joined] = (pattern, *known)
             self._longest[found[0]] = max(self._longest.get(found[0], 0), len(found))
-        for table in ("_by_key", "_combinations"):
+        for table in ("labels", "_by_key", "_combinations", "_substances"):
             self.__dict__.pop(table, None)
         self._answers = {}
+        self._nearly = {}
 
     def find(self, folded: Sequence[str]) -> Iterator[tuple[int, int, Sequence[Pattern]]]:
         """Find all names in a text.
@@ -119,7 +128,7 @@ class Lexicon:
                 answers = list(map(self._look_up_whole, parts))
                 if any(answers):
                     return self._look_up_parts(name, parts, answers)
-        return self._join(name, *self._look_up_inside(name))
+        return self._join(name, *self._look_up_inside(name)) or self._look_up_like(name)
 
     def _look_up_whole(self, name: str) -> Answer | None:
         known: Sequence[Pattern] = self._patterns.get(" ".join(pieces(name)), ())
@@ -131,6 +140,61 @@ class Lexicon:
         for other in dict.fromkeys((bare, strip_salt(bare))):
             known = known or self._by_key.get(_order(other), ())
         return _answer(NORMALISED, known)
+
+    def _look_up_like(self, name: str) -> Answer | None:
+        bare = without_strength(name)
+        for other in dict.fromkeys((bare, strip_salt(bare))):
+            if answer := self._like(" ".join(pieces(other)))[0]:
+                return answer
+        return None
+
+    def _like(self, joined: str) -> tuple[Answer | None, list[Pattern]]:
+        """The names that a folded name is with one letter wrong, or that it is the start of."""
+        near = (self._patterns[name] for name in misspelled(joined, self._patterns))
+        if found := [p for patterns in near for p in patterns if p.kind != "abbreviation"]:
+            # If they are of different substances, none is right.
+            answer = _answer(FUZZY, found)
+            return answer and answer._replace(several=len({p.id for p in found}) > 1), found
+        found = self._shortened(joined)
+        return _answer(NORMALISED, found), found
+
+    def _shortened(self, start: str) -> list[Pattern]:
+        """The names of the only substance that starts so, such as "ceftria"."""
+        if len(start) < MIN_START or not start.isalpha():
+            return []
+        names = self._substances
+        first = bisect_left(names, start)
+        longer = list(takewhile(lambda name: name.startswith(start), islice(names, first, None)))
+        found = [pattern for name in longer for pattern in self._patterns[name]]
+        far = all(len(name) > len(start) + 1 for name in longer)
+        return found if far and len({pattern.id for pattern in found}) == 1 else []
+
+    @cached_property
+    def _substances(self) -> list[str]:
+        """The names of substances that are one word, folded and sorted."""
+        return sorted(
+            name
+            for name, patterns in self._patterns.items()
+            if name.isalpha()
+            and all(p.kind == "ingredient" and is_substance(p.id) for p in patterns)
+        )
+
+    def look_up_nearly(self, word: str) -> tuple[Answer, bool] | None:
+        """Look up a word that is nearly a name: in another spelling, misspelled, or shortened.
+
+        word (str): A folded word.
+        RETURNS (Optional[tuple[Answer, bool]]): Also whether it is like a brand. None if it is not
+            like a name of one substance, or if it is a word of a language.
+        """
+        if word not in self._nearly:
+            known = self._by_key.get(_order(word), ())
+            answer, patterns = (_answer(NORMALISED, known), known) if known else self._like(word)
+            brand = any(pattern.kind == "brand" for pattern in patterns)
+            # More words are spelled like a brand.
+            plain = word not in words()["word"] and not (brand and known)
+            named = all(p.kind in _NAMES and is_substance(p.id) for p in patterns)
+            self._nearly[word] = (answer, brand) if answer and plain and named else None
+        return self._nearly[word]
 
     def _names_more(self, name: str, bare: str) -> bool:
         """Whether a name has drugs, or words that add one, besides that without its strength."""
@@ -190,6 +254,11 @@ class Lexicon:
             return Answer(PART, candidates, several=True)
         match = PART if code in candidates or other_words(unknown) else NORMALISED
         return Answer(match, list(dict.fromkeys((code, *candidates))))
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the names, sorted."""
+        return tuple(sorted({pattern.label for pattern in self}))
 
     @cached_property
     def _combinations(self) -> Combinations:

@@ -94,6 +94,8 @@ def features(doc: Doc, spans_key: str = "gazetteer", hidden: float = 0.0) -> Any
     for span, kind, candidates, analyte, laboratory in zip(group, *columns, strict=True):
         if hidden and numpy.random.random() < hidden:
             continue
+        if kind not in KINDS:
+            continue
         number = KINDS.index(kind)
         rows[span.start, BEGINS + number] = 1
         rows[span.start + 1 : span.end, GOES_ON + number] = 1

@@ -3,7 +3,7 @@
 # No postponed annotations: spaCy checks configs against the types of registered functions.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
@@ -11,11 +11,16 @@ from spacy.training import Example
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.added import added_names
-from spacy_cardioner.gazetteer.laboratory import laboratory
-from spacy_cardioner.gazetteer.lexicon import Lexicon, in_case
-from spacy_cardioner.gazetteer.names import KINDS
+from spacy_cardioner.gazetteer.lexicon import Lexicon
 from spacy_cardioner.gazetteer.normalise import pieces
-from spacy_cardioner.gazetteer.patterns import PATTERNS_FILE, Pattern, to_pattern
+from spacy_cardioner.gazetteer.patterns import PATTERNS_FILE, to_pattern
+from spacy_cardioner.pipeline.gazetteer.marks import (
+    Mark,
+    Text,
+    mark_abbreviations,
+    mark_misspelled,
+    mark_names,
+)
 from spacy_cardioner.pipeline.stored import StoredPipe
 
 # Default name of the component in a pipeline, and of its span group.
@@ -24,25 +29,6 @@ GAZETTEER = "gazetteer"
 _NEW_LINE = ("\n",)
 _HYPHEN = ("-",)
 _MAX_CACHE = 200_000
-
-
-class Mark(NamedTuple):
-    """A name in a document, with token boundaries and the label of its pattern.
-
-    kind (str): "ingredient", "combination", "group", "abbreviation" or "brand".
-    candidates (list[str]): Its ids, the likeliest first. An ambiguous name has more than one.
-    analyte (bool): Whether laboratories measure what it names, such as sodium or iron.
-    laboratory (bool): Whether it is in a laboratory context, analyte or not.
-    """
-
-    start: int
-    end: int
-    label: str
-    kind: str
-    candidates: list[str]
-    always: bool = False
-    analyte: bool = False
-    laboratory: bool = False
 
 
 # The fields of a mark that the attributes of the span group hold, as one list each.
@@ -109,7 +95,7 @@ class Gazetteer(StoredPipe):
     @property
     def labels(self) -> tuple[str, ...]:
         """RETURNS (Tuple[str]): The labels of the patterns."""
-        return tuple(sorted({pattern.label for pattern in self.lexicon}))
+        return self.lexicon.labels
 
     @property
     def patterns(self) -> list[dict[str, Any]]:
@@ -178,24 +164,15 @@ class Gazetteer(StoredPipe):
     def find(self, doc: Doc) -> Iterator[Mark]:
         """Find the names of a document, without modifying it: at each token the longest.
 
+        Usual abbreviations are added, and long names with one letter wrong where drugs stand.
+
         YIELDS (Mark): The names, in the order of the text. They do not overlap.
         """
-        folded, owners = self._pieces(doc)
-        rules = laboratory(doc.vocab.lang)
-        end_of_last = 0
-        for first, last, patterns in self.lexicon.find(folded):
-            start, end = owners[first], owners[last - 1] + 1
-            # A name starts and ends at token boundaries.
-            whole = (first == 0 or owners[first - 1] < start) and owners[last] >= end
-            if start < end_of_last or not whole:
-                continue
-            # Slower with doc.text, which is built anew on each access.
-            text = doc[start:end].text
-            if spelled := [pattern for pattern in patterns if in_case(pattern, text)]:
-                analyte = rules.is_analyte(folded[first:last])
-                measured = rules.is_context(folded, first, last)
-                yield Mark(start, end, *_joined(spelled), analyte, measured)
-                end_of_last = end
+        text = Text(doc, *self._pieces(doc))
+        mark_names(text, self.lexicon)
+        mark_abbreviations(text, self.lexicon)
+        mark_misspelled(text, self.lexicon)
+        yield from text.sorted()
 
     def _pieces(self, doc: Doc) -> tuple[list[str], list[int]]:
         """The pieces of all tokens; and for each piece, and for the end, the token's index."""
@@ -223,12 +200,3 @@ class Gazetteer(StoredPipe):
         found = _NEW_LINE if text in ("\n", "\r\n", "\r") else pieces(text)
         self._cache[orth] = found
         return found
-
-
-def _joined(patterns: Sequence[Pattern]) -> tuple[str, str, list[str], bool]:
-    """Label, kind, ids and `always` of a name with several patterns; the latest pattern's label."""
-    candidates = [code for pattern in patterns for code in pattern.candidates[:1]]
-    candidates += [code for pattern in patterns for code in pattern.candidates[1:]]
-    kind = min((pattern.kind for pattern in patterns), key=list[str](KINDS).index)
-    always = any(pattern.always for pattern in patterns)
-    return patterns[0].label, kind, list(dict.fromkeys(candidates)), always

@@ -7,8 +7,9 @@ from spacy.language import Language
 from spacy.pipeline import Pipe
 from spacy.tokens import Doc, Span
 
+from spacy_cardioner.gazetteer.abbreviations import abbreviations
 from spacy_cardioner.gazetteer.combined import may_follow
-from spacy_cardioner.gazetteer.lexicon import Answer, Lexicon
+from spacy_cardioner.gazetteer.lexicon import EXACT, FUZZY, NORMALISED, Answer, Lexicon
 from spacy_cardioner.gazetteer.patterns import LABEL
 from spacy_cardioner.pipeline.gazetteer.component import GAZETTEER, find_gazetteer
 from spacy_cardioner.spans import SPANS_KEY, read_entities, write_entities
@@ -29,8 +30,9 @@ class Linker(Pipe):
     - ``span.kb_id_``: the likeliest code, "" for an unknown name, and for one of several substances
       without a code of their combination;
     - ``span._.match``: how it was found: "exact" (as in the list), "normalised" (in another case,
-      spelling or language, with a dose or a salt, or as a combination of known substances), "part"
-      (only a part is known, such as one substance of two), or None;
+      spelling or language, with a dose or a salt, as a usual abbreviation, or as a combination of
+      known substances), "part" (only a part is known, such as one substance of two), "fuzzy" (a
+      long name with one letter wrong), or None;
     - ``span._.candidates``: all codes that the name, or its known parts, may stand for, the
       likeliest first.
 
@@ -78,7 +80,7 @@ class Linker(Pipe):
     def _link(self, span: Span, taken: Set[int]) -> str:
         """Set the attributes of a mention, and return its code."""
         lexicon = find_gazetteer(self.nlp, self.gazetteer, self.name).lexicon
-        answer = lexicon.look_up(_with_neighbours(span, taken, lexicon))
+        answer = self.look_up(_with_neighbours(span, taken, lexicon))
         span._.match = answer.match if answer else None
         span._.candidates = list(answer.candidates) if answer else []
         return answer.code if answer else ""
@@ -89,7 +91,22 @@ class Linker(Pipe):
         RETURNS (Optional[Answer]): How it was found and its codes, or None for an unknown name.
         RAISES (CardionerError): The pipeline has no gazetteer.
         """
-        return find_gazetteer(self.nlp, self.gazetteer, self.name).lexicon.look_up(mention)
+        lexicon = find_gazetteer(self.nlp, self.gazetteer, self.name).lexicon
+        answer = lexicon.look_up(mention)
+        if answer and answer.match in (EXACT, NORMALISED):
+            return answer
+        return _look_up_short(mention, lexicon, self.nlp.lang or "") or answer
+
+
+def _look_up_short(mention: str, lexicon: Lexicon, lang: str) -> Answer | None:
+    """Look up the long forms of an abbreviation. Of an ambiguous one, there are only candidates."""
+    found = filter(None, map(lexicon.look_up, abbreviations(lang).expand(mention)))
+    answers = [answer for answer in found if answer.match != FUZZY]
+    if not answers:
+        return None
+    codes = [code for answer in answers for code in answer.candidates]
+    several = answers[0].several or len({answer.code for answer in answers}) > 1
+    return Answer(NORMALISED, list(dict.fromkeys(codes)), several)
 
 
 def _place(span: Span) -> tuple[int, int]:

@@ -15,10 +15,10 @@ from spacy_cardioner.gazetteer.precision import Precision
 from spacy_cardioner.pipeline.gazetteer.component import (
     GAZETTEER,
     Gazetteer,
-    Mark,
     find_gazetteer,
     get_marks,
 )
+from spacy_cardioner.pipeline.gazetteer.marks import CONDITION, Mark
 from spacy_cardioner.pipeline.stored import StoredPipe
 from spacy_cardioner.spans import (
     SPANS_KEY,
@@ -84,7 +84,11 @@ class Ruler(StoredPipe):
             for token in range(span.start, span.end)
         }
         gazetteer = find_gazetteer(self.nlp, self.gazetteer, self.name)
+        layers = layers_of(doc, self.spans_key) or set()
         for mark in get_marks(doc, gazetteer.spans_key):
+            # Of the usual abbreviations, only those of the labels of the model.
+            if mark.kind == CONDITION and mark.label not in layers:
+                continue
             place = range(mark.start, mark.end)
             free = taken.isdisjoint((mark.label, token) for token in place)
             if free and not (mark.analyte and mark.laboratory):

@@ -13,6 +13,7 @@ from spacy_cardioner.gazetteer.patterns import LABEL
 from spacy_cardioner.pipeline.postprocess.rules import (
     RULES_FILE,
     Rules,
+    drop_others,
     expand_abbreviations,
     join_parts,
     read_rules,
@@ -29,7 +30,7 @@ class Postprocess(StoredPipe):
 
     It comes after the components that find entities. Each rule takes a list of the labels that it
     applies to; an empty list disables it. The default enables what raised strict F1
-    (`benchmarks/postprocess.py`). The rules apply in the order of the arguments.
+    (`benchmarks/postprocess.py`).
     """
 
     files = (RULES_FILE,)
@@ -41,6 +42,7 @@ class Postprocess(StoredPipe):
         join: Sequence[str] = (LABEL,),
         abbreviations: Sequence[str] = (LABEL,),
         repeat: Sequence[str] = (LABEL,),
+        drop: Sequence[str] = (LABEL, "ENFERMEDAD"),
         rules: str = DEFAULT,
         spans_key: str = SPANS_KEY,
     ) -> None:
@@ -51,6 +53,8 @@ class Postprocess(StoredPipe):
             note an entity if the long form is one.
         repeat (Sequence[str]): Make a name that is an entity in one place of the note an entity in
             its other places.
+        drop (Sequence[str]): Remove entities that are an abbreviation of something else in their
+            place: "NSR" (normal sinus rhythm). This is done first.
         rules (str): "default" for the joiners and exceptions of the language, or the path of a
             file, see `postprocess.rules`. Saved with the pipeline.
         RAISES (CardionerError): The language has no rules; the file is malformed.
@@ -58,6 +62,7 @@ class Postprocess(StoredPipe):
         self.name = name
         self.spans_key = spans_key
         self.steps = (
+            (drop_others, drop),
             (join_parts, join),
             (expand_abbreviations, abbreviations),
             (repeat_names, repeat),

@@ -1,4 +1,4 @@
-"""Rules that use all entities of a note: three pure functions.
+"""Rules that use all entities of a note: four pure functions.
 
 A rule takes a document and its entities (with token boundaries) and returns entities. It changes
 only those of the given labels.
@@ -6,7 +6,6 @@ only those of the given labels.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
@@ -15,7 +14,13 @@ from typing import Any, NamedTuple
 from spacy.tokens import Doc
 
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.gazetteer.normalise import fold
+from spacy_cardioner.gazetteer.abbreviations import Found, abbreviations, choose
+from spacy_cardioner.gazetteer.definitions import long_form
+from spacy_cardioner.gazetteer.lexicon import in_case
+from spacy_cardioner.gazetteer.normalise import pieces
+from spacy_cardioner.gazetteer.patterns import LABEL
+from spacy_cardioner.gazetteer.prescribed import is_prescribed
+from spacy_cardioner.pipeline.gazetteer.component import get_marks
 from spacy_cardioner.pipeline.stored import DEFAULT, resource
 from spacy_cardioner.spans import Entity, in_order
 from spacy_cardioner.texts import read_json
@@ -30,6 +35,9 @@ MIN_SCORE = 0.5
 
 # Longer words in capitals are headings or emphasis, shorter ones are abbreviations.
 _MAX_ABBREVIATION = 5
+# For `drop_others`: tokens of an abbreviation with its number, and tokens around it that are read.
+_MAX_DROPPED = 8
+_WINDOW = 12
 
 Name = tuple[str, ...]
 
@@ -74,6 +82,65 @@ def to_rules(data: Any, source: str) -> Rules:
         if not isinstance(values, list) or not all(isinstance(v, str) and v for v in values):
             raise CardionerError(f'{source}: "{name}" is not a list of non-empty strings')
     return Rules(**data)
+
+
+def drop_others(
+    doc: Doc, entities: Iterable[Entity], labels: Collection[str], rules: Rules
+) -> list[Entity]:
+    """Remove the entities that are an abbreviation of something else, with or without a number.
+
+    What the note itself defines, "long form (abbreviation)", is kept, and so is what the gazetteer
+    marked.
+    """
+    entities = list(entities)
+    defined = {(one.label, _defined(doc, one)) for one in entities}
+    marked = {(mark.label, mark.start, mark.end) for mark in get_marks(doc)}
+    return [
+        one
+        for one in entities
+        if one.label not in labels
+        or (one.label, doc[one.start].text) in defined
+        or (one.label, one.start, one.end) in marked
+        or not _is_other(doc, one, entities)
+    ]
+
+
+def _is_other(doc: Doc, entity: Entity, entities: Sequence[Entity]) -> bool:
+    """Whether an entity is an abbreviation that means something else in its place."""
+    listed = abbreviations(doc.vocab.lang)
+    short = entity.end - entity.start <= _MAX_DROPPED
+    if not short or not listed.starts(doc[entity.start : entity.end].text):
+        return False
+    # The pieces around the entity, and where tokens start among them.
+    start, end = max(0, entity.start - _WINDOW), min(len(doc), entity.end + _WINDOW)
+    folded: list[str] = []
+    at: dict[int, int] = {}
+    for token in doc[start:end]:
+        at[token.i] = len(folded)
+        folded += pieces(token.text)
+    at[end] = len(folded)
+    first, last = at[entity.start], at[entity.end]
+    drugs = [other for other in entities if other.label == LABEL and other is not entity]
+    starts = {at[drug.start] for drug in drugs if drug.start in at}
+    ends = {at[drug.end] for drug in drugs if drug.end in at}
+
+    found = next(listed.find(folded[first:last]))
+    end_of_name = first + found.last
+    meanings = choose(
+        found._replace(first=first, last=end_of_name),
+        folded,
+        lambda: is_prescribed(folded, first, end_of_name, starts, ends),
+    )
+    if not meanings or meanings[0].label == entity.label or not _is_spelled(doc, entity, found):
+        return False
+    rest = filter(str.isalpha, folded[end_of_name:last])
+    return all(any(meaning.has_cue(piece) for meaning in meanings) for piece in rest)
+
+
+def _is_spelled(doc: Doc, entity: Entity, found: Found) -> bool:
+    """Whether an entity starts with an abbreviation in its own case."""
+    words = doc[entity.start : entity.end].text.split()[: len(found.pattern.text.split())]
+    return in_case(found.pattern, " ".join(words).rstrip(":;,."))
 
 
 def join_parts(
@@ -132,24 +199,8 @@ def _defined(doc: Doc, entity: Entity) -> str | None:
         return None
     short = after[1]
     capitals = sum(char.isupper() for char in short)
-    spelled = _is_short_for(short, doc[entity.start : entity.end].text)
+    spelled = long_form(short, doc[entity.start : entity.end].text) is not None
     return short if capitals >= 2 and len(short) <= 10 and spelled else None
-
-
-def _is_short_for(short: str, long: str) -> bool:
-    """Whether the letters of an abbreviation occur in this order, and the first starts a word.
-
-    source: Schwartz and Hearst, A simple algorithm for identifying abbreviation definitions in
-        biomedical text, PSB 2003
-    """
-    rest = fold(long)
-    letters = [char for char in fold(short) if char.isalnum()]
-    for letter in reversed(letters[1:]):
-        at = rest.rfind(letter)
-        if at < 0:
-            return False
-        rest = rest[:at]
-    return bool(letters) and re.search(rf"\b{re.escape(letters[0])}", rest) is not None
 
 
 def repeat_names(

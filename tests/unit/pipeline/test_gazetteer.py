@@ -56,7 +56,7 @@ def found(doc: Doc) -> list[tuple[str, str]]:
         ("Beta-bloqueantes", [("Beta-bloqueantes", "C07")]),
         ("beta bloqueantes", [("beta bloqueantes", "C07")]),
         ("beta - bloqueantes", []),
-        ("AAS, aas", [("AAS", "B01AC06")]),
+        ("AAS, aas", [("AAS", "B01AC06"), ("aas", "B01AC06")]),
         (
             "sacubitrilo/valsartán, valsartán",
             [("sacubitrilo/valsartán", "C09DX04"), ("valsartán", "C09CA03")],
