@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
+from spacy_cardioner.characters import seen
 from spacy_cardioner.gazetteer.clean import strip_salt, without_strength
 from spacy_cardioner.gazetteer.combined import (
     Combinations,
@@ -103,7 +104,7 @@ class Lexicon:
         if len(answers) > _MAX_CACHE:
             self._answers = answers = {}
         if name not in answers:
-            answers[name] = self._look_up(" ".join(name.split()))
+            answers[name] = self._look_up(" ".join(seen(name).split()))
         return answers[name]
 
     def has_brand(self, name: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spacy.language import Language
-from spacy.tokens import Doc, Span
+from spacy.tokens import Doc, Span, SpanGroup
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.pipeline.context.rules import (
@@ -30,12 +30,14 @@ from spacy_cardioner.pipeline.context.rules import (
 )
 from spacy_cardioner.pipeline.context.sections import (
     SECTIONS_KEY,
+    Section,
     SectionFinder,
     as_spans,
     get_section,
 )
 from spacy_cardioner.pipeline.stored import DEFAULT, StoredPipe
 from spacy_cardioner.spans import SPANS_KEY
+from spacy_cardioner.visible import View, visible
 
 if TYPE_CHECKING:
     from medspacy.context import ConTextModifier
@@ -155,16 +157,39 @@ class Context(StoredPipe):
 
         RAISES (CardionerError): The document has no sentences; a file of rules is missing.
         """
-        context = self._loaded()
+        self._loaded()
         if not doc.has_annotation("SENT_START"):
             raise CardionerError(
                 f"{self.name}: the pipeline sets no sentences; put a component that does, such as "
                 "spaCy's sentencizer, before this one"
             )
-        sections = self.section_finder.find(doc)
-        doc.spans[SECTIONS_KEY] = as_spans(doc, sections)
+        view = visible(doc)
+        sections = self.section_finder.find(view.doc)
+        view.doc.spans[SECTIONS_KEY] = as_spans(view.doc, sections)
+        self._set_attributes(view.doc, sections)
+        if view.doc is not doc:
+            self._take_over(doc, view)
+        return doc
+
+    def _take_over(self, doc: Doc, view: View) -> None:
+        """Take over sections and attributes from the view of a document."""
+        sections = view.doc.spans[SECTIONS_KEY]
+        spans = [Span(doc, *view.back(one.start, one.end), one.label) for one in sections]
+        doc.spans[SECTIONS_KEY] = SpanGroup(doc, name=SECTIONS_KEY, spans=spans)
+        names = {name for attrs in (self.span_attrs, self.section_attrs) for each in attrs.values() for name in each}
+        for span, seen in zip(self._targets(doc), self._targets(view.doc), strict=True):
+            for name in names:
+                span._.set(name, seen._.get(name))
+
+    def _targets(self, doc: Doc) -> list[Span]:
+        """The entities of a document."""
         spans = [*doc.ents, *doc.spans.get(self.spans_key, ())]
-        targets = list({(span.start, span.end, span.label): span for span in spans}.values())
+        return list({(span.start, span.end, span.label): span for span in spans}.values())
+
+    def _set_attributes(self, doc: Doc, sections: Sequence[Section]) -> None:
+        """Set the attributes of the entities of a document."""
+        context = self._loaded()
+        targets = self._targets(doc)
         if targets:
             edges, turns = context.edges(doc, targets)
             for target in targets:
@@ -176,7 +201,6 @@ class Context(StoredPipe):
                 if cue.category not in SAID_BY_TITLES or cue.modifier_span[0] not in titles
             ]
             context.set_context_attributes(without_negated_allergies(edges, targets))
-        return doc
 
     def _set_section(self, target: Span, turns: Sequence["ConTextModifier"]) -> None:
         """Set the attributes that a target has by its section.

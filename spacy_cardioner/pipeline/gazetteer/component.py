@@ -9,6 +9,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 
+from spacy_cardioner.characters import PAGE_BREAK, seen
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.added import added_names
 from spacy_cardioner.gazetteer.laboratory import laboratory
@@ -17,11 +18,13 @@ from spacy_cardioner.gazetteer.names import KINDS
 from spacy_cardioner.gazetteer.normalise import pieces
 from spacy_cardioner.gazetteer.patterns import PATTERNS_FILE, Pattern, to_pattern
 from spacy_cardioner.pipeline.stored import StoredPipe
+from spacy_cardioner.tokenizer import LINE_ENDS
 
 # Default name of the component in a pipeline, and of its span group.
 GAZETTEER = "gazetteer"
 # No name contains a line end among its pieces.
 _NEW_LINE = ("\n",)
+_NEW_PAGE = ("\n", "\n")
 _HYPHEN = ("-",)
 _MAX_CACHE = 200_000
 
@@ -190,7 +193,7 @@ class Gazetteer(StoredPipe):
             if start < end_of_last or not whole:
                 continue
             # Slower with doc.text, which is built anew on each access.
-            text = doc[start:end].text
+            text = seen(doc[start:end].text)
             if spelled := [pattern for pattern in patterns if in_case(pattern, text)]:
                 analyte = rules.is_analyte(folded[first:last])
                 measured = rules.is_context(folded, first, last)
@@ -220,7 +223,9 @@ class Gazetteer(StoredPipe):
     def _remember(self, orth: int, text: str) -> tuple[str, ...]:
         if len(self._cache) > _MAX_CACHE:
             self._cache = {}
-        found = _NEW_LINE if text in ("\n", "\r\n", "\r") else pieces(text)
+        found = _NEW_LINE if text in LINE_ENDS else pieces(text)
+        if text == PAGE_BREAK:
+            found = _NEW_PAGE
         self._cache[orth] = found
         return found
 

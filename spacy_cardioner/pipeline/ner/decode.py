@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy
@@ -26,6 +26,13 @@ class Decoded(NamedTuple):
 
     entities: list[Entity]
     alternatives: list[Entity]
+
+    def moved(self, places: Callable[[int, int], tuple[int, int]]) -> Decoded:
+        """The same entities with other boundaries, which `places` gives for each."""
+        entities, alternatives = (
+            [Entity(*places(*entity[:2]), *entity[2:]) for entity in group] for group in self
+        )
+        return Decoded(entities, alternatives)
 
 
 def decode(
