@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from spacy_cardioner.characters import BULLET, LINE_END
 
@@ -18,19 +19,23 @@ _DASH = r"[-‐‑‒–—―_]"
 
 # Signs that only mark items, wherever they stand, beside those that the affix rules know.
 _BULLETS = re.compile(rf"[•{BULLET}†‡¶―﹣－]+")
-# Bullets of fonts that became letters or lost their space ("oFurosemida"), and ".-Furosemida".
+# After a line end: bullets of fonts that became letters or lost their space ("oFurosemida"), and
+# ".-Furosemida".
 _AT_LINE = re.compile(
-    rf"(?<![^{LINE_END}])[ \t]*(?:[olnquvüØ](?={_UPPER}{_LOWER}{{3}})|[.·]+{_DASH}*(?={_LETTER}{{3}}))"
+    rf"[{LINE_END}][ \t]*(?:[olnquvüØ](?={_UPPER}{_LOWER}{{3}})|[.·]+{_DASH}*(?={_LETTER}{{3}}))"
 )
+_NUMBER_SIGN = re.compile(rf"#[0-9]{{1,2}}(?={_LETTER}{{2}})")
 
-# A number, a letter or a Roman number, a sign, and a word. Where the item does not start the line,
+# An item: a number, a letter or a Roman number, a sign, and a word. If it does not start the line,
 # it stands after a space or a sign.
-_ITEM = re.compile(
-    rf"(?:(?P<line>(?<![^{LINE_END}])[ \t]*)|(?<![^\s:;(]))"
-    rf"[-–—*•+>#(\[]{{0,3}}(?P<mark>[0-9]{{1,2}}(?:\.[0-9]{{1,2}}){{0,2}}|[a-h]|[A-H]|[ivx]{{1,4}}|[IVX]{{1,4}})"
-    rf"(?P<sign>[.)\]ºª°\u20e3]+{_DASH}*|{_DASH}+|(?<=#[0-9])|(?<=#[0-9]{{2}}))"
-    rf"(?P<word>{_LETTER}[^\W_]+)(?![-/.][0-9])"
+_SIGN = r".)\]ºª°\u20e3\-‐‑‒–—―_"
+_SIGN_AND_WORD = re.compile(rf"[{_SIGN}](?P<word>{_LETTER}[^\W_]+)(?![-/.][0-9])")
+_MARK_AND_SIGN = re.compile(
+    rf"(?:(?P<line>(?:^|[{LINE_END}])[ \t]*)|[\s:;(])[-–—*•+>#(\[]{{0,3}}"
+    r"(?P<mark>[0-9]{1,2}(?:\.[0-9]{1,2}){0,2}|[a-h]|[A-H]|[ivx]{1,4}|[IVX]{1,4})"
+    rf"(?P<sign>[.)\]ºª°\u20e3]+{_DASH}*|{_DASH}+)$"
 )
+_LONGEST_MARK = 40
 _LETTERS = (*" abcdefgh",)
 _NO_DASH = re.compile(rf"(?!{_DASH}).")
 _ROMAN = ("", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
@@ -55,13 +60,13 @@ _AFTER_LETTERS = re.compile(
 )
 # "1G", but not the gauge "20G".
 _UNIT_IN_CAPITALS = re.compile(
-    r"[0-9](?=(?:[MU]GR?|GR|MGS|MCG|ML|CC|UI|MEQ|HS?)(?![^\W_]))|(?<![0-9])[0-9](?=G(?![^\W_]))"
+    r"[0-9](?=(?P<unit>[MU]GR?|GR|MGS|MCG|ML|CC|UI|MEQ|HS?|(?<![0-9][0-9])G)(?![^\W_]|-\w))"
 )
 _NAME = re.compile(rf"(?<![^\W_])({_LETTER}+)([-–]?)$")
 _LONGEST = 40
 # Their number is part of the name.
 _NUMBERED = re.compile(
-    r"(?:COVID|SARSCOV|FOLFOX|FOLFIRI|CHADSV?A?S?C?|APACHE|APO[AB]|IL|CA|CD|HPV|VPH)$", re.I
+    r"(?:SARSCOV|FOLFOX|FOLFIRI|CHADSVASC|APACHE|ADAMTS|APO[AB]|USA)$", re.IGNORECASE
 )
 _USUAL = re.compile(r"[1-8]00|1[05]00|125|150|16[02]|250|32[05]|750|8[57]5")
 _USUAL_OF_FEW = re.compile(r"[1-8]0|[27]5|81")
@@ -83,73 +88,98 @@ def _bullets(text: str) -> Iterator[int]:
         for place in match.span():
             if 0 < place < len(text) and not (text[place - 1].isspace() or text[place].isspace()):
                 yield place
-    for match in _AT_LINE.finditer(text):
+    for match in _AT_LINE.finditer("\n" + text):
+        yield match.end() - 1
+    for match in _NUMBER_SIGN.finditer(text):
         yield match.end()
+
+
+class Item(NamedTuple):
+    """A list item, if it is one. start (int): The start of its first word."""
+
+    mark: str
+    sign: str
+    word: str
+    start: int
+    at_line: bool
+
+    @property
+    def numbers(self) -> Iterator[tuple[str, str, int]]:
+        """The kinds of lists, by their sign, that have such a mark, and its number in each."""
+        if self.mark[-1].isdigit():
+            before, _, last = self.mark.rpartition(".")
+            yield self.sign, before, int(last)
+        elif self.at_line:
+            letter, kind = self.mark.lower(), "upper" if self.mark.isupper() else "lower"
+            for name, counted in (("letter", _LETTERS), ("Roman", _ROMAN)):
+                if letter in counted:
+                    yield self.sign, f"{kind} {name}", counted.index(letter)
 
 
 def _items(text: str) -> Iterator[int]:
     """The end of each mark of an item that touches a word."""
-    found = [item for item in _ITEM.finditer(text) if not _NO_ITEM.match(item["word"])]
-    counted = {place for item in found for place in _counted(item)}
+    found = list(_candidates(text))
+    numbers = {number for item in found for number in item.numbers}
     for item in found:
         listed = any(
-            all((*kind, before) in counted for before in range(1, max(number, 2) + 1))
-            for *kind, number in _counted(item)
+            all((*kind, other) in numbers for other in range(1, max(number, 2) + 1))
+            for *kind, number in item.numbers
         )
         if _is_item(item, listed):
-            yield item.start("word")
+            yield item.start
 
 
-def _is_item(item: re.Match[str], listed: bool) -> bool:
+def _candidates(text: str) -> Iterator[Item]:
+    for match in _SIGN_AND_WORD.finditer(text):
+        start = match.start("word")
+        before = _MARK_AND_SIGN.search(text, max(0, start - _LONGEST_MARK), start)
+        if before and not _NO_ITEM.match(match["word"]):
+            at_line = before["line"] is not None
+            yield Item(before["mark"], before["sign"], match["word"], start, at_line)
+
+
+def _is_item(item: Item, listed: bool) -> bool:
     """Whether a mark is that of an item.
 
     listed (bool): Whether the text has the marks before it too, or after the first the second.
     """
-    mark, sign, word, at_line = item["mark"], item["sign"], item["word"], item["line"] is not None
-    capital = word[0].isupper()
-    if not mark[0].isdigit():
+    capital = item.word[0].isupper()
+    if not item.mark[0].isdigit():
         # "a.Furosemida", but not "c.difficile", "C.Isquemica" and "i.v.".
-        return listed or (at_line and mark.islower() and sign == "." and capital)
-    if not sign or _NO_DASH.search(sign):
-        return listed or capital or not sign or len(word) >= (2 if at_line else 4)
-    if _WITH_LOCANT.match(word):
+        return listed or (item.at_line and item.mark.islower() and item.sign == "." and capital)
+    if _NO_DASH.search(item.sign):
+        return listed or capital or len(item.word) >= (2 if item.at_line else 4)
+    if _WITH_LOCANT.match(item.word):
         return False
-    return (at_line and (capital or len(word) >= _LONG)) or (listed and (at_line or capital))
-
-
-def _counted(item: re.Match[str]) -> Iterator[tuple[str, str, int]]:
-    """The kinds of lists that may have a mark, by their sign, and its number in each."""
-    mark, sign = item["mark"], item["sign"]
-    if mark[-1].isdigit():
-        before, _, last = mark.rpartition(".")
-        yield sign, before, int(last)
-    elif item["line"] is not None:
-        kind = "upper" if mark.isupper() else "lower"
-        if len(mark) == 1 and mark.lower() in _LETTERS:
-            yield sign, kind, _LETTERS.index(mark.lower())
-        if mark.lower() in _ROMAN:
-            yield sign, f"{kind} Roman", _ROMAN.index(mark.lower())
+    if item.at_line:
+        return listed or capital or len(item.word) >= _LONG
+    return listed and (capital or len(item.word) > 4)
 
 
 def _doses(text: str) -> Iterator[int]:
-    """The start of each dose that touches a name, and of its unit."""
+    """The start of each dose that touches a name, and the sides of its unit."""
     for match in _AFTER_LETTERS.finditer(text):
-        start, end = match.span()
+        start = match.start()
         name = _NAME.search(text, max(0, start - _LONGEST), start)
         if name and _is_dose(name[1], name[2], match):
             yield start
             if name[2]:
                 yield name.start(2)
             if match["unit"]:
-                yield match.start("unit")
-                if text[end : end + 1].isdigit():
-                    yield end
+                yield from _sides(text, *match.span("unit"))
     for match in _UNIT_IN_CAPITALS.finditer(text):
         start = match.start()
         while text[start - 1 : start] and text[start - 1] in "0123456789.,":
             start -= 1
         if not text[start - 1 : start].isalpha():
-            yield match.end()
+            yield from _sides(text, *match.span("unit"))
+
+
+def _sides(text: str, start: int, end: int) -> Iterator[int]:
+    """The borders of a unit. The rules of affixes take "G." for an abbreviation."""
+    yield start
+    if text[end : end + 1].isdigit() or (text[end : end + 1] == "." and end - start == 1):
+        yield end
 
 
 def _is_dose(name: str, hyphen: str, number: re.Match[str]) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy
 import spacy
+from spacy.attrs import IDX, LENGTH
 from spacy.lang.char_classes import (
     ALPHA,
     ALPHA_LOWER,
@@ -29,7 +30,7 @@ from spacy.lang.char_classes import (
 from spacy.language import Language
 from spacy.symbols import NORM, ORTH
 from spacy.tokenizer import Tokenizer
-from spacy.tokens import Doc, Token
+from spacy.tokens import Doc
 from spacy.util import (
     compile_infix_regex,
     compile_prefix_regex,
@@ -173,14 +174,17 @@ class ClinicalTokenizer(Tokenizer):
         reading = _read(string)
         if reading is None:
             return self._tokenize(string)
-        words, spaces, norms = [], [], []
-        for text, token in _tokens(string, reading, self._tokenize(reading.text)):
-            if text == " " and token is None and words and not spaces[-1]:
+        words: list[str] = []
+        spaces: list[bool] = []
+        norms: list[int] = []
+        for text, word, norm in _tokens(string, reading, self._tokenize(reading.text)):
+            if text == " " and not word and words and not spaces[-1]:
                 spaces[-1] = True
                 continue
             words.append(text)
             spaces.append(False)
-            norms.append(self._norm(text, token))
+            odd = not word or ODD.search(word)
+            norms.append(self.vocab[seen(text) or " "].norm if odd else norm)
         doc = Doc(self.vocab, words=words, spaces=spaces)
         table: Any = numpy.array(norms, dtype="uint64").reshape(-1, 1)
         return doc.from_array([NORM], table) if norms else doc
@@ -192,9 +196,9 @@ class ClinicalTokenizer(Tokenizer):
             return self._explain(text)
         rules = iter(self._explain(reading.text))
         return [
-            ("IGNORED" if token is None else next(rules)[0], part)
-            for part, token in _tokens(text, reading, self._tokenize(reading.text))
-            if not (part if token is None else token.text).isspace()
+            (next(rules)[0] if word else "IGNORED", part)
+            for part, word, _ in _tokens(text, reading, self._tokenize(reading.text))
+            if not (word or part).isspace()
         ]
 
     def _tokenize(self, string: str) -> Doc:
@@ -208,13 +212,6 @@ class ClinicalTokenizer(Tokenizer):
     def _explain(self, text: str) -> list[tuple[str, str]]:
         explain = super().explain
         return [token for piece in _pieces(text) for token in explain(piece)]
-
-    def _norm(self, text: str, token: Token | None) -> int:
-        """The norm of a token: that of what it looks like, unless a special case has set it."""
-        word = seen(text) or " "
-        if token is None or (word != token.text and token.norm == token.lex.norm):
-            return int(self.vocab[word].norm)
-        return int(token.norm)
 
 
 def _read(text: str) -> Reading | None:
@@ -257,15 +254,15 @@ def _separates(unseen: str, before: str, after: str) -> bool:
     return (apart or len(unseen) > LONGEST_UNSEEN) and not (before.isspace() or after.isspace())
 
 
-def _tokens(text: str, reading: Reading, read: Doc) -> Iterator[tuple[str, Token | None]]:
-    """The parts of a text, with the token of its reading for those that have one."""
+def _tokens(text: str, reading: Reading, read: Doc) -> Iterator[tuple[str, str, int]]:
+    """The parts of a text, each with the text and the norm of its token in the reading, if any."""
     done = 0
-    for token in read:
-        start = reading.places[token.idx]
-        yield from ((char, None) for char in text[done:start])
-        done = reading.places[token.idx + len(token) - 1] + 1
-        yield text[start:done], token
-    yield from ((char, None) for char in text[done:])
+    for first, length, norm in read.to_array([IDX, LENGTH, NORM]).tolist():
+        start, last = reading.places[first], reading.places[first + length - 1]
+        yield from ((char, "", 0) for char in text[done:start])
+        done = last + 1
+        yield text[start:done], reading.text[first : first + length], norm
+    yield from ((char, "", 0) for char in text[done:])
 
 
 def _pieces(text: str) -> Iterator[str]:

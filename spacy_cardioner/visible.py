@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy
-from spacy.attrs import NORM
+from spacy.attrs import NORM, ORTH, SENT_START, SPACY
 from spacy.tokens import Doc, Span, SpanGroup
 
 from spacy_cardioner.characters import ODD, PAGE_BREAK, is_ignored, seen
+
+# Hashes of words without anything odd.
+_plain: set[int] = set()
+_MAX_CACHE = 100_000
 
 
 class View(NamedTuple):
@@ -41,27 +44,38 @@ class View(NamedTuple):
 
 def visible(doc: Doc) -> View:
     """Make the view of a document, with its sentences, entities, span groups and tensor."""
-    if not ODD.search(doc.text):
+    if not _is_odd(doc):
         return View(doc, range(len(doc)))
-    places = [token.i for token in doc if not is_ignored(token.text)]
-    # An ignored token may start a sentence, or be the space after a word.
-    since = [doc[last + 1 : place + 1] for last, place in pairwise((-1, *places))]
-    until = [doc[place + 1 : following] for place, following in pairwise((*places, len(doc)))]
+    orths, norms, spaced, starts = doc.to_array([ORTH, NORM, SPACY, SENT_START]).T.tolist()
+    texts = {orth: doc.vocab.strings[orth] for orth in set(orths)}
+    ignored = {orth for orth, text in texts.items() if is_ignored(text)}
+    places: list[int] = []
+    spaces: list[bool] = []
+    begins: list[bool] = []
+    begun = False
+    for place, orth in enumerate(orths):
+        # An ignored token may start a sentence, or be the space after a word.
+        begun = begun or starts[place] == 1
+        space = bool(spaced[place]) or (orth in ignored and texts[orth].isspace())
+        if orth not in ignored:
+            places.append(place)
+            spaces.append(space)
+            begins.append(begun)
+            begun = False
+        elif places:
+            spaces[-1] = spaces[-1] or space
     view = Doc(
         doc.vocab,
-        words=[seen(doc[place].text) for place in places],
-        spaces=[
-            bool(doc[place].whitespace_) or any(one.whitespace_ or one.is_space for one in ignored)
-            for place, ignored in zip(places, until, strict=True)
-        ],
-        sent_starts=[_starts(part) for part in since] if doc.has_annotation("SENT_START") else None,
+        words=[seen(texts[orths[place]]) for place in places],
+        spaces=spaces,
+        sent_starts=begins if doc.has_annotation("SENT_START") else None,
     )
     chosen = numpy.asarray(places, dtype="i")
-    norms: Any = doc.to_array([NORM]).reshape(-1, 1)[chosen]
-    view.from_array([NORM], norms)
+    seen_norms: Any = numpy.asarray(norms, dtype="uint64")[chosen].reshape(-1, 1)
+    view.from_array([NORM], seen_norms)
     if len(doc.tensor):
         view.tensor = doc.tensor[chosen]
-    breaks = [index for index, place in enumerate(places) if doc[place].text == PAGE_BREAK]
+    breaks = [index for index, place in enumerate(places) if texts[orths[place]] == PAGE_BREAK]
     found = View(view, places, breaks)
     for name, group in doc.spans.items():
         spans = [_moved(view, span, found) for span in group]
@@ -70,8 +84,15 @@ def visible(doc: Doc) -> View:
     return found
 
 
-def _starts(part: Span) -> bool:
-    return any(token.is_sent_start for token in part)
+def _is_odd(doc: Doc) -> bool:
+    """Whether a document has a token with something odd. Faster than a search of its text."""
+    unknown = set(doc.to_array("ORTH").tolist()) - _plain
+    if any(ODD.search(doc.vocab.strings[orth]) for orth in unknown):
+        return True
+    if len(_plain) > _MAX_CACHE:
+        _plain.clear()
+    _plain.update(unknown)
+    return False
 
 
 def _moved(view: Doc, span: Span, found: View) -> Span:

@@ -176,7 +176,12 @@ class Context(StoredPipe):
         sections = view.doc.spans[SECTIONS_KEY]
         spans = [Span(doc, *view.back(one.start, one.end), one.label) for one in sections]
         doc.spans[SECTIONS_KEY] = SpanGroup(doc, name=SECTIONS_KEY, spans=spans)
-        names = {name for attrs in (self.span_attrs, self.section_attrs) for each in attrs.values() for name in each}
+        names = {
+            name
+            for attrs in (self.span_attrs, self.section_attrs)
+            for each in attrs.values()
+            for name in each
+        }
         for span, seen in zip(self._targets(doc), self._targets(view.doc), strict=True):
             for name in names:
                 span._.set(name, seen._.get(name))
