@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Set
 from itertools import pairwise
+from typing import NamedTuple
 
 from spacy.tokens import Doc
 
@@ -16,6 +18,17 @@ MARK = re.compile(
     r"(?<!\S)(?:[#(]?(?P<number>[0-9]{1,2})(?:[.)ºª°]+[-–—]*|[-–—]|(?<=#[0-9])|(?<=#[0-9]{2}))"
     r"|(?P<letter>[a-h])\)|(?P<sign>->|[-–—*+>])|[•‣·▪●■►➢✓])(?=\s?[^\W\d_])"
 )
+
+Place = tuple[int, str, int]
+
+
+class Mark(NamedTuple):
+    """A mark of a list. kind, number (str, int): What it counts; a sign counts nothing."""
+
+    token: int
+    sentence: int
+    kind: str
+    number: int
 
 
 def segments(doc: Doc) -> list[range]:
@@ -38,25 +51,30 @@ def segments(doc: Doc) -> list[range]:
 def item_starts(doc: Doc) -> set[int]:
     """The first tokens of list items.
 
-    A mark counts if it opens its sentence, is a bullet or the first number or letter, or follows
-    the mark before it.
+    A mark counts if it is a bullet, a first number or letter, or next to another in its sentence,
+    and a sign if it opens the sentence.
     """
-    starts: set[int] = set()
-    marks = list(MARK.finditer(doc.text))
-    places = [token.idx for token in doc] if marks else []
-    sentences = [sentence.start for sentence in doc.sents] if marks else []
-    in_sentence, last, last_number = -1, "", 0
-    for mark in marks:
-        token = bisect_right(places, mark.start()) - 1
+    matches = list(MARK.finditer(doc.text))
+    if not matches:
+        return set()
+    places = [token.idx for token in doc]
+    sentences = [sentence.start for sentence in doc.sents]
+    marks = []
+    for match in matches:
+        token = bisect_right(places, match.start()) - 1
         sentence = sentences[bisect_right(sentences, token) - 1]
-        if sentence != in_sentence:
-            in_sentence, last, last_number = sentence, "", 0
-        kind, number = _kind(mark)
-        follows = number == 1 + (last_number if kind == last else 0) if number else kind == last
-        if follows or kind == BULLET or token == sentence:
-            starts.add(token)
-            last, last_number = kind, number
-    return starts
+        marks.append(Mark(token, sentence, *_kind(match)))
+    known = {mark[1:] for mark in marks}
+    opened = {mark[1:] for mark in marks if mark.token == mark.sentence}
+    return {mark.token for mark in marks if _is_item(mark, known, opened)}
+
+
+def _is_item(mark: Mark, known: Set[Place], opened: Set[Place]) -> bool:
+    token, sentence, kind, number = mark
+    if kind == BULLET or mark[1:] in opened:
+        return True
+    near = {(sentence, kind, number - 1), (sentence, kind, number + 1)}
+    return number == 1 or bool(number and not near.isdisjoint(known))
 
 
 def _kind(mark: re.Match[str]) -> tuple[str, int]:
