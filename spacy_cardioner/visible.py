@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy
 from spacy.attrs import NORM, ORTH, SENT_START, SPACY
 from spacy.tokens import Doc, Span, SpanGroup
 
 from spacy_cardioner.characters import ODD, PAGE_BREAK, is_ignored, seen
+from spacy_cardioner.spans import Entity
+
+# Anything with a start and an end that is a named tuple, such as an Entity.
+T = TypeVar("T", bound=Any)
 
 # Hashes of words without anything odd.
 _plain: set[int] = set()
@@ -33,13 +37,15 @@ class View(NamedTuple):
     places: Sequence[int]
     breaks: Sequence[int] = ()
 
-    def back(self, start: int, end: int) -> tuple[int, int]:
-        """The boundaries in the document of tokens of the view."""
-        return self.places[start], self.places[end - 1] + 1
+    def back(self, item: T) -> T:
+        """Give an entity, or a section, of the view its boundaries in the document."""
+        start, end = self.places[item.start], self.places[item.end - 1] + 1
+        return cast(T, item._replace(start=start, end=end))
 
-    def forth(self, start: int, end: int) -> tuple[int, int]:
-        """The boundaries in the view of tokens of the document."""
-        return bisect_left(self.places, start), bisect_left(self.places, end)
+    def forth(self, item: T) -> T:
+        """Give an entity of the document its boundaries in the view."""
+        start, end = (bisect_left(self.places, place) for place in (item.start, item.end))
+        return cast(T, item._replace(start=start, end=end))
 
 
 def visible(doc: Doc) -> View:
@@ -68,7 +74,7 @@ def visible(doc: Doc) -> View:
         doc.vocab,
         words=[seen(texts[orths[place]]) for place in places],
         spaces=spaces,
-        sent_starts=begins if doc.has_annotation("SENT_START") else None,
+        sent_starts=list[bool | int | None](begins) if doc.has_annotation("SENT_START") else None,
     )
     chosen = numpy.asarray(places, dtype="i")
     seen_norms: Any = numpy.asarray(norms, dtype="uint64")[chosen].reshape(-1, 1)
@@ -78,9 +84,9 @@ def visible(doc: Doc) -> View:
     breaks = [index for index, place in enumerate(places) if texts[orths[place]] == PAGE_BREAK]
     found = View(view, places, breaks)
     for name, group in doc.spans.items():
-        spans = [_moved(view, span, found) for span in group]
+        spans = [_moved(found, span) for span in group]
         view.spans[name] = SpanGroup(view, name=name, spans=spans, attrs=dict(group.attrs))
-    view.set_ents([_moved(view, ent, found) for ent in doc.ents])
+    view.set_ents([_moved(found, ent) for ent in doc.ents])
     return found
 
 
@@ -95,6 +101,7 @@ def _is_odd(doc: Doc) -> bool:
     return False
 
 
-def _moved(view: Doc, span: Span, found: View) -> Span:
-    start, end = found.forth(span.start, span.end)
-    return Span(view, start, end, label=span.label, kb_id=span.kb_id)
+def _moved(view: View, span: Span) -> Span:
+    """The span of a document in its view."""
+    place = view.forth(Entity(span.start, span.end, span.label_))
+    return Span(view.doc, place.start, place.end, label=span.label, kb_id=span.kb_id)

@@ -39,8 +39,8 @@ def _forward(model: Tok2Vec, docs: list[Doc], is_train: bool) -> tuple[Vectors, 
         # `predict` frees what a layer stores for backpropagation.
         found = [layer.predict([view.doc for view in views]) for layer in model.layers]
         joined = [xp.hstack(rows) for rows in zip(*found, strict=True)]
-        vectors = [_spread(*each) for each in zip(joined, docs, views, strict=True)]
-        return vectors, lambda gradients: []
+        spread = [_spread(*each) for each in zip(joined, docs, views, strict=True)]
+        return spread, lambda gradients: []
     vectors, callbacks = zip(*(layer(docs, is_train) for layer in model.layers), strict=True)
     bounds = list(accumulate(layer.get_dim("nO") for layer in model.layers))[:-1]
 

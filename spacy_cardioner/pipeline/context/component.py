@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spacy.language import Language
-from spacy.tokens import Doc, Span, SpanGroup
+from spacy.tokens import Doc, Span
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.pipeline.context.rules import (
@@ -37,7 +37,7 @@ from spacy_cardioner.pipeline.context.sections import (
 )
 from spacy_cardioner.pipeline.stored import DEFAULT, StoredPipe
 from spacy_cardioner.spans import SPANS_KEY
-from spacy_cardioner.visible import View, visible
+from spacy_cardioner.visible import visible
 
 if TYPE_CHECKING:
     from medspacy.context import ConTextModifier
@@ -168,21 +168,15 @@ class Context(StoredPipe):
         view.doc.spans[SECTIONS_KEY] = as_spans(view.doc, sections)
         self._set_attributes(view.doc, sections)
         if view.doc is not doc:
-            self._take_over(doc, view)
+            doc.spans[SECTIONS_KEY] = as_spans(doc, map(view.back, sections))
+            self._take_over(doc, view.doc)
         return doc
 
-    def _take_over(self, doc: Doc, view: View) -> None:
-        """Take over sections and attributes from the view of a document."""
-        sections = view.doc.spans[SECTIONS_KEY]
-        spans = [Span(doc, *view.back(one.start, one.end), one.label) for one in sections]
-        doc.spans[SECTIONS_KEY] = SpanGroup(doc, name=SECTIONS_KEY, spans=spans)
-        names = {
-            name
-            for attrs in (self.span_attrs, self.section_attrs)
-            for each in attrs.values()
-            for name in each
-        }
-        for span, seen in zip(self._targets(doc), self._targets(view.doc), strict=True):
+    def _take_over(self, doc: Doc, view: Doc) -> None:
+        """Take over the attributes of the entities from the view of a document."""
+        given = (*self.span_attrs.values(), *self.section_attrs.values())
+        names = {name for attrs in given for name in attrs}
+        for span, seen in zip(self._targets(doc), self._targets(view), strict=True):
             for name in names:
                 span._.set(name, seen._.get(name))
 

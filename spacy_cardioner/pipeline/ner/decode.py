@@ -27,12 +27,9 @@ class Decoded(NamedTuple):
     entities: list[Entity]
     alternatives: list[Entity]
 
-    def moved(self, places: Callable[[int, int], tuple[int, int]]) -> Decoded:
-        """The same entities with other boundaries, which `places` gives for each."""
-        entities, alternatives = (
-            [Entity(*places(*entity[:2]), *entity[2:]) for entity in group] for group in self
-        )
-        return Decoded(entities, alternatives)
+    def moved(self, change: Callable[[Entity], Entity]) -> Decoded:
+        """The same with other boundaries, which `change` gives each entity."""
+        return Decoded(*([change(entity) for entity in group] for group in self))
 
 
 def decode(

@@ -97,13 +97,9 @@ class SpanReranker(StoredPipe):
         view = visible(doc)
         words = words_of(view.doc)
         for label, reranking in self.rerankings.items():
-            candidates = [
-                Entity(*view.forth(*one[:2]), *one[2:])
-                for one in candidates_of(alternatives, label)
-            ]
-            for one in choose(reranking.rescore(words, candidates), self.threshold):
-                start, end = view.back(one.start, one.end)
-                after.append(one._replace(start=start, end=end, source=self.name))
+            candidates = list(map(view.forth, candidates_of(alternatives, label)))
+            chosen = choose(reranking.rescore(words, candidates), self.threshold)
+            after += [view.back(entity)._replace(source=self.name) for entity in chosen]
         after.sort(key=in_order)
         if after != before:
             replace_entities(doc, before, after, self.spans_key)
