@@ -22,14 +22,14 @@ _BULLETS = re.compile(rf"[•{BULLET}†‡¶―﹣－]+")
 # After a line end: bullets of fonts that became letters or lost their space ("oFurosemida"), and
 # ".-Furosemida".
 _AT_LINE = re.compile(
-    rf"[{LINE_END}][ \t]*(?:[olnquvüØ](?={_UPPER}{_LOWER}{{3}})|[.·]+{_DASH}*(?={_LETTER}{{3}}))"
+    rf"[{LINE_END}][ \t]*(?:[olnquvüØ](?={_UPPER}{_LOWER}{{3}})|[.·]+{_DASH}*(?={_LETTER}{{2}}))"
 )
 _NUMBER_SIGN = re.compile(rf"#[0-9]{{1,2}}(?={_LETTER}{{2}})")
 
 # An item: a number, a letter or a Roman number, a sign, and a word. If it does not start the line,
 # it stands after a space or a sign.
 _SIGN = r".)\]ºª°\u20e3\-‐‑‒–—―_"
-_SIGN_AND_WORD = re.compile(rf"[{_SIGN}](?P<word>{_LETTER}[^\W_]+)(?![-/.][0-9])")
+_SIGN_AND_WORD = re.compile(rf"[{_SIGN}](?P<word>{_LETTER}[^\W_]+)(?![^\W_]|[-/.][0-9])")
 _MARK_AND_SIGN = re.compile(
     rf"(?:(?P<line>(?:^|[{LINE_END}])[ \t]*)|[\s:;(])[-–—*•+>#(\[]{{0,3}}"
     r"(?P<mark>[0-9]{1,2}(?:\.[0-9]{1,2}){0,2}|[a-h]|[A-H]|[ivx]{1,4}|[IVX]{1,4})"
@@ -153,7 +153,7 @@ def _is_item(item: Item, listed: bool) -> bool:
         return False
     if item.at_line:
         return listed or capital or len(item.word) >= _LONG
-    return listed and (capital or len(item.word) > 4)
+    return listed and (capital or len(item.word) > 2)
 
 
 def _doses(text: str) -> Iterator[int]:
