@@ -29,13 +29,19 @@ _NUMBER_SIGN = re.compile(rf"#[0-9]{{1,2}}(?={_LETTER}{{2}})")
 # An item: a number, a letter or a Roman number, a sign, and a word. If it does not start the line,
 # it stands after a space or a sign.
 _SIGN = r".)\]ºª°\u20e3\-‐‑‒–—―_"
-_SIGN_AND_WORD = re.compile(rf"[{_SIGN}](?P<word>{_LETTER}[^\W_]+)(?![^\W_]|[-/.][0-9])")
+_SIGN_AND_WORD = re.compile(rf"[{_SIGN}](?P<word>{_LETTER}[^\W_]+)(?![^\W_])")
 _MARK_AND_SIGN = re.compile(
-    rf"(?:(?P<line>(?:^|[{LINE_END}])[ \t]*)|[\s:;(])[-–—*•+>#(\[]{{0,3}}"
+    rf"(?:(?P<line>(?:^|[{LINE_END}])[ \t]*)|[\s:;(]|(?P<glued>(?<={_LETTER})[.,;/]))"
+    r"[-–—*•+>#(\[]{0,3}"
     r"(?P<mark>[0-9]{1,2}(?:\.[0-9]{1,2}){0,2}|[a-h]|[A-H]|[ivx]{1,4}|[IVX]{1,4})"
     rf"(?P<sign>[.)\]ºª°\u20e3]+{_DASH}*|{_DASH}+)$"
 )
 _LONGEST_MARK = 40
+_DATE = re.compile(
+    r"(?:ene|jan|gen|feb|mar|abr|apr|may|mag|jun|giu|jul|lug|ago|aug|sep|set|oct|ott|nov|dec|dic)"
+    r"[a-z]*[-/.][0-9]",
+    re.IGNORECASE,
+)
 _LETTERS = (*" abcdefgh",)
 _NO_DASH = re.compile(rf"(?!{_DASH}).")
 _ROMAN = ("", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
@@ -48,7 +54,7 @@ _NO_ITEM = re.compile(
 _WITH_LOCANT = re.compile(
     r"(?:fluor|mercapto|tiogu|thiogu|amino|h?[iy]drox|idross|oxo|d[ei]s?oxi|deoxy|m?eth?[iy]l|nitro|keto|"
     r"al(?:f|ph)a|beta|epi|vessel|vaso|vasi|chamber|lead|d[aí]+[ys]?\b|giorni|week|seman|settiman|month|mes|"
-    r"year|año|ann[io]|hour|hora|ore\b|min|point|way|step|fold)|(?:FU(?:DR)?|HT|HIAA|ASA|MP|TG|OH\w?|TC|ARA|DHT)$",
+    r"year|año|ann[io]|hour|hora|ore\b|min|point|way|step|fold|lit[re])|(?:FU(?:DR)?|HT|HIAA|ASA|MP|TG|OH\w?|TC|ARA|DHT)$",
 )
 _LONG = 8
 
@@ -95,13 +101,18 @@ def _bullets(text: str) -> Iterator[int]:
 
 
 class Item(NamedTuple):
-    """A list item, if it is one. start (int): The start of its first word."""
+    """A list item, if it is one.
+
+    start (int): The start of its first word.
+    glued (int | None): The end of a sign that separates it from the word before.
+    """
 
     mark: str
     sign: str
     word: str
     start: int
     at_line: bool
+    glued: int | None
 
     @property
     def numbers(self) -> Iterator[tuple[str, str, int]]:
@@ -127,15 +138,18 @@ def _items(text: str) -> Iterator[int]:
         )
         if _is_item(item, listed):
             yield item.start
+            if item.glued is not None:
+                yield item.glued
 
 
 def _candidates(text: str) -> Iterator[Item]:
     for match in _SIGN_AND_WORD.finditer(text):
         start = match.start("word")
         before = _MARK_AND_SIGN.search(text, max(0, start - _LONGEST_MARK), start)
-        if before and not _NO_ITEM.match(match["word"]):
+        if before and not (_NO_ITEM.match(match["word"]) or _DATE.match(text, start)):
             at_line = before["line"] is not None
-            yield Item(before["mark"], before["sign"], match["word"], start, at_line)
+            glued = before.end("glued") if before["glued"] else None
+            yield Item(before["mark"], before["sign"], match["word"], start, at_line, glued)
 
 
 def _is_item(item: Item, listed: bool) -> bool:
@@ -144,6 +158,8 @@ def _is_item(item: Item, listed: bool) -> bool:
     listed (bool): Whether the text has the marks before it too, or after the first the second.
     """
     capital = item.word[0].isupper()
+    if item.glued is not None:
+        return listed and item.mark[0].isdigit()
     if not item.mark[0].isdigit():
         # "a.Furosemida", but not "c.difficile", "C.Isquemica" and "i.v.".
         return listed or (item.at_line and item.mark.islower() and item.sign == "." and capital)
