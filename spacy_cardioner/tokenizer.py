@@ -7,9 +7,13 @@ pipeline of its language. A language adds only its abbreviations and contraction
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
 
+import numpy
 import spacy
+from spacy.attrs import IDX, LENGTH
 from spacy.lang.char_classes import (
     ALPHA,
     ALPHA_LOWER,
@@ -34,6 +38,8 @@ from spacy.util import (
     get_lang_class,
 )
 
+from spacy_cardioner.characters import LINE_END, ODD, UNSEEN, seen
+from spacy_cardioner.cuts import cuts
 from spacy_cardioner.errors import CardionerError
 
 TOKENIZER = "spacy_cardioner.ClinicalTokenizer.v1"
@@ -44,6 +50,8 @@ SENTENCE_ENDS = [".", "!", "?", "…", *LINE_ENDS]
 # Most characters that the tokenizer sees without a change between white space and others. The
 # longest words of clinical notes have some 50 characters, addresses of web pages 200.
 LONGEST = 500
+# Most invisible characters in a row inside a word.
+LONGEST_UNSEEN = 8
 _SPACES = re.compile(rf"\s{{{LONGEST}}}")
 _RUN = re.compile(rf"\s{{{LONGEST},}}|\S{{{LONGEST},}}")
 # A token ends after these wherever they stand.
@@ -56,7 +64,7 @@ _LOWER = rf"[{ALPHA_LOWER}{COMBINING_DIACRITICS}]"
 _UPPER = rf"[{ALPHA_UPPER}]"
 _HYPHEN = r"[-‐‑–−]"
 _APOSTROPHE = r"['’‘ʼ´`]"
-_LINE_END = r"[\n\r\x0b\x0c\x85\u2028\u2029]"
+_LINE_END = rf"[{LINE_END}]"
 # Remains of "®" and of layout in badly decoded or copied text.
 _DEBRIS = r"[\x7f-\x9f\u200b\ufeff]"
 _UNIT = r"(?:[mnpµμuk]?g|mcg|[mdcµμu][lL]|cc|[cm]m|mmHg|m?Eq|[mnpµμu]mol|UI|IU|h)"
@@ -138,16 +146,62 @@ _CLINICAL_ABBREVIATIONS = [
 # fmt: on
 
 
-class ClinicalTokenizer(Tokenizer):
-    """spaCy's tokenizer in linear time.
+class Reading(NamedTuple):
+    """A text as its tokens are sought: without invisible characters, and with a space at each cut.
 
-    spaCy splits affixes off one by one, each time from a copy of the rest, and makes a word of any
-    length a token. So this one cuts longer runs of white space, or of other characters, than
-    `LONGEST`: where a token ends, if there is such a place. All else is as in spaCy.
+    places (Sequence[int]): The place of each character in the given text.
+    """
+
+    text: str
+    places: Sequence[int]
+
+
+class ClinicalTokenizer(Tokenizer):
+    """spaCy's tokenizer, for texts in which characters are too many, too few, or unseen.
+
+    - In linear time: spaCy splits affixes off one by one, each time from a copy of the rest, and
+      makes a word of any length a token. So this one cuts longer runs of white space, or of other
+      characters, than `LONGEST`: where a token ends, if there is such a place.
+    - Between words that lack a space: after the mark of a list item, before a dose, see `cuts`.
+    - Over invisible characters: those in a word belong to its token, whose norm lacks them; others
+      are tokens of their own, see `characters`.
+
+    All else is as in spaCy.
     """
 
     def __call__(self, string: str) -> Doc:
         """Tokenize a text. RETURNS (Doc): Its text is the given one."""
+        reading = _read(string)
+        if reading is None:
+            return self._tokenize(string)
+        words: list[str] = []
+        spaces: list[bool] = []
+        norms: list[int] = []
+        for text, word, norm in _tokens(string, reading, self._tokenize(reading.text)):
+            if text == " " and not word and words and not spaces[-1]:
+                spaces[-1] = True
+                continue
+            words.append(text)
+            spaces.append(False)
+            odd = not word or ODD.search(word)
+            norms.append(self.vocab[seen(text) or " "].norm if odd else norm)
+        doc = Doc(self.vocab, words=words, spaces=spaces)
+        table: Any = numpy.array(norms, dtype="uint64").reshape(-1, 1)
+        return doc.from_array([NORM], table) if norms else doc
+
+    def explain(self, text: str) -> list[tuple[str, str]]:
+        """Name the rule behind each token. RETURNS (list[tuple[str, str]]): Rules and tokens."""
+        reading = _read(text)
+        if reading is None:
+            return self._explain(text)
+        rules = iter(self._explain(reading.text))
+        return [
+            (next(rules)[0] if word else "IGNORED", part)
+            for part, word, _ in _tokens(text, reading, self._tokenize(reading.text))
+            if not (word or part).isspace()
+        ]
+
+    def _tokenize(self, string: str) -> Doc:
         pieces = list(_pieces(string))
         if len(pieces) == 1:
             return super().__call__(string)
@@ -155,10 +209,60 @@ class ClinicalTokenizer(Tokenizer):
         # Special cases may set NORM.
         return Doc.from_docs(docs, ensure_whitespace=False, attrs=[NORM])
 
-    def explain(self, text: str) -> list[tuple[str, str]]:
-        """Name the rule behind each token. RETURNS (list[tuple[str, str]]): Rules and tokens."""
+    def _explain(self, text: str) -> list[tuple[str, str]]:
         explain = super().explain
         return [token for piece in _pieces(text) for token in explain(piece)]
+
+
+def _read(text: str) -> Reading | None:
+    """Find how a text reads, or None if it has nothing to cut and nothing odd."""
+    odd = ODD.search(text) is not None
+    given = _without_unseen(text) if odd else Reading(text, range(len(text)))
+    places = cuts(given.text)
+    if not (odd or places):
+        return None
+    parts: list[str] = []
+    moved: list[int] = []
+    for start, end in pairwise((0, *places, len(given.text))):
+        parts.append(given.text[start:end])
+        moved += (*given.places[start:end], -1)
+    return Reading(" ".join(parts), moved)
+
+
+def _without_unseen(text: str) -> Reading:
+    """Leave out invisible characters, or put a space where one separates two words."""
+    parts: list[str] = []
+    places: list[int] = []
+    done = 0
+    for match in UNSEEN.finditer(text):
+        start, end = match.span()
+        parts.append(text[done:start])
+        places += range(done, start)
+        if _separates(match[0], text[max(0, start - 1) : start], text[end : end + 1]):
+            parts.append(" ")
+            places.append(start)
+        done = end
+    return Reading("".join((*parts, text[done:])), [*places, *range(done, len(text))])
+
+
+def _separates(unseen: str, before: str, after: str) -> bool:
+    """Whether characters that are not seen separate what is before and after them."""
+    if unseen.isspace():
+        return True
+    # Two texts that a byte order mark separates, or cells of a table.
+    apart = before.islower() and after.isupper()
+    return (apart or len(unseen) > LONGEST_UNSEEN) and not (before.isspace() or after.isspace())
+
+
+def _tokens(text: str, reading: Reading, read: Doc) -> Iterator[tuple[str, str, int]]:
+    """The parts of a text, each with the text and the norm of its token in the reading, if any."""
+    done = 0
+    for first, length, norm in read.to_array([IDX, LENGTH, NORM]).tolist():
+        start, last = reading.places[first], reading.places[first + length - 1]
+        yield from ((char, "", 0) for char in text[done:start])
+        done = last + 1
+        yield text[start:done], reading.text[first : first + length], norm
+    yield from ((char, "", 0) for char in text[done:])
 
 
 def _pieces(text: str) -> Iterator[str]:

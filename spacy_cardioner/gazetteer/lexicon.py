@@ -9,6 +9,7 @@ from functools import cached_property
 from itertools import islice, takewhile
 from typing import NamedTuple
 
+from spacy_cardioner.characters import seen
 from spacy_cardioner.gazetteer.clean import strip_salt, without_strength, words
 from spacy_cardioner.gazetteer.combined import (
     Combinations,
@@ -112,7 +113,7 @@ class Lexicon:
         if len(answers) > _MAX_CACHE:
             self._answers = answers = {}
         if name not in answers:
-            answers[name] = self._look_up(" ".join(name.split()))
+            answers[name] = self._look_up(" ".join(seen(name).split()))
         return answers[name]
 
     def has_brand(self, name: str) -> bool:

@@ -6,8 +6,10 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from spacy_cardioner.characters import seen
+
 _SIGNS = str.maketrans({"®": "", "™": "", "©": "", "+": "/", "&": "/", "’": "'", "`": "'"})
-_HYPHENS = re.compile(r"[\u00ad\u2010-\u2015\u2212]")
+_HYPHENS = re.compile(r"[\u2010-\u2015\u2212]")
 _GREEK = {"α": "alfa", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ω": "omega"}
 _GREEK_LETTER = re.compile("|".join(_GREEK), re.IGNORECASE)
 _PIECE = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
@@ -53,10 +55,12 @@ _ROMAN_NUMBER = re.compile("[ivx]+")
 
 
 def fold(text: str, lower: bool = True) -> str:
-    """Remove accents and trademarks, unify hyphens and Greek letters, and lower the case."""
+    """Remove accents, trademarks and what is invisible, unify hyphens and Greek letters, and lower
+    the case.
+    """
     text = text.translate(_SIGNS)
     if not text.isascii():
-        marked = unicodedata.normalize("NFKD", _HYPHENS.sub("-", text))
+        marked = unicodedata.normalize("NFKD", _HYPHENS.sub("-", seen(text)))
         text = "".join(char for char in marked if not unicodedata.combining(char))
         text = _GREEK_LETTER.sub(lambda letter: _GREEK[letter[0].lower()], text)
     return text.casefold() if lower else text

@@ -2,11 +2,13 @@
 
 # No postponed annotations: spaCy checks configs against the types of registered functions.
 from itertools import accumulate
+from typing import Any
 
 from spacy.tokens import Doc
-from thinc.api import Model
+from thinc.api import Model, get_array_module
 
 from spacy_cardioner.layers import Backprop, Tok2Vec, Vectors
+from spacy_cardioner.visible import View, visible
 
 
 def create_encoders(tok2vec: Tok2Vec, count: int) -> Tok2Vec:
@@ -14,7 +16,8 @@ def create_encoders(tok2vec: Tok2Vec, count: int) -> Tok2Vec:
 
     The vector of a token is the concatenation of theirs. A linear head adds up what a head on each
     encoder would predict, so that several trained pipelines become one, see `assembly.stack`. In
-    prediction they run one after another, in the memory of one.
+    prediction they run one after another, in the memory of one, and see only what a reader sees:
+    the vectors of ignored tokens are zeros.
 
     tok2vec (Tok2Vec): The first encoder.
     count (int): The number of encoders.
@@ -32,9 +35,12 @@ def _init(model: Tok2Vec, X: list[Doc] | None = None, Y: Vectors | None = None) 
 def _forward(model: Tok2Vec, docs: list[Doc], is_train: bool) -> tuple[Vectors, Backprop]:
     xp = model.ops.xp
     if not is_train:
+        views = [visible(doc) for doc in docs]
         # `predict` frees what a layer stores for backpropagation.
-        found = [layer.predict(docs) for layer in model.layers]
-        return [xp.hstack(rows) for rows in zip(*found, strict=True)], lambda gradients: []
+        found = [layer.predict([view.doc for view in views]) for layer in model.layers]
+        joined = [xp.hstack(rows) for rows in zip(*found, strict=True)]
+        spread = [_spread(*each) for each in zip(joined, docs, views, strict=True)]
+        return spread, lambda gradients: []
     vectors, callbacks = zip(*(layer(docs, is_train) for layer in model.layers), strict=True)
     bounds = list(accumulate(layer.get_dim("nO") for layer in model.layers))[:-1]
 
@@ -45,3 +51,12 @@ def _forward(model: Tok2Vec, docs: list[Doc], is_train: bool) -> tuple[Vectors, 
         return []
 
     return [xp.hstack(rows) for rows in zip(*vectors, strict=True)], backprop
+
+
+def _spread(rows: Any, doc: Doc, view: View) -> Any:
+    """The vectors of all tokens of a document, given those of its view."""
+    if view.doc is doc:
+        return rows
+    spread = get_array_module(rows).zeros((len(doc), rows.shape[1]), dtype=rows.dtype)
+    spread[list(view.places)] = rows
+    return spread

@@ -8,6 +8,7 @@ from spacy.attrs import NORM, ORTH
 from spacy.tokens import Doc
 from thinc.api import Model
 
+from spacy_cardioner.characters import seen
 from spacy_cardioner.layers import Backprop, Tok2Vec, Vectors
 
 # 2^64 divided by the golden ratio. It is odd, so that no bit of a hash is lost.
@@ -52,7 +53,7 @@ def _forward(model: Tok2Vec, docs: list[Doc], is_train: bool) -> tuple[Vectors, 
 
 
 def unique_words(docs: list[Doc]) -> tuple[Doc, Any]:
-    """The distinct words of documents that are not all empty.
+    """The distinct words of documents that are not all empty, as they look.
 
     RETURNS (Tuple[Doc, Ints1d]): A document of the words, and the index of each token's word in it.
     """
@@ -60,7 +61,8 @@ def unique_words(docs: list[Doc]) -> tuple[Doc, Any]:
     mixed = keys[:, 0] * _MIX ^ keys[:, 1]
     _, first, places = numpy.unique(mixed, return_index=True, return_inverse=True)
     vocab = docs[0].vocab
-    words = Doc(vocab, words=[vocab.strings[orth] for orth in keys[first, 0].tolist()])
+    texts = [seen(vocab.strings[orth]) or " " for orth in keys[first, 0].tolist()]
+    words = Doc(vocab, words=texts)
     norms: Any = keys[first, 1:]
     words.from_array([NORM], norms)
     return words, places

@@ -30,12 +30,14 @@ from spacy_cardioner.pipeline.context.rules import (
 )
 from spacy_cardioner.pipeline.context.sections import (
     SECTIONS_KEY,
+    Section,
     SectionFinder,
     as_spans,
     get_section,
 )
 from spacy_cardioner.pipeline.stored import DEFAULT, StoredPipe
 from spacy_cardioner.spans import SPANS_KEY
+from spacy_cardioner.visible import visible
 
 if TYPE_CHECKING:
     from medspacy.context import ConTextModifier
@@ -155,16 +157,38 @@ class Context(StoredPipe):
 
         RAISES (CardionerError): The document has no sentences; a file of rules is missing.
         """
-        context = self._loaded()
+        self._loaded()
         if not doc.has_annotation("SENT_START"):
             raise CardionerError(
                 f"{self.name}: the pipeline sets no sentences; put a component that does, such as "
                 "spaCy's sentencizer, before this one"
             )
-        sections = self.section_finder.find(doc)
-        doc.spans[SECTIONS_KEY] = as_spans(doc, sections)
+        view = visible(doc)
+        sections = self.section_finder.find(view.doc)
+        view.doc.spans[SECTIONS_KEY] = as_spans(view.doc, sections)
+        self._set_attributes(view.doc, sections)
+        if view.doc is not doc:
+            doc.spans[SECTIONS_KEY] = as_spans(doc, map(view.back, sections))
+            self._take_over(doc, view.doc)
+        return doc
+
+    def _take_over(self, doc: Doc, view: Doc) -> None:
+        """Take over the attributes of the entities from the view of a document."""
+        given = (*self.span_attrs.values(), *self.section_attrs.values())
+        names = {name for attrs in given for name in attrs}
+        for span, seen in zip(self._targets(doc), self._targets(view), strict=True):
+            for name in names:
+                span._.set(name, seen._.get(name))
+
+    def _targets(self, doc: Doc) -> list[Span]:
+        """The entities of a document."""
         spans = [*doc.ents, *doc.spans.get(self.spans_key, ())]
-        targets = list({(span.start, span.end, span.label): span for span in spans}.values())
+        return list({(span.start, span.end, span.label): span for span in spans}.values())
+
+    def _set_attributes(self, doc: Doc, sections: Sequence[Section]) -> None:
+        """Set the attributes of the entities of a document."""
+        context = self._loaded()
+        targets = self._targets(doc)
         if targets:
             edges, turns = context.edges(doc, targets)
             for target in targets:
@@ -176,7 +200,6 @@ class Context(StoredPipe):
                 if cue.category not in SAID_BY_TITLES or cue.modifier_span[0] not in titles
             ]
             context.set_context_attributes(without_negated_allergies(edges, targets))
-        return doc
 
     def _set_section(self, target: Span, turns: Sequence["ConTextModifier"]) -> None:
         """Set the attributes that a target has by its section.

@@ -43,7 +43,7 @@ class Region(NamedTuple):
 class Items:
     """Finds the item to which a cue is the answer.
 
-    sentences (Sequence[range]): The sentence of each token.
+    sentences (Sequence[range]): The sentence of each token, or its list item, see `segments`.
     """
 
     def __init__(self, doc: Doc, targets: Iterable[Span], sentences: Sequence[range]) -> None:
@@ -129,6 +129,8 @@ class Items:
         text = self.text(index)
         if text in ("", "\n") or text in CLOSING or text in CLAUSES:
             return True
+        if self.sentences[index].start == index and not self.doc[index].is_sent_start:
+            return True  # the next item of a list
         # "fiebre: no tos: sí"
         return index in self.ends and self.text(self.ends[index]) in LINKS - {"-"}
 

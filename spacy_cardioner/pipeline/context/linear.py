@@ -13,6 +13,7 @@ from spacy.tokens import Doc, Span
 
 from spacy_cardioner.pipeline.context.items import JOINS, Items, Region
 from spacy_cardioner.pipeline.context.names import Names
+from spacy_cardioner.pipeline.context.segments import segments
 from spacy_cardioner.spans import non_overlapping
 
 SILENT = ("PSEUDO", "TERMINATE")
@@ -59,6 +60,7 @@ class LinearConText(ConText):
     - a cue that overlaps a target is ignored, so that the "sin" of "infarto sin elevación del ST"
       negates nothing, and cues that it would have overruled count;
     - the scope of a cue in a line such as "Niega:" is the list in the lines below;
+    - the scope of a cue in a list item within a line ends with it: "1) no fever 2) pneumonia";
     - the scope of a cue in brackets ends where they close: "(sin fiebre) y disnea";
     - a pseudo cue ends only scopes of its own category, "con" that of "sin", not that of "padre",
       and those of rules that name its category in "terminated_by";
@@ -108,7 +110,7 @@ class LinearConText(ConText):
         RETURNS (tuple[list[Edge], list[ConTextModifier]]): Each target with each cue that modifies
             it; and the cues with which the text turns to what the patient has or takes.
         """
-        sentences = [range(s.start, s.end) for s in doc.sents for _ in range(s.start, s.end)]
+        sentences = segments(doc)
         reach = list_reach(doc, sentences)
         closing = bracket_ends(doc)
         items = Items(doc, targets, sentences)

@@ -9,6 +9,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
 from spacy.training import Example
 
+from spacy_cardioner.characters import PAGE_BREAK
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.added import added_names
 from spacy_cardioner.gazetteer.lexicon import Lexicon
@@ -22,11 +23,13 @@ from spacy_cardioner.pipeline.gazetteer.marks import (
     mark_names,
 )
 from spacy_cardioner.pipeline.stored import StoredPipe
+from spacy_cardioner.tokenizer import LINE_ENDS
 
 # Default name of the component in a pipeline, and of its span group.
 GAZETTEER = "gazetteer"
 # No name contains a line end among its pieces.
 _NEW_LINE = ("\n",)
+_NEW_PAGE = ("\n", "\n")
 _HYPHEN = ("-",)
 _MAX_CACHE = 200_000
 
@@ -197,6 +200,8 @@ class Gazetteer(StoredPipe):
     def _remember(self, orth: int, text: str) -> tuple[str, ...]:
         if len(self._cache) > _MAX_CACHE:
             self._cache = {}
-        found = _NEW_LINE if text in ("\n", "\r\n", "\r") else pieces(text)
+        found = _NEW_LINE if text in LINE_ENDS else pieces(text)
+        if text == PAGE_BREAK:
+            found = _NEW_PAGE
         self._cache[orth] = found
         return found

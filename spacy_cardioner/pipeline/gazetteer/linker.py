@@ -7,6 +7,7 @@ from spacy.language import Language
 from spacy.pipeline import Pipe
 from spacy.tokens import Doc, Span
 
+from spacy_cardioner.characters import is_ignored
 from spacy_cardioner.gazetteer.abbreviations import abbreviations
 from spacy_cardioner.gazetteer.combined import may_follow
 from spacy_cardioner.gazetteer.lexicon import EXACT, FUZZY, NORMALISED, Answer, Lexicon
@@ -135,6 +136,8 @@ def _with_neighbours(span: Span, taken: Set[int], lexicon: Lexicon) -> str:
 
 def _next(doc: Doc, index: int) -> int:
     """The index of the next word, after a space or a sign inside a word."""
+    while index < len(doc) and is_ignored(doc[index].text):
+        index += 1
     if index >= len(doc):
         return index
     token = doc[index]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from spacy.tokens import Doc
 
+from spacy_cardioner.characters import seen
 from spacy_cardioner.gazetteer.abbreviations import Found, abbreviations, choose
 from spacy_cardioner.gazetteer.definitions import long_form
 from spacy_cardioner.gazetteer.laboratory import laboratory
@@ -112,7 +113,7 @@ def mark_names(text: Text, lexicon: Lexicon) -> None:
         if start < end_of_last or not text.is_whole(first, last):
             continue
         # Slower with doc.text, which is built anew on each access.
-        given = text.doc[start:end].text
+        given = seen(text.doc[start:end].text)
         if spelled := [pattern for pattern in patterns if in_case(pattern, given)]:
             analyte = rules.is_analyte(text.folded[first:last])
             measured = rules.is_context(text.folded, first, last)
@@ -138,7 +139,7 @@ def _is_spelled(text: Text, found: Found) -> bool:
     doc, (start, end) = text.doc, text.tokens(found.first, found.last)
     after_hyphen = start and not doc[start - 1].whitespace_ and doc[start - 1].text in _HYPHENS
     glued = end < len(doc) and not doc[end - 1].whitespace_ and doc[end].text in _HYPHENS
-    return not after_hyphen and not glued and in_case(found.pattern, doc[start:end].text)
+    return not after_hyphen and not glued and in_case(found.pattern, seen(doc[start:end].text))
 
 
 def _mark_abbreviation(text: Text, found: Found, lexicon: Lexicon) -> None:

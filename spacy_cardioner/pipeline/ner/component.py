@@ -2,6 +2,7 @@
 
 # No postponed annotations: spaCy checks configs against the types of registered functions.
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any, Literal
 
 import numpy
@@ -12,7 +13,7 @@ from spacy.training import Example
 from thinc.api import Config, Model
 
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.layers.crf import BEGIN, INSIDE, N_TAGS, OUTSIDE, Floats, Ints
+from spacy_cardioner.layers.crf import BEGIN, FORBIDDEN, INSIDE, N_TAGS, OUTSIDE, Floats, Ints
 from spacy_cardioner.layers.losses import crf_loss, softmax_loss
 from spacy_cardioner.layers.windows import gated_tokens
 from spacy_cardioner.pipeline.labelled import LabelledPipe
@@ -25,6 +26,7 @@ from spacy_cardioner.spans import (
     register_extensions,
     write_entities,
 )
+from spacy_cardioner.visible import visible
 
 ner_default_config = """
 [model]
@@ -150,13 +152,25 @@ class MultiHeadNER(LabelledPipe):
         return super().add_label(label)
 
     def predict(self, docs: Iterable[Doc]) -> list[Decoded]:
-        """Find the entities of each document, without modifying it."""
-        docs = list(docs)
-        lengths = [len(doc) for doc in docs]
+        """Find the entities of each document, without modifying it.
+
+        None goes across a page break, begins or ends with something invisible, or depends on it.
+        """
+        views = [visible(doc) for doc in docs]
+        lengths = [len(view.doc) for view in views]
         if not any(lengths):
-            return [Decoded([], []) for _ in docs]
-        scores = self.model.predict(docs)
-        return decode(scores, lengths, self.labels, alternatives=self.alternatives)
+            return [Decoded([], []) for _ in views]
+        scores = self.model.predict([view.doc for view in views])
+        offsets = accumulate(lengths, initial=0)
+        breaks = [
+            offset + place
+            for offset, view in zip(offsets, views, strict=False)
+            for place in view.breaks
+        ]
+        for tag in (BEGIN, INSIDE):
+            scores[:, tag, :, breaks] = FORBIDDEN
+        decoded = decode(scores, lengths, self.labels, alternatives=self.alternatives)
+        return [one.moved(view.back) for one, view in zip(decoded, views, strict=True)]
 
     def set_annotations(self, docs: Iterable[Doc], decoded: Iterable[Decoded]) -> None:
         """Write entities to ``doc.spans`` and ``doc.ents``, except those in gated sentences."""

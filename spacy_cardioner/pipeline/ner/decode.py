@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy
@@ -26,6 +26,10 @@ class Decoded(NamedTuple):
 
     entities: list[Entity]
     alternatives: list[Entity]
+
+    def moved(self, change: Callable[[Entity], Entity]) -> Decoded:
+        """The same with other boundaries, which `change` gives each entity."""
+        return Decoded(*([change(entity) for entity in group] for group in self))
 
 
 def decode(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from spacy.tokens import Doc
 
+from spacy_cardioner.characters import seen
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.abbreviations import Found, abbreviations, choose
 from spacy_cardioner.gazetteer.definitions import long_form
@@ -167,7 +168,7 @@ def join_parts(
 def _is_joined(doc: Doc, first: Entity, second: Entity, rules: Rules) -> bool:
     """Whether nothing but a joiner is between two entities."""
     gap = doc[first.end - 1].whitespace_ + doc[first.end : second.start].text_with_ws
-    return first.end < second.start and gap in rules.joiners
+    return first.end < second.start and seen(gap) in rules.joiners
 
 
 def expand_abbreviations(

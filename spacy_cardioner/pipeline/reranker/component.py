@@ -17,6 +17,7 @@ from spacy_cardioner.pipeline.reranker.boundaries import BoundaryCounts, Words, 
 from spacy_cardioner.pipeline.reranker.candidates import FEATURES, candidates_of, choose, features
 from spacy_cardioner.pipeline.stored import StoredPipe
 from spacy_cardioner.spans import SPANS_KEY, Entity, in_order, read_entities, replace_entities
+from spacy_cardioner.visible import visible
 
 WEIGHTS_FILE = "weights.json"
 COUNTS_FILE = "borders.msgpack"
@@ -93,11 +94,12 @@ class SpanReranker(StoredPipe):
         alternatives = doc.spans.pop(key)
         before = read_entities(doc, self.spans_key)
         after = [entity for entity in before if entity.label not in self.rerankings]
-        words = words_of(doc)
+        view = visible(doc)
+        words = words_of(view.doc)
         for label, reranking in self.rerankings.items():
-            scored = reranking.rescore(words, candidates_of(alternatives, label))
-            chosen = choose(scored, self.threshold)
-            after += [entity._replace(source=self.name) for entity in chosen]
+            candidates = list(map(view.forth, candidates_of(alternatives, label)))
+            chosen = choose(reranking.rescore(words, candidates), self.threshold)
+            after += [view.back(entity)._replace(source=self.name) for entity in chosen]
         after.sort(key=in_order)
         if after != before:
             replace_entities(doc, before, after, self.spans_key)

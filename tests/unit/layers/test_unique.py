@@ -8,10 +8,12 @@ import numpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spacy.attrs import NORM
 from spacy.ml.models import MultiHashEmbed
 from spacy.tokens import Doc
 from thinc.api import Model, fix_random_seed
 
+from spacy_cardioner.characters import seen
 from spacy_cardioner.layers.unique import create_unique_words, unique_words
 from spacy_cardioner.tokenizer import blank
 
@@ -39,8 +41,16 @@ PLAIN, UNIQUE = pair(SAMPLE)
 @given(st.lists(st.text(max_size=60), min_size=1, max_size=4))
 def test_the_vectors_are_the_same(texts: list[str]) -> None:
     docs = [NLP(text) for text in texts]
-    for got, want in zip(UNIQUE.predict(docs), PLAIN.predict(docs), strict=True):
+    looks = [Doc(NLP.vocab, words=[seen(token.text) or " " for token in doc]) for doc in docs]
+    for doc, look in zip(docs, looks, strict=True):
+        look.from_array([NORM], doc.to_array([NORM]).reshape(-1, 1))
+    for got, want in zip(UNIQUE.predict(docs), PLAIN.predict(looks), strict=True):
         numpy.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+
+
+def test_an_odd_word_has_the_vector_of_what_it_looks_like() -> None:
+    odd, plain = UNIQUE.predict([NLP("biso\u00adprolol"), NLP("bisoprolol")])
+    assert (odd == plain).all()
 
 
 def test_each_word_is_there_once() -> None:

@@ -172,6 +172,9 @@ def test_tables_are_large_and_show_every_attribute(lang: str) -> None:
     assert sum(not row.holds for row in rows) <= 0.05 * len(rows)
 
 
+ESCAPE = re.compile(r"\\(?:n|x[0-9a-f]{2}|u[0-9a-f]{4})")
+
+
 def reports() -> list[Any]:
     """Rows of texts in which {diseases} and <drugs> are marked, with the attributes of each."""
     with (DATA / "reports.tsv").open(encoding="utf-8", newline="") as stream:
@@ -179,7 +182,7 @@ def reports() -> list[Any]:
     return [
         pytest.param(
             row["lang"],
-            row["text"].replace("\\n", "\n"),
+            ESCAPE.sub(lambda one: one[0].encode().decode("unicode_escape"), row["text"]),
             [
                 {f"is_{n}" for n in names.split(",") if n != "-"}
                 for names in row["expected"].split()
