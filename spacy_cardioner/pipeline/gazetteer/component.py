@@ -17,6 +17,7 @@ from spacy_cardioner.gazetteer.names import KINDS
 from spacy_cardioner.gazetteer.normalise import pieces
 from spacy_cardioner.gazetteer.patterns import PATTERNS_FILE, Pattern, to_pattern
 from spacy_cardioner.pipeline.stored import StoredPipe
+from spacy_cardioner.spelling import usual_spelling
 
 # Default name of the component in a pipeline, and of its span group.
 GAZETTEER = "gazetteer"
@@ -181,6 +182,7 @@ class Gazetteer(StoredPipe):
         YIELDS (Mark): The names, in the order of the text. They do not overlap.
         """
         folded, owners = self._pieces(doc)
+        spelled = usual_spelling(doc)
         rules = laboratory(doc.vocab.lang)
         end_of_last = 0
         for first, last, patterns in self.lexicon.find(folded):
@@ -190,11 +192,11 @@ class Gazetteer(StoredPipe):
             if start < end_of_last or not whole:
                 continue
             # Slower with doc.text, which is built anew on each access.
-            text = doc[start:end].text
-            if spelled := [pattern for pattern in patterns if in_case(pattern, text)]:
+            text = spelled[start:end].text
+            if fitting := [pattern for pattern in patterns if in_case(pattern, text)]:
                 analyte = rules.is_analyte(folded[first:last])
                 measured = rules.is_context(folded, first, last)
-                yield Mark(start, end, *_joined(spelled), analyte, measured)
+                yield Mark(start, end, *_joined(fitting), analyte, measured)
                 end_of_last = end
 
     def _pieces(self, doc: Doc) -> tuple[list[str], list[int]]:
