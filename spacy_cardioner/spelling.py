@@ -13,11 +13,11 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy
 from numpy.typing import NDArray
-from spacy.attrs import IS_ALPHA, IS_TITLE, IS_UPPER, LENGTH, NORM, ORTH
+from spacy.attrs import IS_ALPHA, IS_ASCII, IS_TITLE, IS_UPPER, LENGTH, NORM, ORTH
 from spacy.strings import get_string_id
 from spacy.tokens import Doc
 
@@ -48,12 +48,16 @@ class Spelling:
         self._usual = {fold(word): word for word in words}
         # "está" is "esta" without an accent, which is a word of its own.
         self._usual |= {word.lower(): word for word in words}
+        bare = (key for key, word in self._usual.items() if key != word.lower())
+        # The hashes of words that lack accents.
+        self.bare = {get_string_id(word) for key in bare for word in (key, key.capitalize())}
 
     def from_capitals(self, word: str) -> str:
         """The usual spelling of a word in a text in capitals."""
         if not word.isupper():
             return word
-        return self._usual.get(word.lower()) or (word if len(word) < LONG else word.lower())
+        ordinary = len(word) >= LONG and not any(map(str.isdigit, word))
+        return self._usual.get(word.lower()) or (word.lower() if ordinary else word)
 
     def from_lower_case(self, word: str) -> str:
         """The usual case of a word in a text in lower case."""
@@ -79,12 +83,14 @@ def usual_spelling(doc: Doc) -> Doc:
     spelling = spelling_of(doc.vocab.lang)
     if spelling is None or not len(doc):
         return doc
-    text = doc.text
-    capitals, starts = in_capitals(doc), sentence_starts(doc)
-    lower_case = not (starts & (doc.to_array(IS_TITLE) == 1) & (doc.to_array(LENGTH) > 1)).any()
-    bare = not _ACCENT.search(text)
-    composed = unicodedata.is_normalized("NFC", text)
-    if not (capitals.any() or lower_case or bare or not composed):
+    known = _known(doc)
+    capitals, starts = known.in_capitals(), known.starts()
+    lower_case = not (starts & (known.title == 1) & (known.length > 1)).any()
+    # Faster than a search of the text of the document, which is built anew on each access.
+    foreign = " ".join(map(doc.vocab.strings.__getitem__, known.orth[known.ascii == 0].tolist()))
+    bare = not (_ACCENT.search(foreign) or spelling.bare.isdisjoint(known.orth.tolist()))
+    composed = unicodedata.is_normalized("NFC", foreign)
+    if not (bare or lower_case or capitals.any() or not composed):
         return doc
     written = words = [token.text for token in doc]
     if not composed:
@@ -110,13 +116,42 @@ def _respelled(doc: Doc, words: Sequence[str]) -> Doc:
     return spelled.from_array([NORM], norms.reshape(-1, 1))
 
 
-def sentence_starts(doc: Doc) -> Array:
-    """Which tokens begin a document, a line or a sentence.
+class _Words(NamedTuple):
+    """What the vocabulary knows of the words of a document, an array each."""
 
-    RETURNS (Array): A boolean for each token.
-    """
-    ends = numpy.isin(doc.to_array(ORTH), _SENTENCE_ENDS)
-    return numpy.concatenate([[True], ends[:-1]])
+    orth: Array
+    alpha: Array
+    upper: Array
+    title: Array
+    ascii: Array
+    length: Array
+
+    def starts(self) -> Array:
+        """Which tokens begin a document, a line or a sentence."""
+        return numpy.concatenate([[True], numpy.isin(self.orth[:-1], _SENTENCE_ENDS)])
+
+    def in_capitals(self) -> Array:
+        """Which tokens are in a document, or a part of one, in capitals."""
+        written = (self.alpha == 1) & (self.length > 1)
+        capitals = written & (self.upper == 1)
+        long = capitals & (self.length >= LONG)
+        if not long.any() or capitals.sum() >= _SHARE * written.sum():
+            return numpy.full(len(long), long.any())
+        line = numpy.cumsum(numpy.isin(self.orth, _LINE_ENDS))
+        n_written, n_capitals, n_long = (
+            numpy.bincount(line, weights=each) for each in (written, capitals, long)
+        )
+        # Lines without words do not end a part.
+        fitting = n_capitals >= _SHARE * n_written
+        part = numpy.cumsum(~fitting)
+        n_capitals, n_long = (
+            numpy.bincount(part, weights=each * fitting) for each in (n_capitals, n_long)
+        )
+        return (fitting & ((n_capitals > _TITLE) & (n_long > 0))[part])[line]
+
+
+def _known(doc: Doc) -> _Words:
+    return _Words(*doc.to_array([ORTH, IS_ALPHA, IS_UPPER, IS_TITLE, IS_ASCII, LENGTH]).T)
 
 
 def in_capitals(doc: Doc) -> Array:
@@ -126,23 +161,7 @@ def in_capitals(doc: Doc) -> Array:
 
     RETURNS (Array): A boolean for each token.
     """
-    orths, alpha, upper, length = doc.to_array([ORTH, IS_ALPHA, IS_UPPER, LENGTH]).T
-    written = (alpha == 1) & (length > 1)
-    capitals = written & (upper == 1)
-    long = capitals & (length >= LONG)
-    if not long.any() or capitals.sum() >= _SHARE * written.sum():
-        return numpy.full(len(orths), long.any())
-    line = numpy.cumsum(numpy.isin(orths, _LINE_ENDS))
-    n_written, n_capitals, n_long = (
-        numpy.bincount(line, weights=each) for each in (written, capitals, long)
-    )
-    # Lines without words do not end a part.
-    fitting = n_capitals >= _SHARE * n_written
-    part = numpy.cumsum(~fitting)
-    n_capitals, n_long = (
-        numpy.bincount(part, weights=each * fitting) for each in (n_capitals, n_long)
-    )
-    return (fitting & ((n_capitals > _TITLE) & (n_long > 0))[part])[line]
+    return _known(doc).in_capitals()
 
 
 def list_path(lang: str) -> Path:

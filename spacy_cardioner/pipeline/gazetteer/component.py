@@ -192,8 +192,8 @@ class Gazetteer(StoredPipe):
             if start < end_of_last or not whole:
                 continue
             # Slower with doc.text, which is built anew on each access.
-            text = spelled[start:end].text
-            if fitting := [pattern for pattern in patterns if in_case(pattern, text)]:
+            texts = {doc[start:end].text, spelled[start:end].text}
+            if fitting := [p for p in patterns if any(in_case(p, text) for text in texts)]:
                 analyte = rules.is_analyte(folded[first:last])
                 measured = rules.is_context(folded, first, last)
                 yield Mark(start, end, *_joined(fitting), analyte, measured)
