@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy
 from numpy.typing import NDArray
-from spacy.attrs import IS_ALPHA, IS_ASCII, IS_TITLE, IS_UPPER, LENGTH, NORM, ORTH
+from spacy.attrs import IS_ALPHA, IS_ASCII, IS_LOWER, IS_TITLE, IS_UPPER, LENGTH, NORM, ORTH
 from spacy.strings import get_string_id
 from spacy.tokens import Doc
 
@@ -75,8 +75,8 @@ class Spelling:
 def usual_spelling(doc: Doc) -> Doc:
     """A document as it is usually written: the same tokens, with other texts and norms.
 
-    What changes is a document, or a part of one, in capitals; a document in which no sentence
-    begins with a capital letter; and one without accents. Others stay as they are.
+    What changes is a document, or a part of one, in capitals; a document whose sentences
+    begin with lower-case letters; and one without accents. Others stay as they are.
 
     RETURNS (Doc): A new document without annotations, or the given one if nothing changes.
     """
@@ -85,7 +85,7 @@ def usual_spelling(doc: Doc) -> Doc:
         return doc
     known = _known(doc)
     capitals, starts = known.in_capitals(), known.starts()
-    lower_case = not (starts & (known.title == 1) & (known.length > 1)).any()
+    lower_case = known.in_lower_case()
     # Faster than a search of the text of the document, which is built anew on each access.
     foreign = " ".join(map(doc.vocab.strings.__getitem__, known.orth[known.ascii == 0].tolist()))
     bare = not (_ACCENT.search(foreign) or spelling.bare.isdisjoint(known.orth.tolist()))
@@ -122,6 +122,7 @@ class _Words(NamedTuple):
     orth: Array
     alpha: Array
     upper: Array
+    lower: Array
     title: Array
     ascii: Array
     length: Array
@@ -129,6 +130,11 @@ class _Words(NamedTuple):
     def starts(self) -> Array:
         """Which tokens begin a document, a line or a sentence."""
         return numpy.concatenate([[True], numpy.isin(self.orth[:-1], _SENTENCE_ENDS)])
+
+    def in_lower_case(self) -> bool:
+        """Whether sentences begin with lower-case letters, and none with a capital letter."""
+        first = self.starts() & (self.alpha == 1) & (self.length > 1)
+        return bool((first & (self.lower == 1)).any() and not (first & (self.title == 1)).any())
 
     def in_capitals(self) -> Array:
         """Which tokens are in a document, or a part of one, in capitals."""
@@ -151,7 +157,7 @@ class _Words(NamedTuple):
 
 
 def _known(doc: Doc) -> _Words:
-    return _Words(*doc.to_array([ORTH, IS_ALPHA, IS_UPPER, IS_TITLE, IS_ASCII, LENGTH]).T)
+    return _Words(*doc.to_array([ORTH, IS_ALPHA, IS_UPPER, IS_LOWER, IS_TITLE, IS_ASCII, LENGTH]).T)
 
 
 def in_capitals(doc: Doc) -> Array:
