@@ -228,7 +228,7 @@ class Lexicon:
         unknown: list[str] = []
         end_of_last = 0
         for start, end, patterns in self.find(folded):
-            known = [p for p in patterns if p.kind != "abbreviation" or p.text in name.split()]
+            known = [p for p in patterns if p.kind != "abbreviation" or _is_word(p.text, name)]
             answer = _answer(PART, known)
             if start >= end_of_last and answer:
                 rank = (known[0].kind != "brand", not is_substance(answer.code), start - end)
@@ -288,6 +288,13 @@ def in_case(pattern: Pattern, text: str) -> bool:
         return True
     own, given = (re.sub(r"[\W_]", "", fold(each, lower=False)) for each in (pattern.text, text))
     return own == given
+
+
+def _is_word(abbreviation: str, name: str) -> bool:
+    """Whether an abbreviation is a word of a mention, in its own case if that has two."""
+    if name.isupper() or name.islower():
+        abbreviation, name = abbreviation.lower(), name.lower()
+    return abbreviation in name.split()
 
 
 def _order(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Words that are embedded once per batch."""
+"""Words that are embedded once per batch, in their usual spelling."""
 
 # No postponed annotations: spaCy checks configs against the types of registered functions.
 from typing import Any
@@ -10,15 +10,18 @@ from thinc.api import Model
 
 from spacy_cardioner.characters import seen
 from spacy_cardioner.layers import Backprop, Tok2Vec, Vectors
+from spacy_cardioner.spelling import usual_spelling
 
 # 2^64 divided by the golden ratio. It is odd, so that no bit of a hash is lost.
 _MIX = numpy.uint64(0x9E3779B97F4A7C15)
 
 
 def create_unique_words(tok2vec: Tok2Vec) -> Tok2Vec:
-    """Registered function: embed each distinct word of a batch once.
+    """Registered function: embed each distinct word of a batch once, in its usual spelling.
 
-    The results are the same except for rounding. Training uses `tok2vec` unchanged.
+    Notes in capitals, in lower case or without accents are embedded as they are usually written,
+    see `spelling.usual_spelling`. For others, the results are those of `tok2vec` except for
+    rounding. In training, every word is embedded.
 
     tok2vec (Tok2Vec): An embedding that depends only on the text and norm of a word, such as
         `spacy.MultiHashEmbed.v2` with NORM, PREFIX, SUFFIX and SHAPE.
@@ -43,6 +46,7 @@ def _init(model: Tok2Vec, X: list[Doc] | None = None, Y: Vectors | None = None) 
 
 def _forward(model: Tok2Vec, docs: list[Doc], is_train: bool) -> tuple[Vectors, Backprop]:
     tok2vec = model.layers[0]
+    docs = list(map(usual_spelling, docs))
     if is_train or not any(map(len, docs)):
         return tok2vec(docs, is_train)
     words, places = unique_words(docs)

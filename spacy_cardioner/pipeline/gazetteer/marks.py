@@ -15,6 +15,7 @@ from spacy_cardioner.gazetteer.lexicon import MIN_START, Lexicon, in_case
 from spacy_cardioner.gazetteer.names import KINDS
 from spacy_cardioner.gazetteer.patterns import LABEL, Pattern
 from spacy_cardioner.gazetteer.prescribed import is_dosed, is_prescribed
+from spacy_cardioner.spelling import usual_spelling
 
 # The kind of abbreviations that are no drugs. The features of the model do not know it.
 CONDITION = "condition"
@@ -51,6 +52,7 @@ class Text:
 
     def __init__(self, doc: Doc, folded: list[str], owners: list[int]) -> None:
         self.doc = doc
+        self.usual = usual_spelling(doc)
         self.folded = folded
         self.owners = owners
         self.starts: set[int] = set()
@@ -95,6 +97,12 @@ class Text:
         start, end = self.tokens(first, last)
         return (first == 0 or self.owners[first - 1] < start) and self.owners[last] >= end
 
+    def is_spelled(self, pattern: Pattern, start: int, end: int) -> bool:
+        """Whether tokens have the case of a pattern, as they are or in their usual spelling."""
+        # Slower with doc.text, which is built anew on each access.
+        texts = {seen(doc[start:end].text) for doc in (self.doc, self.usual)}
+        return any(in_case(pattern, text) for text in texts)
+
     def is_free(self, first: int, last: int) -> bool:
         """Whether none of the pieces is marked."""
         return self._taken.isdisjoint(range(first, last))
@@ -112,9 +120,7 @@ def mark_names(text: Text, lexicon: Lexicon) -> None:
         start, end = text.tokens(first, last)
         if start < end_of_last or not text.is_whole(first, last):
             continue
-        # Slower with doc.text, which is built anew on each access.
-        given = seen(text.doc[start:end].text)
-        if spelled := [pattern for pattern in patterns if in_case(pattern, given)]:
+        if spelled := [pattern for pattern in patterns if text.is_spelled(pattern, start, end)]:
             analyte = rules.is_analyte(text.folded[first:last])
             measured = rules.is_context(text.folded, first, last)
             text.add(first, last, Mark(start, end, *_joined(spelled), analyte, measured))
@@ -139,7 +145,7 @@ def _is_spelled(text: Text, found: Found) -> bool:
     doc, (start, end) = text.doc, text.tokens(found.first, found.last)
     after_hyphen = start and not doc[start - 1].whitespace_ and doc[start - 1].text in _HYPHENS
     glued = end < len(doc) and not doc[end - 1].whitespace_ and doc[end].text in _HYPHENS
-    return not after_hyphen and not glued and in_case(found.pattern, seen(doc[start:end].text))
+    return not after_hyphen and not glued and text.is_spelled(found.pattern, start, end)
 
 
 def _mark_abbreviation(text: Text, found: Found, lexicon: Lexicon) -> None:

@@ -22,6 +22,7 @@ from spacy_cardioner.pipeline.postprocess.rules import (
 )
 from spacy_cardioner.pipeline.stored import DEFAULT, StoredPipe
 from spacy_cardioner.spans import SPANS_KEY, in_order, read_entities, replace_entities
+from spacy_cardioner.spelling import usual_spelling
 
 
 @Language.factory("cardioner_postprocess", assigns=["doc.spans", "doc.ents"], requires=["doc.ents"])
@@ -80,8 +81,9 @@ class Postprocess(StoredPipe):
         if self.rules is None:
             raise CardionerError(f"{self.name}: the file in the setting 'rules' does not exist")
         before = after = read_entities(doc, self.spans_key)
+        spelled = usual_spelling(doc)
         for step, labels in self.steps:
-            after = step(doc, after, labels, self.rules) if labels else after
+            after = step(spelled, after, labels, self.rules) if labels else after
         if after != before:
             known = set(before)
             own = (one if one in known else one._replace(source=self.name) for one in after)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from spacy.tokens import Doc
 
 from spacy_cardioner.layers.crf import Floats, Ints
+from spacy_cardioner.spelling import usual_spelling
 
 Words = NDArray[numpy.uint64]
 Keys = NDArray[numpy.uint32]
@@ -32,8 +33,11 @@ _PRIOR_CASES = 2.0
 
 
 def words_of(doc: Doc) -> Words:
-    """The words of a document. Its vocabulary must have the lexical attributes of a language."""
-    return numpy.asarray(doc.to_array("LOWER"), dtype="uint64")
+    """The words of a document in their usual spelling.
+
+    Its vocabulary must have the lexical attributes of a language.
+    """
+    return numpy.asarray(usual_spelling(doc).to_array("LOWER"), dtype="uint64")
 
 
 def sequence_keys(words: Words, starts: Ints, ends: Ints) -> Keys:

@@ -15,6 +15,7 @@ from thinc.api import Model, fix_random_seed
 
 from spacy_cardioner.characters import seen
 from spacy_cardioner.layers.unique import create_unique_words, unique_words
+from spacy_cardioner.spelling import usual_spelling
 from spacy_cardioner.tokenizer import blank
 
 NLP = blank("es")
@@ -40,7 +41,7 @@ PLAIN, UNIQUE = pair(SAMPLE)
 @settings(deadline=None)
 @given(st.lists(st.text(max_size=60), min_size=1, max_size=4))
 def test_the_vectors_are_the_same(texts: list[str]) -> None:
-    docs = [NLP(text) for text in texts]
+    docs = [usual_spelling(NLP(text)) for text in texts]
     looks = [Doc(NLP.vocab, words=[seen(token.text) or " " for token in doc]) for doc in docs]
     for doc, look in zip(docs, looks, strict=True):
         look.from_array([NORM], doc.to_array([NORM]).reshape(-1, 1))
@@ -53,6 +54,15 @@ def test_an_odd_word_has_the_vector_of_what_it_looks_like() -> None:
     assert (odd == plain).all()
 
 
+def test_words_are_embedded_in_their_usual_spelling() -> None:
+    given = [NLP("NIEGA DISNEA. TOMA BISOPROLOL."), NLP("niega disnea. toma bisoprolol.")]
+    usual = [NLP("Niega disnea. Toma bisoprolol.")]
+    for is_train in (False, True):
+        [want], _ = UNIQUE(usual, is_train)
+        for got in UNIQUE(given, is_train)[0]:
+            numpy.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+
+
 def test_each_word_is_there_once() -> None:
     words, places = unique_words(SAMPLE)
     tokens = [token for doc in SAMPLE for token in doc]
@@ -61,7 +71,7 @@ def test_each_word_is_there_once() -> None:
 
 
 def test_a_norm_of_its_own_is_kept() -> None:
-    docs = [NLP("toma AAS"), NLP("toma AAS")]
+    docs = [NLP("Toma AAS"), NLP("Toma AAS")]
     docs[0][1].norm_ = "aspirina"
     words, places = unique_words(docs)
     assert [words[place].norm_ for place in places.tolist()] == ["toma", "aspirina", "toma", "aas"]
