@@ -20,8 +20,9 @@ LONGEST_CONDITION = 3  # tokens of a condition after a comma: "fiebre o dolor"
 HEADING = 2  # words before a condition in a heading: "Medicación a demanda:"
 NEAR = 6  # tokens between "as needed:" and the drug
 ALTERNATIVES = frozenset({"o", "u", "or", "oppure", "/", "+"})
-PERIODS = frozenset({"noche", "tarde", "cena", "night", "evening", "sera", "notte", "cena"})
-PERIODS |= {"medio", "media", "half", "mezzo", "mezza"}
+PERIODS = frozenset(
+    "noche tarde cena medio media night evening half sera notte mezzo mezza".split()
+)
 INTRODUCED = frozenset(
     ", : tomar tome puede con dar administrar usar take give use can may assumere prendere "
     "può somministrare usare".split()

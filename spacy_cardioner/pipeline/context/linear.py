@@ -63,6 +63,7 @@ class LinearConText(ConText):
     - the scope of a cue in brackets ends where they close: "(sin fiebre) y disnea";
     - a pseudo cue ends only scopes of its own category, "con" that of "sin", not that of "padre",
       and those of rules that name its category in "terminated_by";
+    - a condition modifies the drug of its item: "paracetamol 1 g si dolor, bisoprolol";
     - a cue that answers an item modifies nothing else: "HTA (sí), DM: no";
     - a cue that goes both ways modifies the nearer side, unless its metadata say "both";
     - "Sosp." and "?" reach into what follows, which is another sentence to the pipeline.

@@ -38,6 +38,11 @@ NOTHING = re.compile(
     r"\W*(?:no|non|not|none|nil|sin|senza|niega|nega|denies|nkda|nka|ningun|nessun|unknown|desconoc)",
     re.IGNORECASE,
 )
+# An event of the past, in the form of `normalize`: "Ingresado en 2010 por IAM".
+PAST = re.compile(
+    r" (?:(?:en|in|nel|ano|anno) (?:19|20)\d\d|(?:years?|yrs?|months?|weeks?) ago|(?:anni|mesi) fa"
+    r"|(?<!desde )hace \d+ (?:anos?|meses)) "
+)
 OPENING = 80  # characters of a sentence in which an opener is sought
 EVERY = "*"
 
@@ -143,10 +148,11 @@ class SectionFinder:
         openers = self.openers.get(section.category)
         if openers is not None:
             opening = f"{normalize(sentence.text[:OPENING])} "
-            if opening.startswith(openers):
-                return True
             told = any(token.is_alpha for token in doc[section.body : sentence.start])
-            if told and any(pattern.match(opening) for pattern in self.patients):
+            presents = opening.startswith(openers) or (
+                told and any(pattern.match(opening) for pattern in self.patients)
+            )
+            if presents and not PAST.search(opening):
                 return True
         if section.category not in self.one_paragraph:
             return False
