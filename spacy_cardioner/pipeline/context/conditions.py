@@ -65,7 +65,7 @@ def conditions(
         start, end = cue.modifier_span
         asked = cue.direction != "BACKWARD"  # "si" and not "si precisa"
         region = prescriptions.before(start, end, asked=asked)
-        if region and not ended(modifiers[:place], region.start):
+        if region and not ended(modifiers, place, region.start):
             # "prn chest pain", "si dolor, tos o fiebre"
             last = prescriptions.condition_end(end)
             cue._scope_start, cue._scope_end = end, min(cue._scope_end, last) if asked else last
@@ -80,9 +80,9 @@ def conditions(
     return found
 
 
-def ended(modifiers: Sequence[ConTextModifier], start: int) -> bool:
-    """Whether one of the last cues, after a place, ends a prescription."""
-    for cue in reversed(modifiers):
+def ended(modifiers: Sequence[ConTextModifier], place: int, start: int) -> bool:
+    """Whether a cue between a drug and its condition, the cue at a place, ends a prescription."""
+    for cue in (modifiers[before] for before in range(place - 1, -1, -1)):
         if cue.modifier_span[0] < start:
             return False
         if cue.category in ENDED_BY and cue.direction != "PSEUDO":
@@ -180,7 +180,7 @@ class Prescriptions:
         """The end of a condition, which may be a list: "dolor, tos o fiebre"."""
         items = self.items
         last = items.item_end(start)
-        while items.text(last) == ",":
+        while items.text(last) == "," and last - start < LONGEST_DOSE:
             following = items.item_end(last + 1)
             if not any(items.text(place) in ALTERNATIVES for place in range(last, following)):
                 break
