@@ -206,11 +206,14 @@ class Prescriptions:
         mark = items.item_end(end)
         heading = items.text(mark) == ":" and mark - end <= LONGEST_CONDITION
         said = sum(items.doc[place].is_alpha for place in range(items.clause(start), start))
-        if said > (HEADING if heading else 0) or (asked and not heading):
+        # "Si no mejora, metamizol"
+        direct = items.text(mark) == "," and mark + 1 in self.starts
+        near = mark - end <= (LONGEST_CONDITION if asked else 0)
+        if said > (HEADING if heading else 0) or (asked and not heading and not (direct and near)):
             return None
         if heading and list_end:
             return Region(mark + 1, list_end)
-        first = mark + 1 if heading or (mark == end and items.text(mark) == ",") else end
+        first = mark + 1 if heading or (near and items.text(mark) == ",") else end
         last = items.item_end(first)
         if self.first(first, min(first + NEAR, last)) >= last:
             return None
