@@ -141,6 +141,7 @@ class Context(StoredPipe):
             sections[SECTION_RULES],
             sections.get("one_paragraph", ()),
             sections.get("openers", {}),
+            sections.get("patients", ()),
         )
         self.context = LinearConText(
             self.nlp,

@@ -25,10 +25,6 @@ CLAUSES = frozenset({"y", "e", "ed", "and", "but", "pero", "ma", "mas"})
 # Between a finding and a cue that says something of it: "el TEP se descarta".
 FILLERS = frozenset({"se", "lo", "la", "los", "las", "que", "es", "si", "which", "is", "viene"})
 SIGNS = frozenset({"+", "++", "+++", "-", "–"})
-TAKEN = frozenset(
-    "tomar tome puede analgesia con dar administrar usar take give use can may assumere prendere "
-    "può somministrare usare".split()
-)
 DENIALS = frozenset({"no", "non", "sin", "senza", "niega", "nega", "ni", "né"})
 ANSWERED = ("NEGATED_EXISTENCE", "POSSIBLE_EXISTENCE")
 
@@ -108,15 +104,6 @@ class Items:
             index -= 1
         return index
 
-    def taken(self, index: int) -> Region | None:
-        """What is taken under the condition after it: "Paracetamol 1 g si dolor"."""
-        region = self.before(index, gap=8)
-        if region is None:
-            return None
-        words = range(self.clause(region.start), region.start)
-        said = any(self.doc[place].is_alpha and self.text(place) not in TAKEN for place in words)
-        return None if said else region
-
     def distance(self, start: int, end: int) -> int:
         """The tokens between two places. A separator counts as many as a long dose."""
         apart = sum(
@@ -184,7 +171,7 @@ class Items:
             return None
         left = self.text(start - 1)
         if self._glued(end) or left in ("", "\n") or left in SEPARATORS | BRACKETS | JOINS | {"vs"}:
-            return self._until(end)
+            return Region(end, self.item_end(end))
         return None
 
     def _glued(self, index: int) -> bool:
@@ -236,11 +223,11 @@ class Items:
         """The item after a sign."""
         if self.text(start) not in SIGNS or not self._first(start):
             return None
-        return self._until(end)
+        return Region(end, self.item_end(end))
 
-    def _until(self, end: int) -> Region:
-        """From a token to the end of its item."""
-        last = end
-        while last < end + LONGEST_ITEM and not self.separates(last):
+    def item_end(self, start: int) -> int:
+        """The end of the item in which a token stands, or a token that is far after it."""
+        last = start
+        while last < start + LONGEST_ITEM and not self.separates(last):
             last += 1
-        return Region(end, last)
+        return last

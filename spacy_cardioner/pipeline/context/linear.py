@@ -11,6 +11,7 @@ from spacy.language import Language
 from spacy.matcher import PhraseMatcher
 from spacy.tokens import Doc, Span
 
+from spacy_cardioner.pipeline.context.conditions import conditions
 from spacy_cardioner.pipeline.context.items import JOINS, Items, Region
 from spacy_cardioner.pipeline.context.names import Names
 from spacy_cardioner.pipeline.context.segments import segments
@@ -64,6 +65,7 @@ class LinearConText(ConText):
     - the scope of a cue in brackets ends where they close: "(sin fiebre) y disnea";
     - a pseudo cue ends only scopes of its own category, "con" that of "sin", not that of "padre",
       and those of rules that name its category in "terminated_by";
+    - a condition modifies the drug of its item: "paracetamol 1 g si dolor, bisoprolol";
     - a cue that answers an item modifies nothing else: "HTA (sí), DM: no";
     - a cue that goes both ways modifies the nearer side, unless its metadata say "both";
     - "Sosp." and "?" reach into what follows, which is another sentence to the pipeline.
@@ -125,8 +127,8 @@ class LinearConText(ConText):
             first, last = scope(rule, start, end, bounds, reach.get(start))
             modifiers.append(ConTextModifier(rule, start, end, doc, first, last))
         limit_scopes(modifiers, items)
+        answers += conditions(modifiers, targets, items, reach)
         link(modifiers, targets, items)
-        answers += conditions(doc, modifiers, items)
         link(answers, targets, items)
         found = [(target, one) for one in (*modifiers, *answers) for target in one._targets]
         found += allergies_themselves(doc, modifiers, targets)
@@ -304,22 +306,6 @@ def link(modifiers: Iterable[ConTextModifier], targets: Iterable[Span], items: I
         for target in nearer_side(modifier, found, items):
             modifier.modify(target)
         modifier.reduce_targets()
-
-
-def conditions(
-    doc: Doc, modifiers: Sequence[ConTextModifier], items: Items
-) -> list[ConTextModifier]:
-    """Cues of a condition on a drug that stands before it: "Paracetamol 1 g si dolor"."""
-    found = []
-    for place, modifier in enumerate(modifiers):
-        start, end = modifier.modifier_span
-        if not (modifier.rule.metadata or {}).get("condition") or not modifier._targets:
-            continue
-        region = items.taken(start)
-        if region and (place == 0 or modifiers[place - 1].modifier_span[1] <= region.start):
-            rule = ConTextRule(modifier.rule.literal, modifier.category, allowed_types={"FARMACO"})
-            found.append(ConTextModifier(rule, start, end, doc, *region))
-    return found
 
 
 def nearer_side(modifier: ConTextModifier, targets: Sequence[Span], items: Items) -> Sequence[Span]:

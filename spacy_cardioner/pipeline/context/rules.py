@@ -95,7 +95,8 @@ def read_sections(source: str | None, language: str) -> RuleFile:
 
     The format is medspaCy's: ``{"section_rules": [...]}``. "one_paragraph" may list the categories
     that end with their paragraph, and "openers", for a category or "*", how the sentences start
-    that end its sections.
+    that end its sections; "patients", regular expressions of how sentences start that present a
+    patient and end these sections too.
 
     source (str | None): A path, "default" for the titles of the language, or None for no titles.
     RAISES (CardionerError): The file is missing or malformed.

@@ -2,7 +2,8 @@
 
 A title is at the start of a line or sentence, before a colon or a dash, or alone there. It is
 compared without case, accents, numbering or decoration. A section ends at the next title, or before
-a sentence that starts as another section does ("En la exploración"). A section of a category in
+a sentence that starts as another section does ("En la exploración") or that, after others, presents
+the patient ("Mujer de 76 años con"). A section of a category in
 ``one_paragraph`` also ends at an empty line, and with the line of its title if that holds more than
 the title and no list follows.
 
@@ -37,6 +38,11 @@ NOTHING = re.compile(
     r"\W*(?:no|non|not|none|nil|sin|senza|niega|nega|denies|nkda|nka|ningun|nessun|unknown|desconoc)",
     re.IGNORECASE,
 )
+# An event of the past, in the form of `normalize`: "Ingresado en 2010 por IAM".
+PAST = re.compile(
+    r" (?:(?:en|in|nel|ano|anno) (?:19|20)\d\d|(?:years?|yrs?|months?|weeks?) ago|(?:anni|mesi) fa"
+    r"|(?<!desde )hace \d+ (?:anos?|meses)) "
+)
 OPENING = 80  # characters of a sentence in which an opener is sought
 EVERY = "*"
 
@@ -59,6 +65,9 @@ class SectionFinder:
     one_paragraph (Iterable[str]): The categories that end with their paragraph.
     openers (Mapping[str, Iterable[str]]): For a category, or "*" for all that have some, how
         sentences start that end it.
+    patients (Iterable[str]): Regular expressions of how sentences start that present a patient, in
+        the form of `normalize`. They end the sections of the categories in `openers`, unless they
+        are the first sentence of a section.
     """
 
     def __init__(
@@ -66,6 +75,7 @@ class SectionFinder:
         rules: Iterable[Mapping[str, Any]],
         one_paragraph: Iterable[str] = (),
         openers: Mapping[str, Iterable[str]] = MappingProxyType({}),
+        patients: Iterable[str] = (),
     ) -> None:
         self.titles: dict[str, list[tuple[Mapping[str, str], str]]] = {}
         for rule in rules:
@@ -82,6 +92,7 @@ class SectionFinder:
             for category, own in openers.items()
             if category != EVERY
         }
+        self.patients = [re.compile(pattern) for pattern in patients]
 
     def __call__(self, doc: Doc) -> SpanGroup:
         """RETURNS (SpanGroup): The sections, titles included, with their category as label."""
@@ -135,8 +146,14 @@ class SectionFinder:
     def _ends(self, doc: Doc, text: str, section: Section, sentence: Span) -> bool:
         """Whether a section ends before a sentence that has no title."""
         openers = self.openers.get(section.category)
-        if openers and f"{normalize(sentence.text[:OPENING])} ".startswith(openers):
-            return True
+        if openers is not None:
+            opening = f"{normalize(sentence.text[:OPENING])} "
+            told = any(token.is_alpha for token in doc[section.body : sentence.start])
+            presents = opening.startswith(openers) or (
+                told and any(pattern.match(opening) for pattern in self.patients)
+            )
+            if presents and not PAST.search(opening):
+                return True
         if section.category not in self.one_paragraph:
             return False
         title, body = doc[section.start].idx, doc[section.body].idx

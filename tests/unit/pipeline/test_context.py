@@ -457,6 +457,7 @@ words = st.sampled_from(
         *("no", "sin", "padre", "con", "posible", "si", ":", "-", "\n", ".", "infarto"),
         *("(", ")", "(+)", "?", "sí", ",", "Dr.", "suspender", "iniciar", "alérgico a", "AP:"),
         *("Alergias:", "Antecedentes familiares:", "acude", "[", "]", "5 mg/12h", "suspendida"),
+        *("si precisa", "PRN:", "en caso de", "y", "o", "\n-", "Mujer de 76 años", "en 2010"),
     ]
 )
 
@@ -477,6 +478,29 @@ def test_no_text_is_too_odd(text: str, data: st.DataObject) -> None:
     nlp.get_pipe("context")(doc)
     assert doc.text == text
     doc.to_bytes()
+
+
+doses = st.lists(
+    st.sampled_from(
+        ["1 g", "575 mg", "c/8h", "1 comprimido", "cada 8 horas", "vía oral", "1-0-1", "(máximo 3)"]
+    ),
+    max_size=4,
+).map(" ".join)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.tuples(doses, st.sampled_from(["", "si dolor", "si precisa", "prn"])), max_size=5),
+    st.sampled_from([", ", "; ", "\n", "\n- ", ". "]),
+)
+def test_a_condition_is_of_its_own_drug(items: list[tuple[str, str]], separator: str) -> None:
+    nlp = pipeline("es")
+    lines = [f"Paracetamol {dose} {condition}".strip() for dose, condition in items]
+    doc = nlp.get_pipe("sentencizer")(nlp.make_doc(separator.join(lines)))
+    doc.spans[SPANS_KEY] = [Span(doc, t.i, t.i + 1, "FARMACO") for t in doc if t.text[0] == "P"]
+    nlp.get_pipe("context")(doc)
+    given = [attributes(span) == {"is_hypothetical"} for span in doc.spans[SPANS_KEY]]
+    assert given == [bool(condition) for _, condition in items]
 
 
 @pytest.mark.parametrize("end", [". ", " "], ids=["sentences", "one sentence"])
