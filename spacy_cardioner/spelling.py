@@ -21,6 +21,7 @@ from spacy.attrs import IS_ALPHA, IS_ASCII, IS_LOWER, IS_TITLE, IS_UPPER, LENGTH
 from spacy.strings import get_string_id
 from spacy.tokens import Doc
 
+from spacy_cardioner.characters import seen
 from spacy_cardioner.gazetteer.normalise import fold
 from spacy_cardioner.texts import read_texts
 from spacy_cardioner.tokenizer import LINE_ENDS, SENTENCE_ENDS
@@ -76,7 +77,8 @@ def usual_spelling(doc: Doc) -> Doc:
     """A document as it is usually written: the same tokens, with other texts and norms.
 
     What changes is a document, or a part of one, in capitals; a document whose sentences
-    begin with lower-case letters; and one without accents. Others stay as they are.
+    begin with lower-case letters; one without accents; and words with characters that are not
+    seen. Others stay as they are.
 
     RETURNS (Doc): A new document without annotations, or the given one if nothing changes.
     """
@@ -84,10 +86,15 @@ def usual_spelling(doc: Doc) -> Doc:
     if spelling is None or not len(doc):
         return doc
     known = _known(doc)
+    # Faster than a search of the text of the document, which is built anew on each access.
+    orths: list[int] = known.orth[known.ascii == 0].tolist()
+    odd = [str(doc.vocab.strings[orth]) for orth in orths]
+    if any(_look(word) != word for word in odd):
+        doc = _respelled(doc, [_look(token.text) for token in doc])
+        known = _known(doc)
+    foreign = " ".join(odd)
     capitals, starts = known.in_capitals(), known.starts()
     lower_case = known.in_lower_case()
-    # Faster than a search of the text of the document, which is built anew on each access.
-    foreign = " ".join(map(doc.vocab.strings.__getitem__, known.orth[known.ascii == 0].tolist()))
     bare = not (_ACCENT.search(foreign) or spelling.bare.isdisjoint(known.orth.tolist()))
     composed = unicodedata.is_normalized("NFC", foreign)
     if not (bare or lower_case or capitals.any() or not composed):
@@ -106,6 +113,11 @@ def usual_spelling(doc: Doc) -> Doc:
         if words[index].islower():
             words[index] = words[index].capitalize()
     return doc if words == written else _respelled(doc, words)
+
+
+def _look(word: str) -> str:
+    """A word without the characters that are not seen."""
+    return word if word.isspace() else seen(word) or word
 
 
 def _respelled(doc: Doc, words: Sequence[str]) -> Doc:

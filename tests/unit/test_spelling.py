@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spacy_cardioner import characters
 from spacy_cardioner.brat import read_folder
 from spacy_cardioner.spelling import Spelling, in_capitals, spelling_of, usual_spelling
 from spacy_cardioner.tokenizer import blank
@@ -114,7 +115,7 @@ def test_tokens_and_spaces_stay(lines: list[str], end: str, change: type[str], l
 
 
 def bare(word: str) -> str:
-    letters = unicodedata.normalize("NFKD", word.casefold())
+    letters = unicodedata.normalize("NFKD", (characters.seen(word) or word).casefold())
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 

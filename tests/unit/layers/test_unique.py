@@ -50,12 +50,16 @@ def test_the_vectors_are_the_same(texts: list[str]) -> None:
 
 
 def test_an_odd_word_has_the_vector_of_what_it_looks_like() -> None:
-    odd, plain = UNIQUE.predict([NLP("biso\u00adprolol"), NLP("bisoprolol")])
+    odd, plain = UNIQUE.predict([NLP("Toma biso\u00adprolol"), NLP("Toma bisoprolol")])
     assert (odd == plain).all()
 
 
 def test_words_are_embedded_in_their_usual_spelling() -> None:
-    given = [NLP("NIEGA DISNEA. TOMA BISOPROLOL."), NLP("niega disnea. toma bisoprolol.")]
+    given = [
+        NLP("NIEGA DIS\u00adNEA. TOMA BISO\u200bPROLOL."),
+        NLP("NIEGA DISNEA. TOMA BISOPROLOL."),
+        NLP("niega disnea. toma bisoprolol."),
+    ]
     usual = [NLP("Niega disnea. Toma bisoprolol.")]
     for is_train in (False, True):
         [want], _ = UNIQUE(usual, is_train)

@@ -351,10 +351,7 @@ def test_own_rules_alone_or_on_top(tmp_path: Path) -> None:
         (json.dumps({"context_rules": [{**NEGATION, "pattern": [{"LOW": 1}]}]}), "rule 1"),
     ],
 )
-def test_malformed_rules_are_named(
-    tmp_path: Path, content: str, message: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CARDIONER_SHOW_TEXT", "1")
+def test_malformed_rules_are_named(tmp_path: Path, content: str, message: str) -> None:
     own = tmp_path / "own.json"
     own.write_text(content, encoding="utf-8")
     with pytest.raises(CardionerError, match=message):
