@@ -27,11 +27,11 @@ PACKAGE = Path(spacy_cardioner.__file__).parent
 ROOT = PACKAGE.parent
 CONSOLE_COMMAND = str(Path(sys.executable).with_name("cardioner"))
 OPTIONAL = ("torch", "transformers", "spacy_transformers", "medspacy")
-# `context.linear` derives from a class of medspaCy: the component imports it when it is created.
+# They use classes of medspaCy, and are imported when the context component is created.
 IMPORT_EVERYTHING = """
 import importlib, pkgutil, spacy_cardioner
 for module in pkgutil.walk_packages(spacy_cardioner.__path__, "spacy_cardioner."):
-    if not module.name.endswith(("__main__", ".context.linear")):
+    if not module.name.endswith(("__main__", ".context.linear", ".context.conditions")):
         importlib.import_module(module.name)
 """
 LOADED = f"\nimport sys; print(*sorted({set(OPTIONAL)} & set(sys.modules)))"
