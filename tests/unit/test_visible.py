@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spacy_cardioner.characters import is_ignored, seen
@@ -11,7 +11,8 @@ from spacy_cardioner.tokenizer import blank
 from spacy_cardioner.visible import visible
 
 NLP = blank("es")
-SENTENCE = "Toma furosemida 40 mg. Niega FA, HTA\ny DM."
+# A soft hyphen before a line that begins in lower case joins a word.
+SENTENCE = "Toma furosemida 40 mg. Niega FA, HTA\nY DM."
 UNSEEN = "\u00ad\u200b\u200e\u2060\ufeff"
 
 odd = st.text("aA1. ,-\n\r\x0c\u00a0\u00ad\u200b\u200e\ufeff\ufb01\u0301\uf0b7\u2003", max_size=30)
@@ -37,6 +38,7 @@ def test_the_view_has_what_is_seen_in_its_order(text: str) -> None:
 
 
 @settings(deadline=None)
+@example([*[""] * SENTENCE.index("\n"), "\u00ad", *[""] * 10])
 @given(st.lists(st.sampled_from(["", "", "", *UNSEEN]), min_size=len(SENTENCE) + 1))
 def test_the_view_is_the_document_of_the_plain_text(unseen: list[str]) -> None:
     parts = [char if char != " " else "\u00a0" for char in SENTENCE]
