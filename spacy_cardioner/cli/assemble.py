@@ -57,6 +57,10 @@ def assemble(
     lang: Lang,
     corpus: DocBins,
     output: Output,
+    label: Annotated[
+        list[str],
+        typer.Option(help="A label to find by default. Repeat for more. [default: all]"),
+    ] = [],  # noqa: B006
 ) -> None:
     """Join a trained pipeline with the untrained components.
 
@@ -64,7 +68,7 @@ def assemble(
     """
     from spacy_cardioner.assembly.join import join
 
-    join(config, model, lang, corpus, output)
+    join(config, model, lang, corpus, output, label)
 
 
 def rerank(

@@ -112,6 +112,7 @@ class MultiHeadNER(LabelledPipe):
         name: str,
         model: Model[list[Doc], Floats],
         spans_key: str = SPANS_KEY,
+        labels: Sequence[str] | None = None,
         threshold: float = 0.0,
         alternatives: float | None = None,
         class_weights: ClassWeights = None,
@@ -121,6 +122,9 @@ class MultiHeadNER(LabelledPipe):
 
         spans_key (str): Key of the Doc.spans dict to save the spans under, and with the gold
             entities in training.
+        labels (Optional[Sequence[str]]): Labels to find, of those that the model has a head for.
+            None finds all. Other heads are trained, but not decoded. The attribute `active` can be
+            set to other labels at any time.
         threshold (float): Drop entities with a lower probability.
         alternatives (Optional[float]): Write every span with at least this probability to
             ``doc.spans[f"{spans_key}_alternatives"]``, whether it is an entity or not. They may
@@ -138,12 +142,34 @@ class MultiHeadNER(LabelledPipe):
         self.model = model
         self.name = name
         self.spans_key = spans_key
+        self.active = labels
         self.threshold = threshold
         self.alternatives = alternatives
         self.class_weights = class_weights
         self.scorer = scorer
         self.cfg: dict[str, Any] = {"labels": [], "tag_counts": {}}
         register_extensions()
+
+    @property
+    def active(self) -> tuple[str, ...]:
+        """RETURNS (Tuple[str]): The labels to find, in the order of their heads.
+
+        RAISES (CardionerError): The model has no head for one of them.
+        """
+        if self._active is None:
+            return self.labels
+        if unknown := sorted({*self._active} - {*self.labels}):
+            raise CardionerError(
+                f"{self.name}: no label {', '.join(unknown)}. Its labels are: "
+                f"{', '.join(self.labels)}"
+            )
+        return tuple(label for label in self.labels if label in self._active)
+
+    @active.setter
+    def active(self, labels: Sequence[str] | None) -> None:
+        if isinstance(labels, str):
+            raise CardionerError(f"{self.name}: labels must be a list, such as ['{labels}']")
+        self._active = None if labels is None else [*labels]
 
     def add_label(self, label: str) -> int:
         """Add a label. Only possible before the model is initialized."""
@@ -158,9 +184,12 @@ class MultiHeadNER(LabelledPipe):
         """
         views = [visible(doc) for doc in docs]
         lengths = [len(view.doc) for view in views]
-        if not any(lengths):
+        active = self.active
+        if not any(lengths) or not active:
             return [Decoded([], []) for _ in views]
         scores = self.model.predict([view.doc for view in views])
+        if active != self.labels:
+            scores = scores.take([self.labels.index(label) for label in active], axis=2)
         offsets = accumulate(lengths, initial=0)
         breaks = [
             offset + place
@@ -169,18 +198,18 @@ class MultiHeadNER(LabelledPipe):
         ]
         for tag in (BEGIN, INSIDE):
             scores[:, tag, :, breaks] = FORBIDDEN
-        decoded = decode(scores, lengths, self.labels, alternatives=self.alternatives)
+        decoded = decode(scores, lengths, active, alternatives=self.alternatives)
         return [one.moved(view.back) for one, view in zip(decoded, views, strict=True)]
 
     def set_annotations(self, docs: Iterable[Doc], decoded: Iterable[Decoded]) -> None:
         """Write entities to ``doc.spans`` and ``doc.ents``, except those in gated sentences."""
         for doc, (entities, alternatives) in zip(docs, decoded, strict=True):
             kept = [e for e in self._allowed(doc, entities) if (e.score or 0) >= self.threshold]
-            spans = write_entities(doc, kept, self.spans_key, layers=self.labels)
+            spans = write_entities(doc, kept, self.spans_key, layers=self.active)
             if self.alternatives is not None:
                 # Not entities: their scores are kept in the group only.
                 key, others = alternatives_key(self.spans_key), [*self._allowed(doc, alternatives)]
-                attrs = {"scores": [one.score for one in others], "layers": [*self.labels]}
+                attrs = {"scores": [one.score for one in others], "layers": [*self.active]}
                 group = [Span(doc, *one[:3]) for one in others]
                 doc.spans[key] = SpanGroup(doc, name=key, spans=group, attrs=attrs)
             taken = {token.i for ent in doc.ents for token in ent}

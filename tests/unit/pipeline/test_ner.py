@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy
 import pytest
@@ -401,3 +401,35 @@ def test_spacy_trains_it_over_a_shared_encoder(tmp_path: Path) -> None:
     assert found(loaded(NESTED))[:2] == [("Alergia a penicilina", DISEASE), ("penicilina", DRUG)]
     assert loaded.meta["performance"]["spans_cardioner_f"] > 0.9
     assert isinstance(loaded.get_pipe("ner"), MultiHeadNER)
+
+
+def test_only_active_labels_are_found(nlp: Language, tmp_path: Path) -> None:
+    both = nlp(NESTED)
+    drugs = [entity for entity in found(both) if entity[1] == DRUG]
+    assert drugs
+    assert len(found(both)) > len(drugs)
+    nlp.to_disk(tmp_path)
+    loaded = load_model(tmp_path, config={"components": {"ner": {"labels": [DRUG]}}})
+    ner = cast(MultiHeadNER, loaded.get_pipe("ner"))
+    doc = loaded(NESTED)
+    assert (found(doc), doc.spans["cardioner"].attrs["layers"]) == (drugs, [DRUG])
+    assert [span._.score for span in doc.spans["cardioner"]] == pytest.approx(
+        [span._.score for span in both.spans["cardioner"] if span.label_ == DRUG], abs=1e-6
+    )
+    ner.active = []
+    assert found(loaded(NESTED)) == []
+    ner.active = [DRUG, DISEASE]
+    assert found(loaded(NESTED)) == found(both)
+    assert ner.labels == (DISEASE, DRUG)
+    # The setting is saved with the pipeline.
+    loaded.to_disk(tmp_path / "again")
+    assert found(load_model(tmp_path / "again")(NESTED)) == drugs
+
+
+def test_a_label_without_a_head_is_named(nlp: Language, tmp_path: Path) -> None:
+    nlp.to_disk(tmp_path)
+    loaded = load_model(tmp_path, config={"components": {"ner": {"labels": ["SINTOMA"]}}})
+    with pytest.raises(CardionerError, match="no label SINTOMA. Its labels are: ENFERMEDAD, FAR"):
+        loaded(NESTED)
+    with pytest.raises(CardionerError, match="must be a list"):
+        cast(MultiHeadNER, loaded.get_pipe("ner")).active = DRUG  # type: ignore[assignment]
