@@ -14,16 +14,21 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.pipeline.context.rules import (
+from spacy_cardioner.pipeline.context.checks import (
     ANSWERS,
     CONTEXT_RULES,
     NAMES,
-    RULES_FILE,
+    ONE_PARAGRAPH,
+    OPENERS,
+    PATIENTS,
     SECTION_RULES,
-    SECTIONS_FILE,
     TERMINATING_TYPES,
     RuleFile,
     check_file,
+)
+from spacy_cardioner.pipeline.context.rules import (
+    RULES_FILE,
+    SECTIONS_FILE,
     make_rules,
     read_rules,
     read_sections,
@@ -139,9 +144,9 @@ class Context(StoredPipe):
         self.sections = sections
         self.section_finder = SectionFinder(
             sections[SECTION_RULES],
-            sections.get("one_paragraph", ()),
-            sections.get("openers", {}),
-            sections.get("patients", ()),
+            sections.get(ONE_PARAGRAPH, ()),
+            sections.get(OPENERS, {}),
+            sections.get(PATIENTS, ()),
         )
         self.context = LinearConText(
             self.nlp,
@@ -151,7 +156,7 @@ class Context(StoredPipe):
             answers=rules.get(ANSWERS, {}),
             names=rules.get(NAMES, {}),
         )
-        self.context.add(make_rules(rules, self.span_attrs, self.nlp.vocab))
+        self.context.add(make_rules(rules, self.span_attrs))
 
     def __call__(self, doc: Doc) -> Doc:
         """Find the sections of a document and set the attributes of its entities.
