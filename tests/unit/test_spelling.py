@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import unicodedata
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from spacy_cardioner import characters
 from spacy_cardioner.brat import read_folder
-from spacy_cardioner.spelling import Spelling, in_capitals, spelling_of, usual_spelling
+from spacy_cardioner.spelling import Spelling, in_capitals, list_path, spelling_of, usual_spelling
 from spacy_cardioner.tokenizer import blank
 from tests.conftest import ROOT
 
@@ -184,3 +185,21 @@ def test_a_norm_of_its_own_is_kept() -> None:
     doc = NLP["es"].make_doc("niega nauseas y toma aas")
     doc[3].norm_ = "bebe"
     assert [token.norm_ for token in usual_spelling(doc)][1::2] == ["náuseas", "bebe"]
+
+
+PLACEHOLDERS = ["XXX", "XXXX", "Xxxxx", "xxxxxx", "XXXX.", "YYYY", "ZZZ", "XYZ", "AAAA", "mmmmm"]
+NO_PLACEHOLDERS = ["III", "AAA", "VIII", "XX", "XXY", "XYY", "DDD", "PPPD", "xifo"]
+
+
+def test_placeholders_of_anonymised_texts_are_no_words() -> None:
+    count = runpy.run_path(str(ROOT / "assets/spelling/make.py"))["count"]
+    words = [*PLACEHOLDERS, *NO_PLACEHOLDERS]
+    texts = [f"Seen by {word} with {word} and asma." for word in words]
+    assert set(count("en", texts)) & set(words) == set(NO_PLACEHOLDERS)
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_the_lists_hold_no_placeholders(lang: str) -> None:
+    placeholder = runpy.run_path(str(ROOT / "assets/spelling/make.py"))["PLACEHOLDER"]
+    words = list_path(lang).read_text(encoding="utf-8").splitlines()
+    assert not list(filter(placeholder.fullmatch, words))
