@@ -21,7 +21,7 @@ import pytest
 from spacy_cardioner import annotate, brat
 from spacy_cardioner.batch.manifest import Counts
 from spacy_cardioner.batch.readers import InputFormat, open_source
-from spacy_cardioner.batch.readers.base import Wanted, choose
+from spacy_cardioner.batch.readers.columns import Wanted, choose
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.writers import OutputFormat
 from spacy_cardioner.batch.writers.lines import Tsv
