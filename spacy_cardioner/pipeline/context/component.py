@@ -14,6 +14,7 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.gazetteer.patterns import LABEL as DRUG
 from spacy_cardioner.pipeline.context.checks import (
     ANSWERS,
     CONTEXT_RULES,
@@ -63,7 +64,6 @@ SECTION_ATTRS = {
     "family_history": {"is_family": True},
     "allergies": {"is_allergy": True},
 }
-DRUG = "FARMACO"
 LONGEST_CLAUSE = 60  # tokens
 # Sections that speak of drugs only, or of all but drugs: what a patient takes is often listed under
 # the history.

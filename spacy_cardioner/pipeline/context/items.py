@@ -24,7 +24,8 @@ JOINS = frozenset({"y", "e", "ed", "o", "u", "and", "or", "ni", "né", "nor", "&
 CLAUSES = frozenset({"y", "e", "ed", "and", "but", "pero", "ma", "mas"})
 # Between a finding and a cue that says something of it: "el TEP se descarta".
 FILLERS = frozenset({"se", "lo", "la", "los", "las", "que", "es", "si", "which", "is", "viene"})
-SIGNS = frozenset({"+", "++", "+++", "-", "–"})
+PLUSES = frozenset({"+", "++", "+++"})
+SIGNS = PLUSES | {"-", "–"}
 DENIALS = frozenset({"no", "non", "sin", "senza", "niega", "nega", "ni", "né"})
 ANSWERED = ("NEGATED_EXISTENCE", "POSSIBLE_EXISTENCE")
 
@@ -214,7 +215,7 @@ class Items:
         sentence = self.sentences[start].start
         if sentence not in self.signs_first:
             # A dash at the start of a line is the mark of a list.
-            bullet = self.text(start) not in "+++" and self.text(start - 1) not in ("(", "[")
+            bullet = self.text(start) not in PLUSES and self.text(start - 1) not in ("(", "[")
             mark = start - 1 if self.text(start - 1) in ("(", "[") else start
             self.signs_first[sentence] = self.clause(mark) == mark and not bullet
         return self.signs_first[sentence]
