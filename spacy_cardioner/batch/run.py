@@ -90,6 +90,7 @@ def run(job: Job) -> Counts:
 
 @contextmanager
 def _started(settings: Settings) -> Iterator[tuple[Annotate, dict[str, Any]]]:
+    """Start the engine, see `started`, and identify a pipeline that is given as an object too."""
     with started(settings) as (annotate, known):
         yield annotate, identity(settings.model) if isinstance(settings.model, Language) else known
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.files import resources
 from spacy_cardioner.gazetteer.clean import without_strength
-from spacy_cardioner.gazetteer.laboratory import RESOURCES
 from spacy_cardioner.gazetteer.lexicon import Lexicon, in_case
 from spacy_cardioner.gazetteer.normalise import fold, pieces, split_combination
 from spacy_cardioner.gazetteer.patterns import LABEL, Pattern
@@ -177,8 +177,7 @@ def _patterns(abbreviation: str) -> Iterator[Pattern]:
 @lru_cache(maxsize=8)
 def abbreviations(lang: str) -> Abbreviations:
     """The abbreviations of a language, or of all languages for one without, such as "xx"."""
-    own = RESOURCES / lang / FILE
-    return Abbreviations([own] if own.is_file() else sorted(RESOURCES.glob(f"*/{FILE}")))
+    return Abbreviations(resources(lang, FILE))
 
 
 def _read(path: Path) -> Iterator[Meaning]:

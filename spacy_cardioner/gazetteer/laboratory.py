@@ -8,12 +8,12 @@ from itertools import islice, takewhile
 from pathlib import Path
 
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.files import resources
 from spacy_cardioner.gazetteer.lexicon import Lexicon
 from spacy_cardioner.gazetteer.normalise import pieces
 from spacy_cardioner.gazetteer.patterns import Pattern
 from spacy_cardioner.texts import read_texts
 
-RESOURCES = Path(__file__).parents[1] / "resources"
 RULES_FILE = "analytes.tsv"
 ANALYTE, BETWEEN = "analyte", "between"
 _LABORATORY = (ANALYTE, "context", "unit")
@@ -107,8 +107,7 @@ def _own_sentence(folded: Sequence[str]) -> list[str]:
 @lru_cache(maxsize=8)
 def laboratory(lang: str) -> Laboratory:
     """The rules of a language, or of all languages for one without rules, such as "xx"."""
-    own = RESOURCES / lang / RULES_FILE
-    return Laboratory([own] if own.is_file() else sorted(RESOURCES.glob(f"*/{RULES_FILE}")))
+    return Laboratory(resources(lang, RULES_FILE))
 
 
 def _read(path: Path) -> Iterator[tuple[str, str]]:
