@@ -171,7 +171,7 @@ def to_doc(nlp: Language, note: LayeredNote, layers: set[str], audit: Audit) -> 
 
 
 def _not_learned(entities: Collection[Entity]) -> Iterator[tuple[Entity, Entity]]:
-    """YIELDS (tuple[Entity, Entity]): An entity, and the longer one of its label that it overlaps."""
+    """YIELDS (tuple[Entity, Entity]): An entity, and the longer one of its label over it."""
     for label in sorted({entity.label for entity in entities}):
         ours = [entity for entity in entities if entity.label == label]
         learned = non_overlapping(ours)

@@ -22,7 +22,7 @@ KINDS = (*_LABORATORY, *_TREATMENT, BETWEEN)
 
 _SENTENCE_END = {".", "!", "?", "…", "\n"}
 # The number of pieces before and after a name that belong to its context.
-_WINDOW = 10
+WINDOW = 10
 # Characters between a name and its value, and within a value such as "3,5 - 5".
 _SIGNS = set(":=(<>≤≥≈~±,-[/x×^*")
 
@@ -57,8 +57,8 @@ class Laboratory:
 
         first, last (int): The first piece of the name, and the piece after its last.
         """
-        before = _own_sentence(folded[max(0, first - _WINDOW) : first][::-1])[::-1]
-        after = _own_sentence(folded[last : last + _WINDOW])
+        before = own_sentence(folded[max(0, first - WINDOW) : first][::-1])[::-1]
+        after = own_sentence(folded[last : last + WINDOW])
         measured = self._value(after)
         if measured is not None:
             return measured
@@ -99,7 +99,7 @@ class Laboratory:
                     yield start, end, rules[0].label
 
 
-def _own_sentence(folded: Sequence[str]) -> list[str]:
+def own_sentence(folded: Sequence[str]) -> list[str]:
     """The pieces before the end of the sentence."""
     return list(takewhile(lambda piece: piece not in _SENTENCE_END, folded))
 

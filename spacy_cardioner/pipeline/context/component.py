@@ -27,6 +27,7 @@ from spacy_cardioner.pipeline.context.checks import (
     RuleFile,
     check_file,
 )
+from spacy_cardioner.pipeline.context.items import LONGEST_CLAUSE
 from spacy_cardioner.pipeline.context.rules import (
     RULES_FILE,
     SECTIONS_FILE,
@@ -64,7 +65,6 @@ SECTION_ATTRS = {
     "family_history": {"is_family": True},
     "allergies": {"is_allergy": True},
 }
-LONGEST_CLAUSE = 60  # tokens
 # Sections that speak of drugs only, or of all but drugs: what a patient takes is often listed under
 # the history.
 OF_DRUGS = {"allergies": True, "past_medical_history": False}
