@@ -65,6 +65,9 @@ def _check_cue(rule: dict[str, Any], where: str) -> None:
     """Check what medspaCy and spaCy read of a ConText rule."""
     from medspacy.context import ConTextRule
 
+    for name in ("max_scope", "max_targets"):
+        if not isinstance(rule.get(name), int | None):
+            raise CardionerError(f'{where}: "{name}" is not a whole number')
     pattern = rule.get("pattern")
     try:
         ConTextRule.from_dict(rule)

@@ -348,6 +348,7 @@ def test_own_rules_alone_or_on_top(tmp_path: Path) -> None:
             "its category sets no attribute",
         ),
         (json.dumps({"context_rules": [{**NEGATION, "direction": 5}]}), "rule 1 .*AttributeError"),
+        (json.dumps({"context_rules": [{**NEGATION, "max_scope": 1.5}]}), "is not a whole number"),
         (json.dumps({"context_rules": [{**NEGATION, "pattern": [{"LOW": 1}]}]}), "rule 1"),
         (
             json.dumps({"context_rules": [NEGATION], "answers": ["no"]}),
