@@ -110,8 +110,7 @@ def _respell(doc: Doc) -> Doc:
         doc = _respelled(doc, [_look(token.text) for token in doc])
         known = _known(doc)
     foreign = " ".join(odd)
-    capitals, starts = known.in_capitals(), known.starts()
-    lower_case = known.in_lower_case()
+    capitals, lower_case = known.in_capitals(), known.in_lower_case()
     bare = not (_ACCENT.search(foreign) or spelling.bare.isdisjoint(known.orth.tolist()))
     composed = unicodedata.is_normalized("NFC", foreign)
     if not (bare or lower_case or capitals.any() or not composed):
@@ -126,7 +125,7 @@ def _respell(doc: Doc) -> Doc:
         words = list(map(spelling.from_lower_case, words))
     if bare:
         words = list(map(spelling.with_accents, words))
-    for index in numpy.flatnonzero(starts & (capitals | lower_case)).tolist():
+    for index in numpy.flatnonzero(known.starts() & (capitals | lower_case)).tolist():
         if words[index].islower():
             words[index] = words[index].capitalize()
     return doc if words == written else _respelled(doc, words)
@@ -170,8 +169,11 @@ class _Words(NamedTuple):
         written = (self.alpha == 1) & (self.length > 1)
         capitals = written & (self.upper == 1)
         long = capitals & (self.length >= LONG)
-        if not long.any() or capitals.sum() >= _SHARE * written.sum():
+        total = capitals.sum()
+        if not long.any() or total >= _SHARE * written.sum():
             return numpy.full(len(long), long.any())
+        if total <= _TITLE:
+            return numpy.zeros(len(long), dtype=bool)
         line = numpy.cumsum(_among(self.orth, _LINE_ENDS))
         n_written, n_capitals, n_long = (
             numpy.bincount(line, weights=each) for each in (written, capitals, long)
@@ -190,7 +192,7 @@ def _known(doc: Doc) -> _Words:
 
 
 def _among(words: Array, given: frozenset[int]) -> Array:
-    """Which words are among the given ones. Faster than numpy's `isin`, and most texts are short."""
+    """Which words are among the given ones. For short texts faster than numpy's `isin`."""
     return numpy.array([word in given for word in words.tolist()], dtype=bool)
 
 
