@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import pickle
 import unicodedata
+import weakref
 
 import pytest
 from hypothesis import given, settings
@@ -184,3 +187,29 @@ def test_a_norm_of_its_own_is_kept() -> None:
     doc = NLP["es"].make_doc("niega nauseas y toma aas")
     doc[3].norm_ = "bebe"
     assert [token.norm_ for token in usual_spelling(doc)][1::2] == ["náuseas", "bebe"]
+
+
+def test_the_usual_spelling_is_found_again_when_the_words_change() -> None:
+    doc = NLP["es"].make_doc("PACIENTE CON INSUFICIENCIA CARDIACA")
+    first = usual_spelling(doc)
+    assert usual_spelling(doc) is first
+    doc[0].norm_ = "enfermo"
+    assert usual_spelling(doc)[0].norm_ == "paciente"
+    with doc.retokenize() as retokenizer:
+        retokenizer.merge(doc[2:4])
+    changed = usual_spelling(doc)
+    assert changed is not first
+    assert len(changed) == len(doc) == 3
+
+
+@pytest.mark.parametrize("text", ["PACIENTE CON INSUFICIENCIA CARDIACA", "Paciente con asma."])
+def test_a_document_and_its_usual_spelling_are_freed(text: str) -> None:
+    doc = NLP["es"].make_doc(text)
+    given, usual = weakref.ref(doc), weakref.ref(usual_spelling(doc))
+    doc.to_bytes()
+    pickle.dumps(doc)
+    assert not doc.user_data
+    del doc
+    gc.collect()
+    assert given() is None
+    assert usual() is None
