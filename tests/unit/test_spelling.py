@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import pickle
 import runpy
 import unicodedata
+import weakref
 
 import pytest
 from hypothesis import given, settings
@@ -203,3 +206,29 @@ def test_the_lists_hold_no_placeholders(lang: str) -> None:
     placeholder = runpy.run_path(str(ROOT / "assets/spelling/make.py"))["PLACEHOLDER"]
     words = list_path(lang).read_text(encoding="utf-8").splitlines()
     assert not list(filter(placeholder.fullmatch, words))
+
+
+def test_the_usual_spelling_is_found_again_when_the_words_change() -> None:
+    doc = NLP["es"].make_doc("PACIENTE CON INSUFICIENCIA CARDIACA")
+    first = usual_spelling(doc)
+    assert usual_spelling(doc) is first
+    doc[0].norm_ = "enfermo"
+    assert usual_spelling(doc)[0].norm_ == "paciente"
+    with doc.retokenize() as retokenizer:
+        retokenizer.merge(doc[2:4])
+    changed = usual_spelling(doc)
+    assert changed is not first
+    assert len(changed) == len(doc) == 3
+
+
+@pytest.mark.parametrize("text", ["PACIENTE CON INSUFICIENCIA CARDIACA", "Paciente con asma."])
+def test_a_document_and_its_usual_spelling_are_freed(text: str) -> None:
+    doc = NLP["es"].make_doc(text)
+    given, usual = weakref.ref(doc), weakref.ref(usual_spelling(doc))
+    doc.to_bytes()
+    pickle.dumps(doc)
+    assert not doc.user_data
+    del doc
+    gc.collect()
+    assert given() is None
+    assert usual() is None

@@ -260,6 +260,10 @@ def without_negated_allergies(edges: Iterable["Edge"], targets: Iterable[Span]) 
     nothing more.
     """
     edges = list(edges)
+    allergies = {target for target, cue in edges if cue.category == "ALLERGY"}
+    allergies.update(target for target in targets if target._.is_allergy)
+    if not allergies:
+        return edges
     places = {
         (target, place)
         for target, cue in edges

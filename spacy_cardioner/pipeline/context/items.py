@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy
+from spacy.attrs import IS_SPACE, LOWER
 from spacy.tokens import Doc, Span
 
 if TYPE_CHECKING:
@@ -46,6 +48,10 @@ class Items:
     def __init__(self, doc: Doc, targets: Iterable[Span], sentences: Sequence[range]) -> None:
         self.doc = doc
         self.sentences = sentences
+        strings = doc.vocab.strings
+        self._texts = [strings[lower] for lower in doc.to_array(LOWER).tolist()]
+        for index in numpy.flatnonzero(doc.to_array(IS_SPACE)).tolist():
+            self._texts[index] = "\t" if LINE_ENDS.isdisjoint(self._texts[index]) else "\n"
         self.starts: dict[int, int] = {}
         self.ends: dict[int, int] = {}
         for target in targets:
@@ -58,12 +64,7 @@ class Items:
 
     def text(self, index: int) -> str:
         """The text of a token in lower case, "" outside the document, a line feed for line ends."""
-        if not 0 <= index < len(self.doc):
-            return ""
-        token = self.doc[index]
-        if token.is_space:
-            return "\t" if LINE_ENDS.isdisjoint(token.text) else "\n"
-        return token.lower_
+        return self._texts[index] if 0 <= index < len(self._texts) else ""
 
     def separates(self, index: int) -> bool:
         """Whether a token ends an item on either side."""

@@ -178,9 +178,10 @@ def as_spans(doc: Doc, sections: Iterable[Section]) -> SpanGroup:
 def normalize(title: str) -> str:
     """The form in which titles are compared."""
     bare = re.sub(r"\([^()]*\)", " ", title.casefold())
-    decomposed = unicodedata.normalize("NFKD", bare)
-    letters = "".join(char for char in decomposed if not unicodedata.combining(char))
-    return " ".join(re.findall(r"[^\W_]+", letters))
+    if not bare.isascii():
+        decomposed = unicodedata.normalize("NFKD", bare)
+        bare = "".join(char for char in decomposed if not unicodedata.combining(char))
+    return " ".join(re.findall(r"[^\W_]+", bare))
 
 
 def get_section(span: Span) -> str | None:
