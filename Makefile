@@ -21,7 +21,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export CARDIONER_DATA :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo-train es en it xx release show test test-slow test-fast test-other torture trf lint format \
+.PHONY: help run run-trf demo-train es en it xx release show test test-slow test-fast test-other torture trf lint format \
 	licences lock clean
 
 help: ## List these targets
@@ -30,6 +30,10 @@ help: ## List these targets
 run: $(VENV)/run.stamp ## Install the trained pipelines, annotate a note in each language
 	python -m spacy project run all
 	@$(MAKE) --no-print-directory show
+
+run-trf: $(VENV)/trf.stamp ## The same with the transformer, whose packages it adds to .venv
+	python -m spacy project run trf
+	@$(MAKE) --no-print-directory show ANNOTATED=runs/annotated-trf
 
 demo-train: $(VENV)/run.stamp ## Train on the sample corpus, from BRAT folders to wheels
 	python -m spacy project run demo
@@ -41,13 +45,15 @@ es en it xx: $(VENV)/run.stamp ## Train and install the pipeline of a language (
 release: $(VENV)/run.stamp ## Train the pipelines of assets/pipelines
 	python -m spacy project run release
 
+ANNOTATED := runs/annotated
+
 show: $(VENV)/run.stamp
 	@for note in assets/notes/*/demo_01.txt; do \
 		lang=$$(basename "$$(dirname "$$note")"); \
-		printf '\n%s\n\n' "== What $${lang}_cardioner found in $$note"; \
+		printf '\n%s\n\n' "== Found in $$note"; \
 		cat "$$note"; echo; \
 		awk -F '\t' '$$1 == "demo_01" {found++; printf "  %-10s  %5d  %s\n", $$2, $$3, $$5} \
-			END {if (!found) print "  nothing"}' "runs/annotated/$$lang.tsv"; \
+			END {if (!found) print "  nothing"}' "$(ANNOTATED)/$$lang.tsv"; \
 	done
 
 # Two processes. The tests of a file run in one of them and share their fixtures.

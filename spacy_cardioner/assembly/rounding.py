@@ -30,6 +30,13 @@ def round_floats(array: NDArray[numpy.float32], bits: int) -> NDArray[numpy.floa
     return (numpy.rint(array / step) * step).astype(numpy.float32)
 
 
+def _round_module(module: Any, bits: int) -> None:
+    """Round the weights of a module of torch, the encoder of a transformer, in place."""
+    for weights in module.parameters():
+        rounded = round_floats(weights.detach().numpy(), bits)
+        weights.data = weights.new_tensor(rounded)
+
+
 def round_weights(nlp: Language, *, weight_bits: int, vector_bits: int) -> None:
     """Round the weights of all trained components, and the word vectors, in place.
 
@@ -44,6 +51,8 @@ def round_weights(nlp: Language, *, weight_bits: int, vector_bits: int) -> None:
                     weights: Any = node.get_param(name)
                     rounded: Any = round_floats(weights, weight_bits)
                     node.set_param(name, rounded)
+            for shim in node.shims:
+                _round_module(shim._model, weight_bits)
     vectors = nlp.vocab.vectors
     if vectors.size:
         vectors.data = round_floats(vectors.data, vector_bits)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import chain
 from operator import itemgetter
@@ -25,6 +25,7 @@ from spacy_cardioner.loading import identity, load_pipeline, use_gpu
 from spacy_cardioner.pipeline.context.rules import RULES_FILE
 from spacy_cardioner.pipeline.context.sections import SECTIONS_KEY
 from spacy_cardioner.pipeline.gazetteer.codes import code_names
+from spacy_cardioner.pipeline.ner.component import MultiHeadNER
 from spacy_cardioner.pipeline.stored import languages
 from spacy_cardioner.spans import NOTE_ID, keep_labels
 
@@ -104,7 +105,17 @@ def load(settings: Settings) -> Language:
     known = {label for labels in nlp.pipe_labels.values() for label in labels}
     if known:  # components of others may not tell their labels
         check_labels(known, {}, settings.only)
+    if isinstance(settings.model, str):  # a pipeline of the caller stays as it is
+        _open_labels(nlp, settings.only)
     return nlp
+
+
+def _open_labels(nlp: Language, labels: Collection[str]) -> None:
+    """Let the pipeline find labels that it does not find by default."""
+    for _, pipe in nlp.components:
+        if isinstance(pipe, MultiHeadNER):
+            wanted = {*pipe.active, *labels}
+            pipe.active = [label for label in pipe.labels if label in wanted]
 
 
 def context_of(nlp: Language, wanted: bool | str) -> Context | None:

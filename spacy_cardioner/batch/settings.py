@@ -19,7 +19,8 @@ class Settings(NamedTuple):
 
     context (bool | str): Run the context component after the pipeline, with the rules of its
         language or of the named one.
-    only (tuple[str, ...]): The labels of the entities to keep. Default: all.
+    only (tuple[str, ...]): The labels of the entities to keep. Default: all that the pipeline
+        finds. A pipeline given by name also finds others that it has a head for.
     """
 
     model: str | Language

@@ -85,7 +85,11 @@ def annotate(
         ),
     ] = None,
     only: Annotated[
-        list[str], typer.Option(help="Write only entities with this label. Repeatable.")
+        list[str],
+        typer.Option(
+            help="Write only entities with this label, also if the pipeline does not find it by "
+            "default. Repeatable."
+        ),
     ] = [],  # noqa: B006
     with_text: Annotated[
         bool, typer.Option("--with-text", help="Write the texts too (jsonl).")

@@ -20,6 +20,9 @@ from spacy.training.loop import train
 from spacy.util import fix_random_seed, load_model, load_model_from_config
 from thinc.api import Config
 
+from spacy_cardioner.batch.engine import Annotator
+from spacy_cardioner.batch.readers.note import SourceNote
+from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.layers.crf import BEGIN, INSIDE, OUTSIDE
 from spacy_cardioner.pipeline.ner.component import MultiHeadNER
@@ -433,3 +436,13 @@ def test_a_label_without_a_head_is_named(nlp: Language, tmp_path: Path) -> None:
         loaded(NESTED)
     with pytest.raises(CardionerError, match="must be a list"):
         cast(MultiHeadNER, loaded.get_pipe("ner")).active = DRUG  # type: ignore[assignment]
+
+
+def test_annotate_opens_the_labels_that_are_asked_for(nlp: Language, tmp_path: Path) -> None:
+    nlp.to_disk(tmp_path / "both")
+    config = {"components": {"ner": {"labels": [DRUG]}}}
+    load_model(tmp_path / "both", config=config).to_disk(tmp_path / "drugs")
+    notes = [SourceNote("a", NESTED)]
+    for only, labels in (((), {DRUG}), ((DISEASE,), {DISEASE}), ((DRUG, DISEASE), {DRUG, DISEASE})):
+        [annotated] = Annotator(Settings(str(tmp_path / "drugs"), only=only))(notes)
+        assert {mention.label for mention in annotated.mentions} == labels
