@@ -37,6 +37,11 @@ class View(NamedTuple):
     places: Sequence[int]
     breaks: Sequence[int] = ()
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the view is the document itself."""
+        return isinstance(self.places, range)
+
     def back(self, item: T) -> T:
         """Give an entity, or a section, of the view its boundaries in the document."""
         start, end = self.places[item.start], self.places[item.end - 1] + 1
@@ -54,6 +59,7 @@ def visible(doc: Doc) -> View:
         return View(doc, range(len(doc)))
     orths, norms, spaced, starts = doc.to_array([ORTH, NORM, SPACY, SENT_START]).T.tolist()
     texts = {orth: doc.vocab.strings[orth] for orth in set(orths)}
+    looks = {orth: seen(text) for orth, text in texts.items()}
     ignored = {orth for orth, text in texts.items() if is_ignored(text)}
     places: list[int] = []
     spaces: list[bool] = []
@@ -72,7 +78,7 @@ def visible(doc: Doc) -> View:
             spaces[-1] = spaces[-1] or space
     view = Doc(
         doc.vocab,
-        words=[seen(texts[orths[place]]) for place in places],
+        words=[looks[orths[place]] for place in places],
         spaces=spaces,
         sent_starts=list[bool | int | None](begins) if doc.has_annotation("SENT_START") else None,
     )

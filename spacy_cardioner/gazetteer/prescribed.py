@@ -26,13 +26,18 @@ _GAP = 12
 
 
 class _Words(NamedTuple):
-    """The words of each use, folded; those right after a drug; and those in a list of drugs."""
+    """The words of each use, folded; those right after a dosed drug; those in a list of drugs.
+
+    before, behind (Set[str]): All that may stand right before or after a word in such a place.
+    """
 
     dose: Set[str]
     intake: Set[str]
     giving: Set[str]
     after: Set[str]
     in_list: Set[str]
+    before: Set[str]
+    behind: Set[str]
 
 
 @lru_cache(maxsize=1)
@@ -40,7 +45,9 @@ def _listed() -> _Words:
     found = words()
     dose, intake = found["unit"] | found["form"], found["intake"]
     after, in_list = intake | _OPENING | _TIMES, dose | intake | _IN_DOSE
-    return _Words(dose, intake, found["giving"], after, in_list)
+    before = found["giving"] | _ARTICLES | _LINKS | _BETWEEN | in_list
+    behind = after | _BETWEEN | in_list
+    return _Words(dose, intake, found["giving"], after, in_list, before, behind)
 
 
 def is_prescribed(
@@ -52,6 +59,14 @@ def is_prescribed(
     first, last (int): The first piece of the word, and the piece after its last.
     starts, ends (Set[int]): The first pieces of drugs, and the pieces after their last.
     """
+    # Most words end here.
+    listed = _listed()
+    behind = folded[last] if last < len(folded) else ""
+    before = folded[first - 1] if first else ""
+    if not (
+        behind in listed.behind or before in listed.before or behind.isdigit() or before.isdigit()
+    ):
+        return False
     return (
         is_dosed(folded, last)
         or _is_given(folded, first)

@@ -55,7 +55,7 @@ def _forward(model: Tok2Vec, docs: list[Doc], is_train: bool) -> tuple[Vectors, 
 
 def _spread(rows: Any, doc: Doc, view: View) -> Any:
     """The vectors of all tokens of a document, given those of its view."""
-    if view.doc is doc:
+    if view.is_whole:
         return rows
     spread = get_array_module(rows).zeros((len(doc), rows.shape[1]), dtype=rows.dtype)
     spread[list(view.places)] = rows

@@ -114,6 +114,24 @@ except SystemExit:
     assert run("-c", code).splitlines()[-1] == "False"
 
 
+def test_an_interrupt_while_the_command_loads_gives_no_traceback() -> None:
+    code = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Interrupted(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "spacy_cardioner.cli":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted())
+from spacy_cardioner.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 @pytest.mark.parametrize("command", [["-m", "spacy_cardioner"], [CONSOLE_COMMAND]])
 def test_help_and_version(command: list[str]) -> None:
     assert run(*command, "--version") == spacy_cardioner.__version__

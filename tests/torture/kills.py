@@ -243,7 +243,8 @@ def _wait_for_moment(rng: random.Random, run: Run, out: Path) -> None:
     """Wait for a moment while the pipeline is loaded, or while one of the next parts is written."""
     ahead = rng.choice([None, 0, 1, 3])
     if ahead is None:
-        time.sleep(rng.uniform(0, 5))
+        # Before that, Python itself starts.
+        time.sleep(rng.uniform(0.3, 5))
         return
     target = _parts(out) + ahead
     while run.poll() is None and _parts(out) < target:

@@ -199,7 +199,10 @@ class MultiHeadNER(LabelledPipe):
         for tag in (BEGIN, INSIDE):
             scores[:, tag, :, breaks] = FORBIDDEN
         decoded = decode(scores, lengths, active, alternatives=self.alternatives)
-        return [one.moved(view.back) for one, view in zip(decoded, views, strict=True)]
+        return [
+            one if view.is_whole else one.moved(view.back)
+            for one, view in zip(decoded, views, strict=True)
+        ]
 
     def set_annotations(self, docs: Iterable[Doc], decoded: Iterable[Decoded]) -> None:
         """Write entities to ``doc.spans`` and ``doc.ents``, except those in gated sentences."""

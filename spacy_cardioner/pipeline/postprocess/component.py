@@ -10,6 +10,7 @@ from spacy.tokens import Doc
 
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.patterns import LABEL
+from spacy_cardioner.pipeline.gazetteer.component import get_marks
 from spacy_cardioner.pipeline.postprocess.rules import (
     RULES_FILE,
     Rules,
@@ -62,8 +63,8 @@ class Postprocess(StoredPipe):
         """
         self.name = name
         self.spans_key = spans_key
+        self.dropped = drop
         self.steps = (
-            (drop_others, drop),
             (join_parts, join),
             (expand_abbreviations, abbreviations),
             (repeat_names, repeat),
@@ -80,8 +81,10 @@ class Postprocess(StoredPipe):
         """
         if self.rules is None:
             raise CardionerError(f"{self.name}: the file in the setting 'rules' does not exist")
-        before = after = read_entities(doc, self.spans_key)
+        before = read_entities(doc, self.spans_key)
         spelled = usual_spelling(doc)
+        marked = {(mark.label, mark.start, mark.end) for mark in get_marks(doc)}
+        after = drop_others(spelled, before, self.dropped, marked)
         for step, labels in self.steps:
             after = step(spelled, after, labels, self.rules) if labels else after
         if after != before:

@@ -7,7 +7,7 @@ only those of the given labels.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +21,6 @@ from spacy_cardioner.gazetteer.lexicon import in_case
 from spacy_cardioner.gazetteer.normalise import pieces
 from spacy_cardioner.gazetteer.patterns import LABEL
 from spacy_cardioner.gazetteer.prescribed import is_prescribed
-from spacy_cardioner.pipeline.gazetteer.component import get_marks
 from spacy_cardioner.pipeline.stored import DEFAULT, resource
 from spacy_cardioner.spans import Entity, in_order
 from spacy_cardioner.texts import read_json
@@ -86,16 +85,22 @@ def to_rules(data: Any, source: str) -> Rules:
 
 
 def drop_others(
-    doc: Doc, entities: Iterable[Entity], labels: Collection[str], rules: Rules
+    doc: Doc,
+    entities: Iterable[Entity],
+    labels: Collection[str],
+    marked: Set[tuple[str, int, int]],
 ) -> list[Entity]:
     """Remove the entities that are an abbreviation of something else, with or without a number.
 
-    What the note itself defines, "long form (abbreviation)", is kept, and so is what the gazetteer
-    marked.
+    What the note itself defines, "long form (abbreviation)", is kept.
+
+    marked (Set[tuple[str, int, int]]): Label, start and end of what the gazetteer marked, which is
+        kept too.
     """
     entities = list(entities)
+    if not labels:
+        return entities
     defined = {(one.label, _defined(doc, one)) for one in entities}
-    marked = {(mark.label, mark.start, mark.end) for mark in get_marks(doc)}
     return [
         one
         for one in entities

@@ -17,6 +17,7 @@ from spacy.tokens import Doc, Span, SpanGroup
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.pipeline.postprocess.component import Postprocess
 from spacy_cardioner.pipeline.postprocess.rules import LANGUAGES, read_rules
+from spacy_cardioner.spans import SPANS_KEY, Entity, write_entities
 from spacy_cardioner.tokenizer import blank
 
 DISEASE, DRUG = "ENFERMEDAD", "FARMACO"
@@ -283,3 +284,20 @@ def test_rules_that_pay_are_on() -> None:
     names = ["amlodipino", "valsartán", "ácido acetilsalicílico", "timolol 0,5 %"]
     expected = ["amlodipino/valsartán", "ácido acetilsalicílico", "AAS", "AAS", "timolol 0,5 %"]
     assert texts(rules, text, names) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["Paciente con ECG 20 mg al día.", "PACIENTE CON ECG 20 MG AL DÍA."]
+)
+def test_what_the_gazetteer_marked_stays(text: str) -> None:
+    nlp = blank("es")
+    gazetteer = nlp.add_pipe("cardioner_gazetteer")
+    rules = component(drop=["FARMACO"])
+    for patterns, kept in (
+        ([], []),
+        ([{"label": "FARMACO", "pattern": "ECG", "always": True}], ["ECG"]),
+    ):
+        gazetteer.add_patterns(patterns)  # type: ignore[attr-defined]
+        doc = nlp(text)
+        write_entities(doc, [Entity(2, 3, "FARMACO")], SPANS_KEY, layers=["FARMACO"])
+        assert [span.text for span in rules(doc).spans[SPANS_KEY]] == kept
