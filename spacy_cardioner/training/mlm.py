@@ -186,9 +186,10 @@ def _cut_blocks(texts: Iterable[str], tokenizer: Any, length: int) -> list[dict[
             joined += [*ids, tokenizer.sep_token_id]
     if not joined:
         raise CardionerError("the texts have no words to train an encoder on")
-    inner = length - tokenizer.num_special_tokens_to_add()
+    special = tokenizer("")["input_ids"]  # such as <s> and </s>
+    inner = length - len(special)
     return [
-        {"input_ids": tokenizer.build_inputs_with_special_tokens(joined[start : start + inner])}
+        {"input_ids": [*special[:1], *joined[start : start + inner], *special[1:]]}
         for start in range(0, len(joined), inner)
     ]
 

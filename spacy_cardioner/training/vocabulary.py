@@ -14,11 +14,11 @@ Other texts are split into smaller pieces, down to letters, so no letter becomes
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from re import fullmatch
 from typing import Any
 
 import numpy
@@ -28,7 +28,8 @@ from spacy_cardioner.files import made_once, manifest
 from spacy_cardioner.loading import check_transformers
 
 KINDS = ("Unigram", "BPE", "WordPiece")
-BYTE = "<0x[0-9A-F]{2}>"  # a byte of a letter that has no piece
+BYTE = re.compile("<0x[0-9A-F]{2}>")  # a byte of a letter that has no piece
+PART = re.compile(r"\d+|[^\W\d_]+|.", re.DOTALL)  # of a word: at its ends may be ends of tokens
 BATCH = 1000  # texts that are split at once
 COMPARED = 32  # pieces whose vectors are compared before and after
 
@@ -57,6 +58,7 @@ def _cut(texts: Sequence[str], encoder: str, output: Path) -> dict[str, Any]:
     tokenizer, model = _load(encoder)
     if not any(map(str.strip, texts)):
         raise CardionerError("the texts have no words to cut a vocabulary for")
+    texts = [*texts, *_word_ends(texts)]
     ids = _split(tokenizer, texts)
     sizes, vectors = [_size(model)], _encode(model, ids)
     state = json.loads(tokenizer.backend_tokenizer.to_str())
@@ -71,7 +73,9 @@ def _cut(texts: Sequence[str], encoder: str, output: Path) -> dict[str, Any]:
     new = renumbered[ids]
     if not numpy.array_equal(_split(smaller, texts), new):
         raise CardionerError(f"{encoder}: its tokenizer cannot be cut: it splits texts differently")
-    if not numpy.allclose(_encode(model, new), vectors, atol=1e-4):
+    loaded = type(model)(model.config).eval()  # by its new config, as from the folder
+    loaded.load_state_dict(model.state_dict())
+    if not numpy.allclose(_encode(loaded, new), vectors, atol=1e-4):
         raise CardionerError(f"{encoder}: cannot be cut: its vectors depend on other pieces")
     smaller.save_pretrained(output, legacy_format=False)
     model.save_pretrained(output)
@@ -94,6 +98,14 @@ def _load(name: str) -> tuple[Any, Any]:
     if not tokenizer.is_fast:
         raise CardionerError(f"{name}: has no fast tokenizer, so its vocabulary cannot be cut")
     return tokenizer, model
+
+
+def _word_ends(texts: Iterable[str]) -> list[str]:
+    """The words of texts, and the rest of a word if a window starts or ends inside it."""
+    words = {word for text in texts for word in text.split()}
+    bounds = {word: [0, *(match.end() for match in PART.finditer(word))] for word in words}
+    starts = {word[at:] for word in words for at in bounds[word][:-1]}
+    return sorted(starts | {word[:at] for word in words for at in bounds[word][1:]})
 
 
 def _split(tokenizer: Any, texts: Sequence[str]) -> Any:
@@ -198,7 +210,7 @@ def _letters(ids: Collection[str], prefix: str | None, suffix: str | None) -> se
             start * (inside or at > 0) + letter + end * (final and at == len(inner) - 1)
             for at, letter in enumerate(inner)
         ]
-        if len(letters) == 1 or not all(each in ids for each in letters) or fullmatch(BYTE, piece):
+        if len(letters) == 1 or not all(each in ids for each in letters) or BYTE.fullmatch(piece):
             kept.add(piece)
     return kept
 
@@ -209,7 +221,7 @@ def _keep_merges(kept: set[str], model: Mapping[str, Any]) -> list[Any]:
     # Older versions of tokenizers write a merge as one string.
     pairs = [pair.split(" ") if isinstance(pair, str) else pair for pair in model["merges"]]
     merged = [first + second.removeprefix(prefix) for first, second in pairs]
-    parts = defaultdict(list)
+    parts: dict[str, list[str]] = defaultdict(list)
     for result, pair in zip(merged, pairs, strict=True):
         parts[result] += pair
     todo = list(kept)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,12 +55,16 @@ def byte_bpe() -> tuple[Any, type, type]:
     from tokenizers import ByteLevelBPETokenizer, Tokenizer, processors
     from transformers import RobertaModel, RobertaTokenizerFast
 
+    # A filler before the padding, as in CamemBERT: positions are counted from the id of <pad>.
+    special = ["<s>", "<s>NOTUSED", *SPECIAL[1:]]
     bpe = ByteLevelBPETokenizer()
     bpe.train_from_iterator(
-        SPANISH + OTHERS, vocab_size=800, special_tokens=SPECIAL, show_progress=False
+        SPANISH + OTHERS, vocab_size=800, special_tokens=special, show_progress=False
     )
-    made = Tokenizer.from_str(bpe.to_str())
-    made.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
+    state = json.loads(bpe.to_str())
+    state["added_tokens"] = [each for each in state["added_tokens"] if each["id"] != 1]
+    made = Tokenizer.from_str(json.dumps(state))
+    made.post_processor = processors.RobertaProcessing(("</s>", 3), ("<s>", 0))
     return made, RobertaTokenizerFast, RobertaModel
 
 
@@ -274,6 +279,24 @@ def test_any_texts_are_split_as_before(pair: Pair, data: st.DataObject) -> None:
         assert [kept[number] for number in cut.encode(text).ids] == backend.encode(text).ids
 
 
+def test_a_letter_that_only_longer_pieces_know_stays_known() -> None:
+    from tokenizers import Tokenizer, models
+
+    from spacy_cardioner.training.vocabulary import cut_tokenizer
+
+    letters = [("<unk>", 0.0), *((letter, -8.0) for letter in "cdef")]
+    full = Tokenizer(models.Unigram([*letters, ("cdef", -2.0), ("xc", -5.0), ("ee", -30.0)], 0))
+    state = json.loads(full.to_str())
+
+    kept = cut_tokenizer(state, {5})
+
+    cut = Tokenizer.from_str(json.dumps(state))
+    assert len(kept) == 8
+    assert cut.encode("xcdef").tokens == full.encode("xcdef").tokens == ["xc", "d", "e", "f"]
+    del state["model"]["vocab"][-1]  # the cost of what is unknown depends on it
+    assert Tokenizer.from_str(json.dumps(state)).encode("xcdef").tokens == ["x", "cdef"]
+
+
 def test_a_head_for_masked_words_is_cut_too(pair: Pair) -> None:
     import torch
 
@@ -295,17 +318,37 @@ def test_a_head_for_masked_words_is_cut_too(pair: Pair) -> None:
     assert tied[0] == tied[1]
 
 
-def test_a_pipeline_has_the_same_vectors(pair: Pair) -> None:
-    windows = {"@span_getters": "spacy_cardioner.context_windows.v1", "window": 400, "context": 16}
-    vectors = []
+@pytest.mark.parametrize("window", [12, 400])
+def test_a_pipeline_has_the_same_vectors(pair: Pair, window: int) -> None:
+    """Windows start and end at any token."""
+    windows = {"@span_getters": "spacy_cardioner.context_windows.v1", "window": window}
+    batches = []
     for each in (pair.full, pair.cut):
         nlp = blank("es")
-        config = encoder_config(each.folder, windows)
+        config = encoder_config(each.folder, {**windows, "context": 5})
         config["model"]["tokenizer_config"]["model_max_length"] = 1024
         nlp.add_pipe("transformer", config=config)
         nlp.initialize()
-        vectors.append(nlp(SPANISH[0])._.trf_data.model_output.last_hidden_state)
-    assert abs(vectors[0] - vectors[1]).max() < 1e-5
+        batches.append([nlp(text)._.trf_data for text in SPANISH])
+    for full, cut in zip(*batches, strict=True):
+        assert full.wordpieces.strings == cut.wordpieces.strings
+        vectors = [each.model_output.last_hidden_state for each in (full, cut)]
+        assert abs(vectors[0] - vectors[1]).max() < 1e-5
+
+
+def test_masked_language_modelling_goes_on_from_it(pair: Pair, tmp_path: Path) -> None:
+    pytest.importorskip("accelerate", reason="needs the extra trf")
+    from spacy_cardioner.training.mlm import ADAPT, make_trainer
+
+    recipe = replace(ADAPT, length=32)
+    trainer = make_trainer(SPANISH, str(pair.cut.folder), tmp_path, recipe)
+
+    tokenizer = pair.cut.tokenizer
+    for block in trainer.train_dataset:
+        ids = block["input_ids"]
+        assert (ids[0], ids[-1]) == (tokenizer.cls_token_id, tokenizer.sep_token_id)
+        assert len(ids) <= 32
+    assert trainer.model.config.vocab_size == len(tokenizer)
 
 
 def test_a_finished_folder_is_kept(tmp_path: Path) -> None:
