@@ -41,7 +41,12 @@ def read_texts(path: Path) -> Iterator[str]:
         for number, row in read_jsonl(path):
             if not isinstance(row, dict) or "text" not in row:
                 raise CardionerError(f'{path}:{number}: not a JSON object with the key "text"')
-            yield str(row["text"])
+            text = str(row["text"])
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                raise CardionerError(f"{path}:{number}: the text has a lone surrogate") from error
+            yield text
     else:
         with _opened(path) as stream:
             for number, line in enumerate(stream, 1):

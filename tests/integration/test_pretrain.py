@@ -51,6 +51,12 @@ def test_texts_of_a_docbin(tmp_path: Path) -> None:
     assert list(read_texts(tmp_path / "notes.spacy")) == notes
 
 
+def test_text_that_is_no_unicode(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "Toma"}\n{"text": "biso \\ud800"}\n')
+    with pytest.raises(CardionerError, match=r"a\.jsonl:2: the text has a lone surrogate"):
+        list(read_texts(tmp_path / "a.jsonl"))
+
+
 def test_texts_of_a_folder_of_notes(tmp_path: Path) -> None:
     texts = tmp_path / "texts"
     notes = ["Toma bisoprolol.\r\nNiega dolor.\n", "\n", "Sin soplos."]
