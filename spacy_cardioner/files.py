@@ -12,7 +12,7 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain, combinations, product
@@ -302,7 +302,30 @@ def claimed(output: Path, claim: dict[str, Any]) -> Iterator[None]:
             )
         with whole_file(path) as stream:
             stream.write(srsly.json_dumps(claim, indent=2).encode())
-        yield
+        try:
+            yield
+        except BaseException:
+            if {one.name for one in output.iterdir()} == {LOCK, path.name}:
+                path.unlink()  # nothing was written
+            raise
+
+
+def made_once(
+    output: Path, claim: dict[str, Any], make: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """Fill a folder, unless it is complete: then it has ``result.json``.
+
+    claim (dict[str, Any]): The manifest, see `claimed`.
+    make (Callable[[], dict[str, Any]]): Writes all but these two files, and returns the result.
+    RETURNS (dict[str, Any]): The result, of this call or an earlier one.
+    """
+    path = output / "result.json"
+    with claimed(output, claim):
+        if not path.exists():
+            done = make()
+            with whole_file(path) as stream:
+                stream.write(srsly.json_dumps(done, indent=2).encode())
+        return dict(srsly.read_json(path))
 
 
 def resources(lang: str, name: str) -> list[Path]:

@@ -9,7 +9,7 @@ import io
 import json
 import lzma
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -41,7 +41,12 @@ def read_texts(path: Path) -> Iterator[str]:
         for number, row in read_jsonl(path):
             if not isinstance(row, dict) or "text" not in row:
                 raise CardionerError(f'{path}:{number}: not a JSON object with the key "text"')
-            yield str(row["text"])
+            text = str(row["text"])
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                raise CardionerError(f"{path}:{number}: the text has a lone surrogate") from error
+            yield text
     else:
         with _opened(path) as stream:
             for number, line in enumerate(stream, 1):
@@ -49,6 +54,17 @@ def read_texts(path: Path) -> Iterator[str]:
                     yield line.decode()
                 except UnicodeDecodeError as error:
                     raise CardionerError(f"{path}:{number}: not UTF-8 text") from error
+
+
+def read_all(paths: Iterable[Path]) -> Iterator[str]:
+    """Read the raw texts of files, see `read_texts`, and of folders: a note (.txt) is one text."""
+    from spacy_cardioner.brat import read_note
+
+    for path in paths:
+        if path.is_dir():
+            yield from (read_note(file, lenient=True).text for file in sorted(path.rglob("*.txt")))
+        else:
+            yield from read_texts(path)
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:

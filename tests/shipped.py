@@ -14,10 +14,12 @@ UNPACKED = TemporaryDirectory(prefix="pipelines-")
 
 
 @cache
-def shipped(lang: str) -> Path:
-    """The folder of the pipeline of a language."""
-    (wheel,) = (ROOT / "assets/pipelines").glob(f"{lang}_cardioner-*.whl")
+def shipped(name: str) -> Path:
+    """The folder of a pipeline, "es" for es_cardioner; "xx_trf" for the transformer."""
+    lang, _, family = name.partition("_")
+    package = f"{lang}_cardioner_{family}" if family else f"{lang}_cardioner"
+    (wheel,) = (ROOT / "assets/pipelines").rglob(f"{package}-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(UNPACKED.name)
-    (found,) = Path(UNPACKED.name).glob(f"{lang}_cardioner/{lang}_cardioner-*")
+    (found,) = Path(UNPACKED.name).glob(f"{package}/{package}-*")
     return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +21,7 @@ Texts = Annotated[
     list[Path],
     typer.Option(
         help="Raw texts: .txt, .jsonl with the key 'text', also compressed (.gz); a DocBin "
-        "(.spacy), or a folder with DocBins. Repeat for more.",
+        "(.spacy); or a folder with DocBins, or with notes (.txt). Repeat for more.",
     ),
 ]
 
@@ -48,7 +47,7 @@ def vectors(
 
     from spacy_cardioner.files import manifest
     from spacy_cardioner.loading import save_pipeline
-    from spacy_cardioner.texts import read_texts
+    from spacy_cardioner.texts import read_all
     from spacy_cardioner.tokenizer import blank
     from spacy_cardioner.training.vectors import train_vectors
 
@@ -58,7 +57,7 @@ def vectors(
         langs = LANGUAGES if lang == "xx" else [lang]
         files += [Path(rawtext) / f"{each}.jsonl.gz" for each in langs]
     settings = {"dim": dim, "buckets": buckets, "epochs": epochs, "threads": threads}
-    train_vectors(nlp, chain.from_iterable(map(read_texts, files)), **settings)
+    train_vectors(nlp, read_all(files), **settings)
     save_pipeline(nlp, output)
     srsly.write_json(output / "manifest.json", manifest(files, {"lang": lang, **settings}))
     echo(f"{output}: {len(nlp.vocab.vectors)} rows of {dim}")
@@ -90,7 +89,7 @@ def mlm(
     OUTPUT can be used as components.transformer.model.name. The same command resumes an interrupted
     training. Uses a GPU, in mixed precision, if there is one.
     """
-    from spacy_cardioner.texts import read_texts
+    from spacy_cardioner.texts import read_all
     from spacy_cardioner.training.mlm import ADAPT, NEW, parse_size, pretrain
 
     if (encoder is None) == (size is None):
@@ -102,7 +101,7 @@ def mlm(
     recipe = replace(NEW if size else ADAPT, **settings)
     files = _files(texts)
     start = encoder or parse_size(str(size), vocab)
-    read = chain.from_iterable(map(read_texts, files))
+    read = read_all(files)
     result = pretrain(files, read, start, output, recipe)
     blocks, loss = result["blocks"], result["held_out_loss"]
     echo(
@@ -111,12 +110,32 @@ def mlm(
     )
 
 
+@app.command(cls=Command)
+def vocabulary(
+    encoder: Annotated[str, typer.Argument(help="Name or folder of a multilingual encoder.")],
+    texts: Texts,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the encoder.")],
+) -> None:
+    """Cut the vocabulary of an encoder to what texts need.
+
+    OUTPUT can be used as components.transformer.model.name. It has the same vectors for these
+    texts; others are split into smaller wordpieces, and no letter becomes unknown.
+    """
+    from spacy_cardioner.texts import read_all
+    from spacy_cardioner.training.vocabulary import cut_vocabulary
+
+    files = _files(texts)
+    sizes = cut_vocabulary(files, read_all(files), encoder, output)
+    before, after = sizes["before"], sizes["after"]
+    echo(", ".join(f"{after[unit]:,} of {before[unit]:,} {unit}" for unit in after))
+
+
 def _files(texts: Sequence[Path]) -> list[Path]:
-    """The files given, with those of folders."""
+    """The files given, with the DocBins of folders, and folders of notes."""
     files: list[Path] = []
     for path in texts:
-        found = sorted(path.rglob("*.spacy")) if path.is_dir() else [path]
-        if not found:
-            raise CardionerError(f"{path}: no .spacy files in this folder")
-        files += found
+        found = sorted(path.rglob("*.spacy")) if path.is_dir() else []
+        if path.is_dir() and not found and not any(path.rglob("*.txt")):
+            raise CardionerError(f"{path}: no .spacy files and no .txt files in this folder")
+        files += found or [path]
     return files

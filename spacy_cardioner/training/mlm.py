@@ -11,13 +11,12 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import srsly
-
 from spacy_cardioner.errors import CardionerError, needs, reason
-from spacy_cardioner.files import claimed, manifest, whole_file
+from spacy_cardioner.files import made_once, manifest
 from spacy_cardioner.loading import check_transformers
 
 if TYPE_CHECKING:
@@ -104,13 +103,8 @@ def pretrain(
         files = [*files, Path(encoder)]
     else:
         settings["encoder"] = encoder
-    with claimed(output, manifest(files, settings)):
-        result = output / "result.json"
-        if not result.exists():
-            done = _pretrain(texts, encoder, output, recipe)
-            with whole_file(result) as stream:
-                stream.write(srsly.json_dumps(done, indent=2).encode())
-        return dict(srsly.read_json(result))
+    train = partial(_pretrain, texts, encoder, output, recipe)
+    return made_once(output, manifest(files, settings), train)
 
 
 def _pretrain(
@@ -192,9 +186,10 @@ def _cut_blocks(texts: Iterable[str], tokenizer: Any, length: int) -> list[dict[
             joined += [*ids, tokenizer.sep_token_id]
     if not joined:
         raise CardionerError("the texts have no words to train an encoder on")
-    inner = length - tokenizer.num_special_tokens_to_add()
+    special = tokenizer("")["input_ids"]  # such as <s> and </s>
+    inner = length - len(special)
     return [
-        {"input_ids": tokenizer.build_inputs_with_special_tokens(joined[start : start + inner])}
+        {"input_ids": [*special[:1], *joined[start : start + inner], *special[1:]]}
         for start in range(0, len(joined), inner)
     ]
 

@@ -178,7 +178,8 @@ def test_the_reference_lists_every_registered_function(group: str) -> None:
 
 def test_the_reference_lists_every_command() -> None:
     page = (REFERENCE / "command-line.md").read_text(encoding="utf-8")
-    listed = set(re.findall(r"`cardioner ([a-z-]+(?: (?:build|add|vectors|mlm))?)", page))
+    inner = "build|add|vectors|mlm|vocabulary"
+    listed = set(re.findall(rf"`cardioner ([a-z-]+(?: (?:{inner}))?)", page))
     assert listed == set(commands(get_command(app)))
 
 

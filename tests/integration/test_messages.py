@@ -269,6 +269,10 @@ CASES = [
         "pretrain vectors --texts t.jsonl --lang es -o o",
     ),
     Case(
+        "texts of a vocabulary", {"t.jsonl": rows({WORD: LINE})},
+        "pretrain vocabulary e --texts t.jsonl -o o",
+    ),
+    Case(
         "text file", {"t.txt": f"{WORD}\xff".encode("latin-1")},
         "pretrain vectors --texts t.txt --lang es -o o",
     ),

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from spacy_cardioner.cli.pretrain import app
 from spacy_cardioner.corpus import write_docbin
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.texts import read_texts
+from spacy_cardioner.texts import read_all, read_texts
 from spacy_cardioner.tokenizer import blank
 from tests.conftest import ROOT
 
@@ -49,6 +49,30 @@ def test_texts_of_a_docbin(tmp_path: Path) -> None:
     write_docbin(tmp_path / "notes.spacy", [nlp.make_doc(note) for note in notes])
 
     assert list(read_texts(tmp_path / "notes.spacy")) == notes
+
+
+def test_text_that_is_no_unicode(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "Toma"}\n{"text": "biso \\ud800"}\n')
+    with pytest.raises(CardionerError, match=r"a\.jsonl:2: the text has a lone surrogate"):
+        list(read_texts(tmp_path / "a.jsonl"))
+
+
+def test_texts_of_a_folder_of_notes(tmp_path: Path) -> None:
+    texts = tmp_path / "texts"
+    notes = ["Toma bisoprolol.\r\nNiega dolor.\n", "\n", "Sin soplos."]
+    for number, note in enumerate(notes):
+        (texts / f"{number}" / "brat").mkdir(parents=True)
+        (texts / f"{number}" / "brat" / "a.txt").write_bytes(note.encode())
+    (texts / "0" / "brat" / "a.ann").write_text("not a line of annotations")
+    (texts / "b.txt").write_text("uno\ndos\n")
+
+    assert list(read_all([texts / "0", texts / "b.txt"])) == [notes[0], "uno\n", "dos\n"]
+    assert list(read_all([texts])) == [*notes, "uno\ndos\n"]
+    out = ["--lang", "es", "-o", tmp_path / "out", "--dim", 4, "--buckets", 100, "--epochs", 1]
+    cardioner("vectors", "--texts", texts, *out)
+    (texts / "0" / "brat" / "a.txt").write_bytes("señal".encode("latin-1"))
+    with pytest.raises(CardionerError, match=r"a\.txt:1: not UTF-8"):
+        cardioner("vectors", "--texts", texts, *out)
 
 
 def test_vectors_are_used_by_a_config(texts: Path, tmp_path: Path) -> None:

@@ -225,6 +225,23 @@ def test_a_folder_is_claimed_for_one_manifest_and_one_process(tmp_path: Path) ->
     assert names(out) == ["manifest.json"]
 
 
+def test_a_folder_is_not_claimed_by_what_fails_at_once(tmp_path: Path) -> None:
+    def failing(*written: str) -> None:
+        with claimed(tmp_path / "out", {"a": 1}):
+            for name in written:
+                (tmp_path / "out" / name).touch()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        failing()
+    assert names(tmp_path) == []
+    with pytest.raises(KeyboardInterrupt):
+        failing("checkpoint")
+    with pytest.raises(CardionerError, match="other data"), claimed(tmp_path / "out", {"a": 2}):
+        pass
+    assert names(tmp_path / "out") == ["checkpoint", "manifest.json"]
+
+
 def test_a_file_system_without_locks_is_written_with_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
