@@ -54,9 +54,9 @@ def check_corpus(
         for folder in layout.find(named(corpora))
     ]
     header = ("corpus", "part", "language", "notes", "mentions", "annotations")
-    echo(
-        table(rows, header=header, divider=True, aligns=("l", "l", "l", "r", "l", "l")).strip("\n")
-    )
+    aligns = ("l", "l", "l", "r", "l", "l")
+    found = table(rows, header=header, divider=True, aligns=aligns, max_col=1000)
+    echo("\n".join(line.rstrip() for line in found.splitlines() if line))
 
 
 def convert(

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from spacy_cardioner import brat, layout
 from spacy_cardioner.errors import CardionerError, listed
 from spacy_cardioner.evaluation.calibration import Calibration, calibrations, read_scored
-from spacy_cardioner.evaluation.held_out import read_run_folds
 from spacy_cardioner.evaluation.matching import relabelled
 from spacy_cardioner.evaluation.scores import Comparison, Report, compare, score
 from spacy_cardioner.evaluation.sources import Source, align, read_annotations, read_gold, remarks
@@ -146,6 +145,8 @@ def _training(paths: Sequence[Path], lenient: bool) -> Training:
 
 def _training_of_run(corpora: Sequence[Path], run: Path, lang: str) -> Training:
     """What the pipelines of the folds were trained on: all but the documents of their fold."""
+    from spacy_cardioner.evaluation.held_out import read_run_folds  # spaCy is slow to import
+
     texts: dict[str, list[Name]] = {}
     langs = layout.languages_of(lang)
     named = {place: Documents(separate=True) for place in product(layout.PARTS, langs)}
