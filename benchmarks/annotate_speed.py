@@ -19,6 +19,7 @@ the ratios, as the machine is the same for all.
 --parts shows which share of the time each component of the pipeline takes.
 --against compares with another version of this package and its pipelines, by the interpreter of the
 environment that has them. Both run in processes of their own, which take turns.
+Both environments must have the same packages: PyTorch alone slows the garbage collection.
 --workers measures one worker process against two, by the clock: leave two cores idle for it.
 --memory shows the peak memory of this process while so many notes pass, the notes repeated with
 noise.
@@ -227,7 +228,11 @@ def print_versions(options: argparse.Namespace) -> None:
     for _ in range(options.rounds):
         for python in (sys.executable, options.against):
             command = [python, __file__, options.notes, "--model", options.model, "--only-ours"]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            # PYTHONPATH may be that of this version, for both.
+            env = os.environ.copy()
+            if python != sys.executable:
+                env.pop("PYTHONPATH", None)
+            done = subprocess.run(command, check=True, capture_output=True, text=True, env=env)
             best[python] = max(best.get(python, 0), float(done.stdout))
     here, there = best.values()
     print(f"\nthis version: {here:,.0f} words a second, {here / there:.3f} times the other one")

@@ -13,7 +13,7 @@ A converted ``Doc`` contains
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -89,8 +89,8 @@ def convert(
             note = _select(read, label_of)
             if (name := documents.name(note, folder, audit.changes)) is None:
                 continue
-            target = joined.setdefault(name, LayeredNote(name, note.text))
-            target.text = documents.texts[name]
+            layered = joined.setdefault(name, LayeredNote(name, note.text))
+            layered.text = documents.texts[name]
             if not note.annotated:
                 continue
             audit.count_note(note, (one.label for one in read.textbounds))
@@ -98,14 +98,14 @@ def convert(
                 note, discontinuous=discontinuous, changes=audit.changes
             ):
                 labels.add(entity.label)
-                if entity in target.places:
+                if entity in layered.places:
                     audit.add("duplicate", (note.file, line), entity)
                 else:
-                    target.entities.append(entity)
-                    target.places[entity] = (note.file, line)
-            annotated.append(target)
-        for target in annotated:
-            target.layers |= labels
+                    layered.entities.append(entity)
+                    layered.places[entity] = (note.file, line)
+            annotated.append(layered)
+        for layered in annotated:
+            layered.layers |= labels
     brat.check_labels({*audit.labels, *known}, rename or {}, wanted)
     layers = set().union(*(note.layers for note in joined.values()))
     names = tqdm(sorted(joined), "convert", delay=2, unit=" notes", disable=None)
@@ -160,19 +160,22 @@ def to_doc(nlp: Language, note: LayeredNote, layers: set[str], audit: Audit) -> 
             audit.add("moved", note.place(entity), entity, here)
         found[aligned] = entity
     spans = write_entities(doc, sorted(found), layers=sorted(note.layers))
-    for label in sorted(note.layers):
-        ours = [aligned for aligned in found if aligned.label == label]
-        learned = non_overlapping(ours)
-        for other in sorted({*ours} - {*learned}):
-            longer = next(one for one in learned if one.start < other.end and other.start < one.end)
-            span = doc[longer.start : longer.end]
-            entity = found[other]
-            place = (span.start_char, span.end_char)
-            audit.add(NOT_LEARNED, note.place(entity), entity, place)
+    for shorter, longer in _not_learned(found):
+        entity, span = found[shorter], doc[longer.start : longer.end]
+        audit.add(NOT_LEARNED, note.place(entity), entity, (span.start_char, span.end_char))
     default = "outside" if note.layers >= layers else "missing"
     doc.set_ents(non_overlapping(spans), default=default)
     doc.user_data[NOTE_ID] = note.name
     return doc
+
+
+def _not_learned(entities: Collection[Entity]) -> Iterator[tuple[Entity, Entity]]:
+    """YIELDS (tuple[Entity, Entity]): An entity, and the longer one of its label over it."""
+    for label in sorted({entity.label for entity in entities}):
+        ours = [entity for entity in entities if entity.label == label]
+        learned = non_overlapping(ours)
+        for one in sorted({*ours} - {*learned}):
+            yield one, next(x for x in learned if x.start < one.end and one.start < x.end)
 
 
 def write_docbin(path: Path, docs: Iterable[Doc]) -> None:

@@ -42,7 +42,7 @@ _DATE = re.compile(
     r"[a-z]*[-/.][0-9]",
     re.IGNORECASE,
 )
-_LETTERS = (*" abcdefgh",)
+_LETTERS = tuple(" abcdefgh")
 _NO_DASH = re.compile(rf"(?!{_DASH}).")
 _ROMAN = ("", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
 # Ordinals ("1.er"), units, and Roman numbers ("I-II").
@@ -58,7 +58,6 @@ _WITH_LOCANT = re.compile(
 )
 _LONG = 8
 
-_NUMBER = r"[0-9]{1,4}(?:[.,][0-9]{1,3})?"
 _UNIT = r"(?i:[mµμu]?gr?|mgs|mcg|m[lL]|c[cm]|[mdcµμu]l|m?eq|u\.?i|u|h|hs|hrs)"
 _AFTER_LETTERS = re.compile(
     rf"[0-9](?<={_LETTER}[0-9]|[-–][0-9])[0-9]{{0,3}}(?:[.,][0-9]{{1,3}})?"

@@ -1,4 +1,4 @@
-"""Files that are complete or absent, locks, checksums, and the manifest of a result."""
+"""Files that are complete or absent, locks, checksums, manifests, and the files of this package."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ import srsly
 
 from spacy_cardioner.errors import CardionerError, reason, tell
 
+# The files of this package, in a folder for each language.
+RESOURCES = Path(__file__).parent / "resources"
 # Name prefix of a file or folder that is being written. The suffix of each is its own.
 PARTIAL = ".partial-"
 LEFTOVER = re.compile(rf"{re.escape(PARTIAL)}(?P<name>.+)-[0-9a-f]{{8}}", re.DOTALL)
@@ -301,3 +303,9 @@ def claimed(output: Path, claim: dict[str, Any]) -> Iterator[None]:
         with whole_file(path) as stream:
             stream.write(srsly.json_dumps(claim, indent=2).encode())
         yield
+
+
+def resources(lang: str, name: str) -> list[Path]:
+    """Our file of a language, or those of all languages for one without, such as "xx"."""
+    own = RESOURCES / lang / name
+    return [own] if own.is_file() else sorted(RESOURCES.glob(f"*/{name}"))

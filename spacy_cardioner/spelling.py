@@ -14,10 +14,11 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy
 from numpy.typing import NDArray
-from spacy.attrs import IS_ALPHA, IS_ASCII, IS_LOWER, IS_TITLE, IS_UPPER, LENGTH, NORM, ORTH
+from spacy.attrs import IS_ALPHA, IS_ASCII, IS_LOWER, IS_TITLE, IS_UPPER, LENGTH, NORM, ORTH, SPACY
 from spacy.strings import get_string_id
 from spacy.tokens import Doc
 
@@ -33,11 +34,14 @@ _SHARE, _TITLE = 0.8, 7
 # "ñ" and "ü" are also written by those who write no accents.
 _ACCENT = re.compile("(?![ÑñÜü×÷])[À-ÿ]")
 _LINE_ENDS, _SENTENCE_ENDS = (
-    numpy.array(list(map(get_string_id, ends)), dtype="uint64")
-    for ends in (LINE_ENDS, SENTENCE_ENDS)
+    frozenset(map(get_string_id, ends)) for ends in (LINE_ENDS, SENTENCE_ENDS)
 )
 
 Array = NDArray[Any]
+
+# Several components and layers ask for the usual spelling of a document. For each document that is
+# in use: a hash of its words, and its usual spelling, or None if it is in its usual spelling.
+_found: WeakKeyDictionary[Doc, tuple[int, Doc | None]] = WeakKeyDictionary()
 
 
 class Spelling:
@@ -80,8 +84,21 @@ def usual_spelling(doc: Doc) -> Doc:
     begin with lower-case letters; one without accents; and words with characters that are not
     seen. Others stay as they are.
 
-    RETURNS (Doc): A new document without annotations, or the given one if nothing changes.
+    RETURNS (Doc): Another document without annotations, the same as long as the words of the given
+        one are; or the given one if nothing changes.
     """
+    words = hash(doc.to_array([ORTH, NORM, SPACY]).tobytes())
+    known, usual = _found.get(doc, (None, None))
+    if known != words:
+        usual = _respell(doc)
+        # A value with its own key would never be freed.
+        usual = None if usual is doc else usual
+        _found[doc] = words, usual
+    return doc if usual is None else usual
+
+
+def _respell(doc: Doc) -> Doc:
+    """The usual spelling of a document, which is the given document if nothing changes."""
     spelling = spelling_of(doc.vocab.lang)
     if spelling is None or not len(doc):
         return doc
@@ -93,8 +110,7 @@ def usual_spelling(doc: Doc) -> Doc:
         doc = _respelled(doc, [_look(token.text) for token in doc])
         known = _known(doc)
     foreign = " ".join(odd)
-    capitals, starts = known.in_capitals(), known.starts()
-    lower_case = known.in_lower_case()
+    capitals, lower_case = known.in_capitals(), known.in_lower_case()
     bare = not (_ACCENT.search(foreign) or spelling.bare.isdisjoint(known.orth.tolist()))
     composed = unicodedata.is_normalized("NFC", foreign)
     if not (bare or lower_case or capitals.any() or not composed):
@@ -109,7 +125,7 @@ def usual_spelling(doc: Doc) -> Doc:
         words = list(map(spelling.from_lower_case, words))
     if bare:
         words = list(map(spelling.with_accents, words))
-    for index in numpy.flatnonzero(starts & (capitals | lower_case)).tolist():
+    for index in numpy.flatnonzero(known.starts() & (capitals | lower_case)).tolist():
         if words[index].islower():
             words[index] = words[index].capitalize()
     return doc if words == written else _respelled(doc, words)
@@ -141,7 +157,7 @@ class _Words(NamedTuple):
 
     def starts(self) -> Array:
         """Which tokens begin a document, a line or a sentence."""
-        return numpy.concatenate([[True], numpy.isin(self.orth[:-1], _SENTENCE_ENDS)])
+        return numpy.concatenate([[True], _among(self.orth[:-1], _SENTENCE_ENDS)])
 
     def in_lower_case(self) -> bool:
         """Whether sentences begin with lower-case letters, and none with a capital letter."""
@@ -153,9 +169,12 @@ class _Words(NamedTuple):
         written = (self.alpha == 1) & (self.length > 1)
         capitals = written & (self.upper == 1)
         long = capitals & (self.length >= LONG)
-        if not long.any() or capitals.sum() >= _SHARE * written.sum():
+        total = capitals.sum()
+        if not long.any() or total >= _SHARE * written.sum():
             return numpy.full(len(long), long.any())
-        line = numpy.cumsum(numpy.isin(self.orth, _LINE_ENDS))
+        if total <= _TITLE:
+            return numpy.zeros(len(long), dtype=bool)
+        line = numpy.cumsum(_among(self.orth, _LINE_ENDS))
         n_written, n_capitals, n_long = (
             numpy.bincount(line, weights=each) for each in (written, capitals, long)
         )
@@ -170,6 +189,11 @@ class _Words(NamedTuple):
 
 def _known(doc: Doc) -> _Words:
     return _Words(*doc.to_array([ORTH, IS_ALPHA, IS_UPPER, IS_LOWER, IS_TITLE, IS_ASCII, LENGTH]).T)
+
+
+def _among(words: Array, given: frozenset[int]) -> Array:
+    """Which words are among the given ones. For short texts faster than numpy's `isin`."""
+    return numpy.array([word in given for word in words.tolist()], dtype=bool)
 
 
 def in_capitals(doc: Doc) -> Array:

@@ -7,12 +7,13 @@ pipeline of its language. A language adds only its abbreviations and contraction
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy
 import spacy
+from numpy.typing import NDArray
 from spacy.attrs import IDX, LENGTH
 from spacy.lang.char_classes import (
     ALPHA,
@@ -149,11 +150,11 @@ _CLINICAL_ABBREVIATIONS = [
 class Reading(NamedTuple):
     """A text as its tokens are sought: without invisible characters, and with a space at each cut.
 
-    places (Sequence[int]): The place of each character in the given text.
+    places (NDArray[Any]): The place of each character in the given text, -1 for an added space.
     """
 
     text: str
-    places: Sequence[int]
+    places: NDArray[Any]
 
 
 class ClinicalTokenizer(Tokenizer):
@@ -174,6 +175,7 @@ class ClinicalTokenizer(Tokenizer):
         reading = _read(string)
         if reading is None:
             return self._tokenize(string)
+        plain = not ODD.search(reading.text)
         words: list[str] = []
         spaces: list[bool] = []
         norms: list[int] = []
@@ -183,7 +185,7 @@ class ClinicalTokenizer(Tokenizer):
                 continue
             words.append(text)
             spaces.append(False)
-            odd = not word or ODD.search(word)
+            odd = not word or (not plain and ODD.search(word))
             norms.append(self.vocab[seen(text) or " "].norm if odd else norm)
         doc = Doc(self.vocab, words=words, spaces=spaces)
         table: Any = numpy.array(norms, dtype="uint64").reshape(-1, 1)
@@ -217,16 +219,12 @@ class ClinicalTokenizer(Tokenizer):
 def _read(text: str) -> Reading | None:
     """Find how a text reads, or None if it has nothing to cut and nothing odd."""
     odd = ODD.search(text) is not None
-    given = _without_unseen(text) if odd else Reading(text, range(len(text)))
+    given = _without_unseen(text) if odd else Reading(text, numpy.arange(len(text)))
     places = cuts(given.text)
     if not (odd or places):
         return None
-    parts: list[str] = []
-    moved: list[int] = []
-    for start, end in pairwise((0, *places, len(given.text))):
-        parts.append(given.text[start:end])
-        moved += (*given.places[start:end], -1)
-    return Reading(" ".join(parts), moved)
+    parts = [given.text[start:end] for start, end in pairwise((0, *places, len(given.text)))]
+    return Reading(" ".join(parts), numpy.insert(given.places, places, -1))
 
 
 def _without_unseen(text: str) -> Reading:
@@ -242,7 +240,8 @@ def _without_unseen(text: str) -> Reading:
             parts.append(" ")
             places.append(start)
         done = end
-    return Reading("".join((*parts, text[done:])), [*places, *range(done, len(text))])
+    places += range(done, len(text))
+    return Reading("".join((*parts, text[done:])), numpy.array(places, dtype="i"))
 
 
 def _separates(unseen: str, before: str, after: str) -> bool:
@@ -257,11 +256,15 @@ def _separates(unseen: str, before: str, after: str) -> bool:
 def _tokens(text: str, reading: Reading, read: Doc) -> Iterator[tuple[str, str, int]]:
     """The parts of a text, each with the text and the norm of its token in the reading, if any."""
     done = 0
-    for first, length, norm in read.to_array([IDX, LENGTH, NORM]).tolist():
-        start, last = reading.places[first], reading.places[first + length - 1]
-        yield from ((char, "", 0) for char in text[done:start])
-        done = last + 1
-        yield text[start:done], reading.text[first : first + length], norm
+    firsts, lengths, norms = read.to_array([IDX, LENGTH, NORM]).T
+    lasts = firsts + lengths
+    ends = reading.places[lasts - 1] + 1
+    columns = (each.tolist() for each in (firsts, lasts, reading.places[firsts], ends, norms))
+    for first, last, start, end, norm in zip(*columns, strict=True):
+        if done < start:
+            yield from ((char, "", 0) for char in text[done:start])
+        done = end
+        yield text[start:end], reading.text[first:last], norm
     yield from ((char, "", 0) for char in text[done:])
 
 

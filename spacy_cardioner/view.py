@@ -14,12 +14,12 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from spacy_cardioner.errors import CardionerError, plain
+from spacy_cardioner.files import RESOURCES
 
-STYLE = Path(__file__).parent / "resources" / "view.css"
+STYLE = RESOURCES / "view.css"
 
 # The labels with a colour of their own, which is that of the class `l0` and so on in the style. Any
 # other label has one of the colours after these.

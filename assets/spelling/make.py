@@ -8,12 +8,14 @@ its spelling is the same in all languages that have it.
 
 A word is listed if most texts write it in one way, and if it is a name or an abbreviation,
 has accents, or is short: other short words in capitals are abbreviations. Words at the start of a
-sentence do not count, and neither do lines in capitals.
+sentence do not count, and neither do lines in capitals, nor what stands for a name or date in
+anonymised texts: "XXXX", "YYYY".
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -28,6 +30,8 @@ MIN_RATE, MIN_SHORT = 2.0, 0.5
 # The share of the usual spelling of a word, and of a longer word with capitals.
 USUAL, NAME = 0.7, 0.9
 SHORT = 5
+# "XXX" and "YYYY" are placeholders; "III", "AAA" and "XXY" mean something.
+PLACEHOLDER = re.compile(r"(?:([xyz])\1{2,}|([^\W\d_])\2{3,}|xyz)\.?", re.IGNORECASE)
 
 
 def main() -> None:
@@ -58,7 +62,7 @@ def count(lang: str, texts: Iterable[str]) -> Counter[str]:
         for token, skipped in zip(doc, capitals, strict=True):
             word = token.text
             named = any(map(str.isalpha, word))
-            if named and not starts and not skipped:
+            if named and not (starts or skipped or PLACEHOLDER.fullmatch(word)):
                 found[word] += 1
             starts = not (any(map(str.isalnum, word)) or word in ",/%")
     total = found.total()

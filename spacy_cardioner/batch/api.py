@@ -6,15 +6,8 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from spacy_cardioner.batch.readers.base import (
-    SAME_IDS,
-    Columns,
-    SourceNote,
-    Wanted,
-    checked,
-    choose,
-    row_note,
-)
+from spacy_cardioner.batch.readers.columns import Columns, Wanted, choose, row_note
+from spacy_cardioner.batch.readers.note import SAME_IDS, SourceNote, checked
 from spacy_cardioner.batch.settings import MAX_CHARACTERS, MAX_TOKENS, TIMEOUT, Settings
 from spacy_cardioner.batch.writers.base import check_names
 from spacy_cardioner.batch.writers.parquet import COLUMNS, Parquet, mention_row

@@ -15,7 +15,7 @@ from spacy.tokens import Doc, DocBin
 from spacy.training.batchers import minibatch_by_padded_size, minibatch_by_words
 
 from spacy_cardioner.batch.mentions import OF_CONTEXT, Mention, doc_entities, known_attributes
-from spacy_cardioner.batch.readers.base import SourceNote
+from spacy_cardioner.batch.readers.note import SourceNote
 from spacy_cardioner.batch.readers.text import too_long
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.timelimit import OutOfTime, TimeLimit

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spacy_cardioner.batch.readers import SourceNote
-from spacy_cardioner.batch.readers.base import kept_text
+from spacy_cardioner.batch.readers.note import kept_text
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.files import checksum, whole_file
 

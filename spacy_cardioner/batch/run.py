@@ -18,7 +18,7 @@ from tqdm import tqdm
 from spacy_cardioner.batch.engine import Annotate, Annotated, started
 from spacy_cardioner.batch.manifest import Counts, Manifest, Reading
 from spacy_cardioner.batch.readers import Source, SourceNote
-from spacy_cardioner.batch.readers.base import SAME_IDS, with_same_ids
+from spacy_cardioner.batch.readers.note import SAME_IDS, with_same_ids
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.writers import Output, OutputFormat, Writer, make_writer
 from spacy_cardioner.batch.writers.base import Put, opened
@@ -90,6 +90,7 @@ def run(job: Job) -> Counts:
 
 @contextmanager
 def _started(settings: Settings) -> Iterator[tuple[Annotate, dict[str, Any]]]:
+    """Start the engine, see `started`, and identify a pipeline that is given as an object too."""
     with started(settings) as (annotate, known):
         yield annotate, identity(settings.model) if isinstance(settings.model, Language) else known
 

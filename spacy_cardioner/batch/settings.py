@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from spacy_cardioner.batch.readers.base import MAX_CHARACTERS as MAX_CHARACTERS
+from spacy_cardioner.batch.readers.note import MAX_CHARACTERS as MAX_CHARACTERS
 
 if TYPE_CHECKING:
     from spacy.language import Language

@@ -15,9 +15,10 @@ from urllib.parse import unquote
 from spacy_cardioner.batch.engine import Annotated, Annotator, batches
 from spacy_cardioner.batch.manifest import ERRORS, Counts
 from spacy_cardioner.batch.readers import InputFormat, kind_of
-from spacy_cardioner.batch.readers.base import SAME_IDS, Columns
+from spacy_cardioner.batch.readers.columns import Columns
 from spacy_cardioner.batch.readers.delimited import ADVICE, delimiter_of
 from spacy_cardioner.batch.readers.foreign import foreign_by_name
+from spacy_cardioner.batch.readers.note import SAME_IDS
 from spacy_cardioner.batch.readers.text import Reading, note_of
 from spacy_cardioner.batch.run import rendered
 from spacy_cardioner.batch.settings import Settings

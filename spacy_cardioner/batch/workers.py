@@ -21,7 +21,7 @@ from threading import Thread
 from typing import Any, TypeAlias
 
 from spacy_cardioner.batch.engine import Annotated, Annotator, batches, unchanged
-from spacy_cardioner.batch.readers.base import SourceNote
+from spacy_cardioner.batch.readers.note import SourceNote
 from spacy_cardioner.batch.settings import TIMEOUT, Settings
 from spacy_cardioner.errors import CardionerError, reason
 from spacy_cardioner.processes import SPAWN, death, one_thread, prepare

@@ -6,9 +6,6 @@ first character after the mark; or from the mark on, as brat's server does, if m
 file fit so. Only a line feed ends a line of an ``.ann``. Reading and writing a note reproduces its
 bytes.
 
-All readers take `lenient`, to skip malformed input instead of raising, and `changes`, a list that
-collects what was skipped or changed.
-
 source: https://brat.nlplab.org/standoff.html
 """
 

@@ -235,7 +235,7 @@ def annotate(
     kept = tuple(dict.fromkeys(keep or ()))
     saved = [Path(model)] if os.path.exists(model) else []
     if on_spark:
-        from spacy_cardioner.batch.readers.base import Wanted, choose
+        from spacy_cardioner.batch.readers.columns import Wanted, choose
         from spacy_cardioner.batch.spark import bare, read_notes, run_spark
 
         refuse_overlap([*places(bare(source)), *saved], [Path(bare(name)) for name in names])

@@ -17,13 +17,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.files import resources
 from spacy_cardioner.gazetteer.clean import without_strength
-from spacy_cardioner.gazetteer.laboratory import RESOURCES
+from spacy_cardioner.gazetteer.laboratory import WINDOW, own_sentence
 from spacy_cardioner.gazetteer.lexicon import Lexicon, in_case
 from spacy_cardioner.gazetteer.normalise import fold, pieces, split_combination
 from spacy_cardioner.gazetteer.patterns import LABEL, Pattern
@@ -33,9 +33,6 @@ FILE = "abbreviations.tsv"
 DRUG, NUMBER = "<drug>", "<number>"
 
 _COLUMNS = ["abbreviation", "expansion", "label", "cues"]
-# The number of pieces before and after an abbreviation in which its cues may be.
-_WINDOW = 10
-_SENTENCE_END = {".", "!", "?", "…", "\n"}
 _SIGNS = set(":=(-~<>≥≤")
 _LINKS = {"de", "of", "di"}
 _LONG_NUMBER = re.compile(r"\d{2,}")
@@ -125,16 +122,16 @@ def choose(found: Found, folded: Sequence[str], is_prescribed: Callable[[], bool
     is_prescribed (Callable): Whether it stands where drugs stand.
     RETURNS (list[Meaning]): Several if they have the same label and the same cue.
     """
-    before = _own_sentence(folded[max(0, found.first - _WINDOW) : found.first][::-1])
-    after = _own_sentence(folded[found.last : found.last + _WINDOW])
-    best, chosen = _WINDOW + 1, list[Meaning]()
+    before = own_sentence(folded[max(0, found.first - WINDOW) : found.first][::-1])
+    after = own_sentence(folded[found.last : found.last + WINDOW])
+    best, chosen = WINDOW + 1, list[Meaning]()
     for meaning in found.meanings:
         distance = min(
-            (_distance(cue, before, after, is_prescribed) for cue in meaning.cues), default=_WINDOW
+            (_distance(cue, before, after, is_prescribed) for cue in meaning.cues), default=WINDOW
         )
         if distance < best:
             best, chosen = distance, []
-        if distance == best <= _WINDOW:
+        if distance == best <= WINDOW:
             chosen.append(meaning)
     labels = {meaning.label for meaning in chosen}
     return chosen if len(labels) == 1 else []
@@ -145,21 +142,17 @@ def _distance(
 ) -> int:
     """The number of pieces between an abbreviation and a cue, or a large number."""
     if cue == DRUG:
-        return -1 if is_prescribed() else _WINDOW + 1
+        return -1 if is_prescribed() else WINDOW + 1
     if cue == NUMBER:
         number = [piece for piece in after[:4] if piece not in _SIGNS | _LINKS]
-        return -1 if number and _LONG_NUMBER.fullmatch(number[0]) else _WINDOW + 1
+        return -1 if number and _LONG_NUMBER.fullmatch(number[0]) else WINDOW + 1
     near = (i for words in (before, after) for i, word in enumerate(words) if _fits(cue, word))
-    return min(near, default=_WINDOW + 1)
+    return min(near, default=WINDOW + 1)
 
 
 def _fits(cue: str, piece: str) -> bool:
     start = cue.removesuffix("*")
     return piece == cue or (start != cue and piece.startswith(start))
-
-
-def _own_sentence(folded: Sequence[str]) -> list[str]:
-    return list(takewhile(lambda piece: piece not in _SENTENCE_END, folded))
 
 
 def _patterns(abbreviation: str) -> Iterator[Pattern]:
@@ -177,8 +170,7 @@ def _patterns(abbreviation: str) -> Iterator[Pattern]:
 @lru_cache(maxsize=8)
 def abbreviations(lang: str) -> Abbreviations:
     """The abbreviations of a language, or of all languages for one without, such as "xx"."""
-    own = RESOURCES / lang / FILE
-    return Abbreviations([own] if own.is_file() else sorted(RESOURCES.glob(f"*/{FILE}")))
+    return Abbreviations(resources(lang, FILE))
 
 
 def _read(path: Path) -> Iterator[Meaning]:

@@ -39,6 +39,7 @@ _IN_CAPITALS = {"D", "Comp"}
 _HAEMATOCRIT = re.compile(r"\s*(?:[:=]|de\b|del\b|of\b|\d+(?:[.,]\d+)?\s*%)", re.IGNORECASE)
 _ARTICLE = re.compile(r"\s*(?:an?|the|(?:an)?other|low|high)\b", re.IGNORECASE)
 _ADDING = _HYDROCHLOROTHIAZIDE | _DIURETIC | _STRENGTH | _OTHERS
+_FOLLOWING = _ADDING - {"co"}
 _SOLVENTS = ("B05BA", "B05BB", "B05CB", "B05D", "V07")
 # Uses of the words that say nothing about the substances of a name.
 _HARMLESS = ("unit", "form", "weak", "link", "release", "salt", "vague")
@@ -148,6 +149,11 @@ def other_words(unknown: Iterable[str]) -> set[str]:
     return {piece for piece in unknown if piece.isalpha() and piece not in harmless}
 
 
+def may_add(word: str) -> bool:
+    """Whether a word after a name may add a substance to it, see `may_follow`."""
+    return word in _IN_CAPITALS or fold(word) in _FOLLOWING
+
+
 def may_follow(word: str, name: str, rest: str, *, brand: bool, joins: bool) -> bool:
     """Whether the word after a name belongs to it, as in "Micardis Plus".
 
@@ -167,4 +173,4 @@ def may_follow(word: str, name: str, rest: str, *, brand: bool, joins: bool) -> 
     if word in _IN_CAPITALS:
         return brand and bool(_CASED.search(f"{name} {word}{rest}"))
     # In Italian "forte" is also an adjective.
-    return folded in _ADDING - {"co"} and (name.islower() or not word.islower())
+    return folded in _FOLLOWING and (name.islower() or not word.islower())

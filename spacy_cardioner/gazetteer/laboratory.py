@@ -8,12 +8,12 @@ from itertools import islice, takewhile
 from pathlib import Path
 
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.files import resources
 from spacy_cardioner.gazetteer.lexicon import Lexicon
 from spacy_cardioner.gazetteer.normalise import pieces
 from spacy_cardioner.gazetteer.patterns import Pattern
 from spacy_cardioner.texts import read_texts
 
-RESOURCES = Path(__file__).parents[1] / "resources"
 RULES_FILE = "analytes.tsv"
 ANALYTE, BETWEEN = "analyte", "between"
 _LABORATORY = (ANALYTE, "context", "unit")
@@ -22,7 +22,7 @@ KINDS = (*_LABORATORY, *_TREATMENT, BETWEEN)
 
 _SENTENCE_END = {".", "!", "?", "…", "\n"}
 # The number of pieces before and after a name that belong to its context.
-_WINDOW = 10
+WINDOW = 10
 # Characters between a name and its value, and within a value such as "3,5 - 5".
 _SIGNS = set(":=(<>≤≥≈~±,-[/x×^*")
 
@@ -57,8 +57,8 @@ class Laboratory:
 
         first, last (int): The first piece of the name, and the piece after its last.
         """
-        before = _own_sentence(folded[max(0, first - _WINDOW) : first][::-1])[::-1]
-        after = _own_sentence(folded[last : last + _WINDOW])
+        before = own_sentence(folded[max(0, first - WINDOW) : first][::-1])[::-1]
+        after = own_sentence(folded[last : last + WINDOW])
         measured = self._value(after)
         if measured is not None:
             return measured
@@ -99,7 +99,7 @@ class Laboratory:
                     yield start, end, rules[0].label
 
 
-def _own_sentence(folded: Sequence[str]) -> list[str]:
+def own_sentence(folded: Sequence[str]) -> list[str]:
     """The pieces before the end of the sentence."""
     return list(takewhile(lambda piece: piece not in _SENTENCE_END, folded))
 
@@ -107,8 +107,7 @@ def _own_sentence(folded: Sequence[str]) -> list[str]:
 @lru_cache(maxsize=8)
 def laboratory(lang: str) -> Laboratory:
     """The rules of a language, or of all languages for one without rules, such as "xx"."""
-    own = RESOURCES / lang / RULES_FILE
-    return Laboratory([own] if own.is_file() else sorted(RESOURCES.glob(f"*/{RULES_FILE}")))
+    return Laboratory(resources(lang, RULES_FILE))
 
 
 def _read(path: Path) -> Iterator[tuple[str, str]]:

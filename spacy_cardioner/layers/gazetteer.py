@@ -97,9 +97,11 @@ def features(doc: Doc, spans_key: str = "gazetteer", hidden: float = 0.0) -> Any
         if kind not in KINDS:
             continue
         number = KINDS.index(kind)
-        rows[span.start, BEGINS + number] = 1
-        rows[span.start + 1 : span.end, GOES_ON + number] = 1
-        rows[span.start : span.end, AMBIGUOUS] = len(candidates) > 1
-        rows[span.start : span.end, ANALYTE] = analyte
-        rows[span.start : span.end, LABORATORY] = laboratory
+        start, end = span.start, span.end
+        rows[start, BEGINS + number] = 1
+        rows[start + 1 : end, GOES_ON + number] = 1
+        flags = (AMBIGUOUS, len(candidates) > 1), (ANALYTE, analyte), (LABORATORY, laboratory)
+        for column, value in flags:
+            if value:
+                rows[start:end, column] = 1
     return rows

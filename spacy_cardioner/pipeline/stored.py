@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -11,9 +10,9 @@ import srsly
 from spacy.pipeline import Pipe
 
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.files import RESOURCES
 from spacy_cardioner.texts import read_json, read_jsonl
 
-RESOURCES = Path(str(files("spacy_cardioner"))) / "resources"
 # The setting for the files of the language of a pipeline.
 DEFAULT = "default"
 

@@ -228,11 +228,15 @@ def test_commands_have_the_options_that_the_pages_give_them() -> None:
                 assert given & set(parameter.opts), f"{page}: cardioner {command.name} {parameter}"
 
 
-def test_the_readme_annotates_what_is_there() -> None:
+def test_the_first_commands_of_a_user_annotate_what_is_there() -> None:
     lines = [words for page, words in command_lines() if page == "README.md"]
-    inputs = [ROOT / words[1] for words in lines if words[0] == "annotate" and words[1][0] != "-"]
-    assert inputs
-    assert all(path.exists() for path in inputs)
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    prose = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    shown = [shlex.split(line) for line in re.findall("`cardioner ([^`]* [^`]*)`", prose)]
+    assert lines
+    assert shown
+    inputs = [words[1] for words in (*lines, *shown) if words[0] == "annotate"]
+    assert [path for path in inputs if path[0] != "-" and not (ROOT / path).exists()] == []
 
 
 def test_lower_rooms_never_import_higher_ones() -> None:

@@ -21,7 +21,7 @@ import pytest
 from spacy_cardioner import annotate, brat
 from spacy_cardioner.batch.manifest import Counts
 from spacy_cardioner.batch.readers import InputFormat, open_source
-from spacy_cardioner.batch.readers.base import Wanted, choose
+from spacy_cardioner.batch.readers.columns import Wanted, choose
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.writers import OutputFormat
 from spacy_cardioner.batch.writers.lines import Tsv
@@ -377,7 +377,7 @@ def test_the_command(model: str, notes: Path, tmp_path: Path) -> None:
 
     done = cardioner(notes, "-m", model, *outputs, "--lenient")
     assert done.returncode == 1
-    assert "error: Spark: [PATH_ALREADY_EXISTS]" in done.stderr
+    assert "error: Spark: PATH_ALREADY_EXISTS (" in done.stderr
     assert "Traceback" not in done.stderr
     assert cardioner(notes, "-m", model, *outputs, "--lenient", "--overwrite").returncode == 0
     check(out)
@@ -385,7 +385,7 @@ def test_the_command(model: str, notes: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("source", "message"),
-    [("no.jsonl", "error: Spark: [PATH_NOT_FOUND]"), ("folder", "--input-format says")],
+    [("no.jsonl", "error: Spark: PATH_NOT_FOUND ("), ("folder", "--input-format says")],
 )
 def test_what_cannot_be_read_is_named(
     model: str, tmp_path: Path, source: str, message: str

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import pickle
+import runpy
 import unicodedata
+import weakref
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +14,7 @@ from hypothesis import strategies as st
 
 from spacy_cardioner import characters
 from spacy_cardioner.brat import read_folder
-from spacy_cardioner.spelling import Spelling, in_capitals, spelling_of, usual_spelling
+from spacy_cardioner.spelling import Spelling, in_capitals, list_path, spelling_of, usual_spelling
 from spacy_cardioner.tokenizer import blank
 from tests.conftest import ROOT
 
@@ -184,3 +188,47 @@ def test_a_norm_of_its_own_is_kept() -> None:
     doc = NLP["es"].make_doc("niega nauseas y toma aas")
     doc[3].norm_ = "bebe"
     assert [token.norm_ for token in usual_spelling(doc)][1::2] == ["náuseas", "bebe"]
+
+
+PLACEHOLDERS = ["XXX", "XXXX", "Xxxxx", "xxxxxx", "XXXX.", "YYYY", "ZZZ", "XYZ", "AAAA", "mmmmm"]
+NO_PLACEHOLDERS = ["III", "AAA", "VIII", "XX", "XXY", "XYY", "DDD", "PPPD", "xifo"]
+
+
+def test_placeholders_of_anonymised_texts_are_no_words() -> None:
+    count = runpy.run_path(str(ROOT / "assets/spelling/make.py"))["count"]
+    words = [*PLACEHOLDERS, *NO_PLACEHOLDERS]
+    texts = [f"Seen by {word} with {word} and asma." for word in words]
+    assert set(count("en", texts)) & set(words) == set(NO_PLACEHOLDERS)
+
+
+@pytest.mark.parametrize("lang", LANGS)
+def test_the_lists_hold_no_placeholders(lang: str) -> None:
+    placeholder = runpy.run_path(str(ROOT / "assets/spelling/make.py"))["PLACEHOLDER"]
+    words = list_path(lang).read_text(encoding="utf-8").splitlines()
+    assert not list(filter(placeholder.fullmatch, words))
+
+
+def test_the_usual_spelling_is_found_again_when_the_words_change() -> None:
+    doc = NLP["es"].make_doc("PACIENTE CON INSUFICIENCIA CARDIACA")
+    first = usual_spelling(doc)
+    assert usual_spelling(doc) is first
+    doc[0].norm_ = "enfermo"
+    assert usual_spelling(doc)[0].norm_ == "paciente"
+    with doc.retokenize() as retokenizer:
+        retokenizer.merge(doc[2:4])
+    changed = usual_spelling(doc)
+    assert changed is not first
+    assert len(changed) == len(doc) == 3
+
+
+@pytest.mark.parametrize("text", ["PACIENTE CON INSUFICIENCIA CARDIACA", "Paciente con asma."])
+def test_a_document_and_its_usual_spelling_are_freed(text: str) -> None:
+    doc = NLP["es"].make_doc(text)
+    given, usual = weakref.ref(doc), weakref.ref(usual_spelling(doc))
+    doc.to_bytes()
+    pickle.dumps(doc)
+    assert not doc.user_data
+    del doc
+    gc.collect()
+    assert given() is None
+    assert usual() is None

@@ -7,15 +7,11 @@ from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 
-from spacy_cardioner.batch.readers.base import (
-    GUESSED,
-    MAX_CHARACTERS,
-    Source,
-    SourceNote,
-    Wanted,
-)
+from spacy_cardioner.batch.readers.base import Source
+from spacy_cardioner.batch.readers.columns import GUESSED, Wanted
 from spacy_cardioner.batch.readers.find import find
 from spacy_cardioner.batch.readers.foreign import AS_TEXT, foreign_by_name
+from spacy_cardioner.batch.readers.note import MAX_CHARACTERS, SourceNote
 from spacy_cardioner.batch.readers.parquet import ParquetFiles
 from spacy_cardioner.batch.readers.sql import SqlTable
 from spacy_cardioner.batch.readers.tables import Delimited, JsonLines

@@ -10,7 +10,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
-from spacy_cardioner.batch.readers.base import Row, Unreadable
+from spacy_cardioner.batch.readers.base import Unreadable
+from spacy_cardioner.batch.readers.columns import Row
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.texts import UTF_8, misfit, open_bytes
 

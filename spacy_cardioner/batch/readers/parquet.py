@@ -8,17 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from spacy_cardioner.batch.readers.base import (
-    GUESSED,
-    FileSource,
-    Row,
-    SourceNote,
-    Unreadable,
-    Wanted,
-    choose,
-    lacks,
-    row_note,
-)
+from spacy_cardioner.batch.readers.base import FileSource, Unreadable
+from spacy_cardioner.batch.readers.columns import GUESSED, Row, Wanted, choose, lacks, row_note
+from spacy_cardioner.batch.readers.note import SourceNote
 from spacy_cardioner.errors import CardionerError, needs, plain
 from spacy_cardioner.texts import damage
 

@@ -7,14 +7,9 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from spacy_cardioner.batch.readers.base import (
-    GUESSED,
-    Source,
-    SourceNote,
-    Wanted,
-    choose,
-    row_note,
-)
+from spacy_cardioner.batch.readers.base import Source
+from spacy_cardioner.batch.readers.columns import GUESSED, Wanted, choose, row_note
+from spacy_cardioner.batch.readers.note import SourceNote
 from spacy_cardioner.errors import CardionerError, masked, needs, reason
 
 if TYPE_CHECKING:

@@ -8,20 +8,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from spacy_cardioner.batch.readers.base import (
-    GUESSED,
-    MAX_CHARACTERS,
-    FileSource,
-    Row,
-    SourceNote,
-    Unreadable,
-    Wanted,
-    choose,
-    lacks,
-    not_again,
-    row_note,
-)
+from spacy_cardioner.batch.readers.base import FileSource, Unreadable, not_again
+from spacy_cardioner.batch.readers.columns import GUESSED, Row, Wanted, choose, lacks, row_note
 from spacy_cardioner.batch.readers.delimited import read_delimited
+from spacy_cardioner.batch.readers.note import MAX_CHARACTERS, SourceNote
 from spacy_cardioner.errors import CardionerError, plain
 from spacy_cardioner.texts import (
     BROKEN,

@@ -12,16 +12,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from spacy_cardioner.batch.readers.base import (
-    MAX_CHARACTERS,
-    FileSource,
-    Source,
-    SourceNote,
-    checked,
-    not_again,
-)
+from spacy_cardioner.batch.readers.base import FileSource, Source, not_again
 from spacy_cardioner.batch.readers.find import note_name
 from spacy_cardioner.batch.readers.foreign import AS_TEXT, foreign_bytes, foreign_text
+from spacy_cardioner.batch.readers.note import MAX_CHARACTERS, SourceNote, checked
 from spacy_cardioner.errors import plain
 from spacy_cardioner.texts import BROKEN, MARK, UTF_8, damage, decompressed, misfit, open_bytes
 

@@ -76,11 +76,11 @@ class Configuration:
 
     def changed(self) -> dict[Path, bytes]:
         """The files to write, with their contents."""
-        known = frozenset(self.known)
-        if self._written == known:
+        listed = frozenset(self.known)
+        if self._written == listed:
             return {}
-        self._written = known
-        texts = {ANNOTATION: annotation_conf(known), VISUAL: visual_conf(known)}
+        self._written = listed
+        texts = {ANNOTATION: annotation_conf(listed), VISUAL: visual_conf(listed)}
         files = {self.folder / name: (OURS + text).encode() for name, text in texts.items()}
         return {path: content for path, content in files.items() if _is_ours(path)}
 
@@ -96,7 +96,7 @@ def annotation_conf(listed: Known) -> str:
     lines.append("<OVERLAP>\tArg1:<ENTITY>, Arg2:<ENTITY>, <OVL-TYPE>:<ANY>")
     lines += ["[events]", "[attributes]"]
     lines += (f"{name.capitalize()}\tArg:<ENTITY>" for name in CONTEXT)
-    lines += (f"{name}\tArg:<ENTITY>, Value:{'|'.join(all_)}" for name, all_ in values.items())
+    lines += (f"{name}\tArg:<ENTITY>, Value:{'|'.join(each)}" for name, each in values.items())
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from spacy_cardioner import brat
 from spacy_cardioner.batch.mentions import ATTRIBUTES
-from spacy_cardioner.batch.readers.base import kept_text
+from spacy_cardioner.batch.readers.note import kept_text
 from spacy_cardioner.batch.writers.base import Lines, Table, check_names
 from spacy_cardioner.errors import CardionerError
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 from spacy_cardioner.batch.mentions import CONTEXT
-from spacy_cardioner.batch.readers.base import kept_text
+from spacy_cardioner.batch.readers.note import kept_text
 from spacy_cardioner.batch.writers.base import Put, Table, check_names
 from spacy_cardioner.errors import needs
 

@@ -14,16 +14,23 @@ from spacy.language import Language
 from spacy.tokens import Doc, Span
 
 from spacy_cardioner.errors import CardionerError
-from spacy_cardioner.pipeline.context.rules import (
+from spacy_cardioner.gazetteer.patterns import LABEL as DRUG
+from spacy_cardioner.pipeline.context.checks import (
     ANSWERS,
     CONTEXT_RULES,
     NAMES,
-    RULES_FILE,
+    ONE_PARAGRAPH,
+    OPENERS,
+    PATIENTS,
     SECTION_RULES,
-    SECTIONS_FILE,
     TERMINATING_TYPES,
     RuleFile,
     check_file,
+)
+from spacy_cardioner.pipeline.context.items import LONGEST_CLAUSE
+from spacy_cardioner.pipeline.context.rules import (
+    RULES_FILE,
+    SECTIONS_FILE,
     make_rules,
     read_rules,
     read_sections,
@@ -58,8 +65,6 @@ SECTION_ATTRS = {
     "family_history": {"is_family": True},
     "allergies": {"is_allergy": True},
 }
-DRUG = "FARMACO"
-LONGEST_CLAUSE = 60  # tokens
 # Sections that speak of drugs only, or of all but drugs: what a patient takes is often listed under
 # the history.
 OF_DRUGS = {"allergies": True, "past_medical_history": False}
@@ -139,9 +144,9 @@ class Context(StoredPipe):
         self.sections = sections
         self.section_finder = SectionFinder(
             sections[SECTION_RULES],
-            sections.get("one_paragraph", ()),
-            sections.get("openers", {}),
-            sections.get("patients", ()),
+            sections.get(ONE_PARAGRAPH, ()),
+            sections.get(OPENERS, {}),
+            sections.get(PATIENTS, ()),
         )
         self.context = LinearConText(
             self.nlp,
@@ -151,7 +156,7 @@ class Context(StoredPipe):
             answers=rules.get(ANSWERS, {}),
             names=rules.get(NAMES, {}),
         )
-        self.context.add(make_rules(rules, self.span_attrs, self.nlp.vocab))
+        self.context.add(make_rules(rules, self.span_attrs))
 
     def __call__(self, doc: Doc) -> Doc:
         """Find the sections of a document and set the attributes of its entities.
@@ -255,6 +260,10 @@ def without_negated_allergies(edges: Iterable["Edge"], targets: Iterable[Span]) 
     nothing more.
     """
     edges = list(edges)
+    allergies = {target for target, cue in edges if cue.category == "ALLERGY"}
+    allergies.update(target for target in targets if target._.is_allergy)
+    if not allergies:
+        return edges
     places = {
         (target, place)
         for target, cue in edges

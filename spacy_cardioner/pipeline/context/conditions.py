@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from medspacy.context import ConTextModifier, ConTextRule
 from spacy.tokens import Span
 
+from spacy_cardioner.gazetteer.patterns import LABEL as DRUG
 from spacy_cardioner.pipeline.context.items import DENIALS, JOINS, Items, Region
 
-DRUG = "FARMACO"
 LONGEST_DOSE = 25  # tokens between a drug and its condition
 LONGEST_CONDITION = 3  # tokens of a condition after a comma: "fiebre o dolor"
 HEADING = 2  # words before a condition in a heading: "Medicación a demanda:"

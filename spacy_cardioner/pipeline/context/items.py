@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy
+from spacy.attrs import IS_SPACE, LOWER
 from spacy.tokens import Doc, Span
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ JOINS = frozenset({"y", "e", "ed", "o", "u", "and", "or", "ni", "né", "nor", "&
 CLAUSES = frozenset({"y", "e", "ed", "and", "but", "pero", "ma", "mas"})
 # Between a finding and a cue that says something of it: "el TEP se descarta".
 FILLERS = frozenset({"se", "lo", "la", "los", "las", "que", "es", "si", "which", "is", "viene"})
-SIGNS = frozenset({"+", "++", "+++", "-", "–"})
+PLUSES = frozenset({"+", "++", "+++"})
+SIGNS = PLUSES | {"-", "–"}
 DENIALS = frozenset({"no", "non", "sin", "senza", "niega", "nega", "ni", "né"})
 ANSWERED = ("NEGATED_EXISTENCE", "POSSIBLE_EXISTENCE")
 
@@ -45,6 +48,10 @@ class Items:
     def __init__(self, doc: Doc, targets: Iterable[Span], sentences: Sequence[range]) -> None:
         self.doc = doc
         self.sentences = sentences
+        strings = doc.vocab.strings
+        self._texts = [strings[lower] for lower in doc.to_array(LOWER).tolist()]
+        for index in numpy.flatnonzero(doc.to_array(IS_SPACE)).tolist():
+            self._texts[index] = "\t" if LINE_ENDS.isdisjoint(self._texts[index]) else "\n"
         self.starts: dict[int, int] = {}
         self.ends: dict[int, int] = {}
         for target in targets:
@@ -57,12 +64,7 @@ class Items:
 
     def text(self, index: int) -> str:
         """The text of a token in lower case, "" outside the document, a line feed for line ends."""
-        if not 0 <= index < len(self.doc):
-            return ""
-        token = self.doc[index]
-        if token.is_space:
-            return "\t" if LINE_ENDS.isdisjoint(token.text) else "\n"
-        return token.lower_
+        return self._texts[index] if 0 <= index < len(self._texts) else ""
 
     def separates(self, index: int) -> bool:
         """Whether a token ends an item on either side."""
@@ -214,7 +216,7 @@ class Items:
         sentence = self.sentences[start].start
         if sentence not in self.signs_first:
             # A dash at the start of a line is the mark of a list.
-            bullet = self.text(start) not in "+++" and self.text(start - 1) not in ("(", "[")
+            bullet = self.text(start) not in PLUSES and self.text(start - 1) not in ("(", "[")
             mark = start - 1 if self.text(start - 1) in ("(", "[") else start
             self.signs_first[sentence] = self.clause(mark) == mark and not bullet
         return self.signs_first[sentence]

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spacy.matcher import Matcher
-from spacy.vocab import Vocab
-
-from spacy_cardioner.errors import CardionerError, reason, shown
+from spacy_cardioner.errors import CardionerError, shown
+from spacy_cardioner.pipeline.context.checks import (
+    ANSWERS,
+    CONTEXT_RULES,
+    NAMES,
+    SECTION_RULES,
+    TERMINATING_TYPES,
+    RuleFile,
+    check_file,
+)
 from spacy_cardioner.pipeline.stored import DEFAULT, resource
 from spacy_cardioner.texts import read_json
 
 if TYPE_CHECKING:
     from medspacy.context import ConTextRule
 
-CONTEXT_RULES = "context_rules"
-TERMINATING_TYPES = "terminating_types"
-ANSWERS = "answers"
-NAMES = "names"
-SECTION_RULES = "section_rules"
 RULES_FILE = "context_rules.json"
 SECTIONS_FILE = "sections.json"
-
-RuleFile = dict[str, Any]
 
 
 def rules_path(language: str) -> Path:
@@ -107,39 +105,16 @@ def read_sections(source: str | None, language: str) -> RuleFile:
     return check_file(read_json(path), SECTION_RULES, str(path))
 
 
-def check_file(data: Any, key: str, where: str) -> RuleFile:
-    """Check that a file is a list of rules under a key, with "literal" and "category"."""
-    rules = data.get(key) if isinstance(data, dict) else None
-    if not isinstance(rules, list):
-        raise CardionerError(f'{where}: not medspaCy\'s format, which is {{"{key}": [...]}}')
-    for number, rule in enumerate(rules, start=1):
-        named = rule if isinstance(rule, dict) else {}
-        if not all(isinstance(named.get(name), str) for name in ("literal", "category")):
-            raise CardionerError(f'{where}: rule {number} needs a "literal" and a "category"')
-    return dict(data)
-
-
-def make_rules(
-    data: RuleFile, span_attrs: Mapping[str, Mapping[str, Any]], vocab: Vocab
-) -> list[ConTextRule]:
+def make_rules(data: RuleFile, span_attrs: Mapping[str, Mapping[str, Any]]) -> list[ConTextRule]:
     """Make medspaCy's rules of what `read_rules` returned.
 
-    RAISES (CardionerError): A rule is malformed, or has no effect.
+    RAISES (CardionerError): A rule has no effect.
     """
     from medspacy.context import ConTextRule
 
     rules = []
     for number, fields in enumerate(data[CONTEXT_RULES], start=1):
-        try:
-            rule = ConTextRule.from_dict(fields)
-            if isinstance(rule.pattern, str):
-                re.compile(rule.pattern)
-            elif rule.pattern is not None:
-                Matcher(vocab, validate=True).add("rule", [rule.pattern])
-        except (TypeError, ValueError, re.error) as error:
-            raise CardionerError(
-                f"context rule {number} ({shown(fields['literal'])}): {reason(error)}"
-            ) from error
+        rule = ConTextRule.from_dict(fields)
         # medspaCy does not read this setting of a rule from a file.
         rule.terminated_by.update((rule.metadata or {}).get("terminated_by", ()))
         if rule.direction not in ("PSEUDO", "TERMINATE") and rule.category not in span_attrs:

@@ -24,6 +24,8 @@ from typing import Any, NamedTuple
 
 from spacy.tokens import Doc, Span, SpanGroup
 
+from spacy_cardioner.pipeline.context.segments import LIST_MARK
+
 SECTIONS_KEY = "sections"
 
 TITLE = re.compile(
@@ -32,7 +34,7 @@ TITLE = re.compile(
 LINE_END = re.compile(r"[\r\n]")
 EMPTY_LINE = re.compile(r"\n[ \t]*\r?\n")
 # A line that continues the one before it: a list item, or text that a program wrapped.
-CONTINUED = re.compile(r"[ \t]*(?:[-*•·–—+>]|[0-9]{1,2}[.)-]|[^\W\d_A-ZÀ-Þ])")
+CONTINUED = re.compile(rf"[ \t]*(?:{LIST_MARK}|[^\W\d_A-ZÀ-Þ])")
 # What says that a section holds nothing.
 NOTHING = re.compile(
     r"\W*(?:no|non|not|none|nil|sin|senza|niega|nega|denies|nkda|nka|ningun|nessun|unknown|desconoc)",
@@ -176,9 +178,10 @@ def as_spans(doc: Doc, sections: Iterable[Section]) -> SpanGroup:
 def normalize(title: str) -> str:
     """The form in which titles are compared."""
     bare = re.sub(r"\([^()]*\)", " ", title.casefold())
-    decomposed = unicodedata.normalize("NFKD", bare)
-    letters = "".join(char for char in decomposed if not unicodedata.combining(char))
-    return " ".join(re.findall(r"[^\W_]+", letters))
+    if not bare.isascii():
+        decomposed = unicodedata.normalize("NFKD", bare)
+        bare = "".join(char for char in decomposed if not unicodedata.combining(char))
+    return " ".join(re.findall(r"[^\W_]+", bare))
 
 
 def get_section(span: Span) -> str | None:

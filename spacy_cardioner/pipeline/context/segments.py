@@ -14,6 +14,8 @@ from typing import NamedTuple
 from spacy.tokens import Doc
 
 BULLET = "•"
+# What starts a list item at the start of a line.
+LIST_MARK = r"(?:[-*•·–—+>]|[0-9]{1,2}[.)-])"
 MARK = re.compile(
     r"(?<!\S)(?:[#(]?(?P<number>[0-9]{1,2})(?:[.)ºª°]+[-–—]*|[-–—]|(?<=#[0-9])|(?<=#[0-9]{2}))"
     r"|(?P<letter>[a-h])\)|(?P<sign>->|[-–—*+>])|[•‣·▪●■►➢✓])(?=\s?[^\W\d_])"

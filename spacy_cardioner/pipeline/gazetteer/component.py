@@ -61,7 +61,11 @@ def find_gazetteer(nlp: Language, name: str, used_by: str) -> "Gazetteer":
 
     RAISES (CardionerError): The pipeline has no such component.
     """
-    component = dict(nlp.components).get(name)
+    try:
+        # Faster than a search of `nlp.components`, which is a new list on each access.
+        component = nlp.get_pipe(name)
+    except KeyError:
+        component = None
     if not isinstance(component, Gazetteer):
         raise CardionerError(
             f"{used_by}: the pipeline has no component cardioner_gazetteer named {name!r}; add one "

@@ -9,7 +9,7 @@ from spacy.tokens import Doc, Span
 
 from spacy_cardioner.characters import is_ignored
 from spacy_cardioner.gazetteer.abbreviations import abbreviations
-from spacy_cardioner.gazetteer.combined import may_follow
+from spacy_cardioner.gazetteer.combined import may_add, may_follow
 from spacy_cardioner.gazetteer.lexicon import EXACT, FUZZY, NORMALISED, Answer, Lexicon
 from spacy_cardioner.gazetteer.patterns import LABEL
 from spacy_cardioner.pipeline.gazetteer.component import GAZETTEER, find_gazetteer
@@ -62,15 +62,17 @@ class Linker(Pipe):
     def __call__(self, doc: Doc) -> Doc:
         """Link the entities of a document."""
         given = (*doc.ents, *doc.spans.get(self.spans_key, ()))
-        taken = {t for span in given if span.label_ == self.label for t in range(*_place(span))}
+        # Most are in both.
+        drugs = dict.fromkeys(_place(span) for span in given if span.label_ == self.label)
+        taken = {token for place in drugs for token in range(*place)}
+        codes = {(start, end): self._link(doc[start:end], taken) for start, end in drugs}
         for ent in doc.ents:
             if ent.label_ == self.label:
-                code = self._link(ent, taken)
                 for token in ent:
-                    token.ent_kb_id_ = code
+                    token.ent_kb_id_ = codes[_place(ent)]
         if self.spans_key in doc.spans:
             entities = [
-                entity._replace(kb_id=self._link(doc[entity.start : entity.end], taken))
+                entity._replace(kb_id=codes[entity.start, entity.end])
                 if entity.label == self.label
                 else entity
                 for entity in read_entities(doc, self.spans_key)
@@ -126,7 +128,7 @@ def _with_neighbours(span: Span, taken: Set[int], lexicon: Lexicon) -> str:
     if before >= 0 and before not in taken and doc[before].lower_ == "co":
         start = before if hyphen or doc[before].text == "Co" else start
     after = _next(doc, end)
-    if after < len(doc) and after not in taken:
+    if after < len(doc) and after not in taken and may_add(doc[after].text):
         rest = doc[after].whitespace_ + doc[after + 1 : after + 1 + _REST].text.split("\n")[0]
         word, joins = doc[after].text, after + 1 in taken
         if may_follow(word, span.text, rest, brand=lexicon.has_brand(span.text), joins=joins):

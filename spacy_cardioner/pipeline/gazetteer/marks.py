@@ -99,9 +99,10 @@ class Text:
 
     def is_spelled(self, pattern: Pattern, start: int, end: int) -> bool:
         """Whether tokens have the case of a pattern, as they are or in their usual spelling."""
-        # Slower with doc.text, which is built anew on each access.
-        texts = {seen(doc[start:end].text) for doc in (self.doc, self.usual)}
-        return any(in_case(pattern, text) for text in texts)
+        # The text of a span is built anew on each access, and few patterns need it.
+        if pattern.kind != "abbreviation":
+            return True
+        return any(in_case(pattern, seen(doc[start:end].text)) for doc in (self.doc, self.usual))
 
     def is_free(self, first: int, last: int) -> bool:
         """Whether none of the pieces is marked."""

@@ -195,10 +195,10 @@ def expand_abbreviations(
 
 def _defined(doc: Doc, entity: Entity) -> str | None:
     """The abbreviation in parentheses after its long form."""
-    after = [token.text for token in doc[entity.end : entity.end + 3]]
-    if len(after) < 3 or (after[0], after[2]) != ("(", ")"):
+    at = entity.end + 1
+    if at + 1 >= len(doc) or doc[at - 1].text != "(" or doc[at + 1].text != ")":
         return None
-    short = after[1]
+    short = doc[at].text
     capitals = sum(char.isupper() for char in short)
     spelled = long_form(short, doc[entity.start : entity.end].text) is not None
     return short if capitals >= 2 and len(short) <= 10 and spelled else None
@@ -212,6 +212,8 @@ def repeat_names(
     A new entity has the highest score of that name, times the share of its places that were found.
     """
     entities = list(entities)
+    if not any(one.label in labels for one in entities):
+        return sorted(entities, key=in_order)
     words = [_spelling(token.text) for token in doc]
     skipped = {name.casefold() for name in rules.not_repeated}
     taken = _taken(entities)

@@ -67,7 +67,9 @@ def features(counts: BoundaryCounts, words: Words, candidates: Sequence[Entity])
     """
     if not candidates:
         return numpy.zeros((0, len(FEATURES)), dtype="f")
-    own = _own(counts, words, candidates)
+    table = numpy.array([one[:2] for one in candidates])
+    starts, ends = table[:, 0], table[:, 1]
+    own = _own(counts, words, candidates, starts, ends)
     mass, rivals, neighbours = _compare(candidates)
     there = rivals >= 0
     rival = numpy.where(there[:, None], own[rivals], 0.0)
@@ -75,7 +77,7 @@ def features(counts: BoundaryCounts, words: Words, candidates: Sequence[Entity])
     columns = [own, mass[:, None], there[:, None], rival]
     for side, others in zip(SIDES, neighbours.T, strict=True):
         there = others >= 0
-        differing = _differences(counts, words, candidates, side, others)
+        differing = _differences(counts, words, starts, ends, side, others)
         columns.append(numpy.where(there, own[others, 0], _NO_CANDIDATE)[:, None])
         columns.append(numpy.where(there, differing, 0.0)[:, None])
     return numpy.hstack(columns).astype("f")
@@ -87,25 +89,22 @@ def choose(candidates: Iterable[Entity], threshold: float) -> list[Entity]:
     return non_overlapping(probable, order=lambda one: -(one.score or 0))
 
 
-def _own(counts: BoundaryCounts, words: Words, candidates: Sequence[Entity]) -> Floats:
+def _own(
+    counts: BoundaryCounts, words: Words, candidates: Sequence[Entity], starts: Ints, ends: Ints
+) -> Floats:
     """The features of each candidate by itself: a column for each of `OWN`."""
-    starts, ends = _boundaries(candidates)
     probable = numpy.clip([one.score or 0 for one in candidates], _RAREST, 1 - _RAREST)
     of_words, keys = word_keys(words), gap_keys(words)
     first, last = counts.first.look_up(of_words), counts.last.look_up(of_words)
     begins, ends_at = counts.begins.look_up(keys), counts.ends.look_up(keys)
+    # Faster than numpy's maximum of a few numbers.
     inside = [
-        numpy.array([numpy.max(at[one.start + 1 : one.end], initial=_NO_GAP) for one in candidates])
-        for at in (begins, ends_at)
+        [max((_NO_GAP, *at[one.start + 1 : one.end])) for one in candidates]
+        for at in (begins.tolist(), ends_at.tolist())
     ]
     odds = numpy.log(probable / (1 - probable))
     at_boundaries = first[starts], last[ends - 1], begins[starts], ends_at[ends]
     return numpy.stack([odds, numpy.log(ends - starts), *at_boundaries, *inside], axis=1)
-
-
-def _boundaries(candidates: Sequence[Entity]) -> tuple[Ints, Ints]:
-    table = numpy.array([one[:2] for one in candidates])
-    return table[:, 0], table[:, 1]
 
 
 def _compare(candidates: Sequence[Entity]) -> tuple[Floats, Ints, Ints]:
@@ -138,10 +137,9 @@ def _compare(candidates: Sequence[Entity]) -> tuple[Floats, Ints, Ints]:
 
 
 def _differences(
-    counts: BoundaryCounts, words: Words, candidates: Sequence[Entity], side: str, others: Ints
+    counts: BoundaryCounts, words: Words, starts: Ints, ends: Ints, side: str, others: Ints
 ) -> Floats:
     """What the counts say about the words by which candidates differ from their neighbours."""
-    starts, ends = _boundaries(candidates)
     if side.endswith("after"):
         low, high = numpy.minimum(ends, ends[others]), numpy.maximum(ends, ends[others])
         return counts.after.look_up(keys_after(words, low, high))

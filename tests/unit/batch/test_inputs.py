@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 import spacy_cardioner.batch.api as api
 from spacy_cardioner.batch.readers import InputFormat, SourceNote, open_source
-from spacy_cardioner.batch.readers.base import GUESSED, Columns, checked
+from spacy_cardioner.batch.readers.columns import GUESSED, Columns
+from spacy_cardioner.batch.readers.note import checked
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.texts import read_json, read_jsonl
 

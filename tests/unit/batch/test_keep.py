@@ -17,14 +17,8 @@ from spacy.language import Language
 
 from spacy_cardioner.batch.manifest import Reading
 from spacy_cardioner.batch.readers import Source, SourceNote, open_source
-from spacy_cardioner.batch.readers.base import (
-    Columns,
-    Wanted,
-    checked,
-    choose,
-    kept_text,
-    row_note,
-)
+from spacy_cardioner.batch.readers.columns import Columns, Wanted, choose, row_note
+from spacy_cardioner.batch.readers.note import checked, kept_text
 from spacy_cardioner.batch.run import Job, run
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.writers import Output, OutputFormat

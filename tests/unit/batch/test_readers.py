@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spacy_cardioner.batch.readers import InputFormat, Source, SourceNote, open_source
-from spacy_cardioner.batch.readers.base import choose
+from spacy_cardioner.batch.readers.columns import choose
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.texts import misfit
 

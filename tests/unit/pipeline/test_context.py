@@ -337,7 +337,7 @@ def test_own_rules_alone_or_on_top(tmp_path: Path) -> None:
         ('{"context_rules": ["no"]}', 'rule 1 needs a "literal" and a "category"'),
         (
             json.dumps({"context_rules": [NEGATION, {**NEGATION, "direction": "UP"}]}),
-            r"context rule 2 \(<4 characters, .*ValueError",
+            r"own\.json: rule 2 \(<4 characters, .*ValueError",
         ),
         (
             json.dumps({"context_rules": [{**NEGATION, "scope": 3}]}),
@@ -347,8 +347,21 @@ def test_own_rules_alone_or_on_top(tmp_path: Path) -> None:
             json.dumps({"context_rules": [{**NEGATION, "category": "NO"}]}),
             "its category sets no attribute",
         ),
-        (json.dumps({"context_rules": [{**NEGATION, "pattern": "("}]}), "context rule 1"),
+        (json.dumps({"context_rules": [{**NEGATION, "direction": 5}]}), "rule 1 .*AttributeError"),
+        (json.dumps({"context_rules": [{**NEGATION, "max_scope": 1.5}]}), "is not a whole number"),
         (json.dumps({"context_rules": [{**NEGATION, "pattern": [{"LOW": 1}]}]}), "rule 1"),
+        (
+            json.dumps({"context_rules": [NEGATION], "answers": ["no"]}),
+            '"answers" is not an object',
+        ),
+        (
+            json.dumps({"context_rules": [NEGATION], "terminating_types": {"A": "B"}}),
+            r'own\.json: "terminating_types", entry 1 is not a list of strings',
+        ),
+        (
+            json.dumps({"context_rules": [{**NEGATION, "metadata": {"terminated_by": "X"}}]}),
+            r'own\.json: rule 1 \(<4 .*: "terminated_by" is not a list of strings',
+        ),
     ],
 )
 def test_malformed_rules_are_named(tmp_path: Path, content: str, message: str) -> None:
@@ -356,6 +369,65 @@ def test_malformed_rules_are_named(tmp_path: Path, content: str, message: str) -
     own.write_text(content, encoding="utf-8")
     with pytest.raises(CardionerError, match=message):
         blank("es").add_pipe("cardioner_context", config={"rules": str(own)})
+
+
+TITLE = {"literal": "AP", "category": "physical_exam"}
+MALFORMED = ("(secreto", "secreto[", "a(?i)", "(?P<un nombre>x)")
+TOO_LARGE = "a{99999999999999999999}"  # no error of `re`, but one of Python or spaCy
+
+
+@pytest.mark.parametrize("pattern", [*MALFORMED, TOO_LARGE])
+@pytest.mark.parametrize(
+    ("setting", "make", "where"),
+    [
+        (
+            "sections",
+            lambda it: {"section_rules": [], "patients": ["a", it]},
+            '"patients", entry 2',
+        ),
+        (
+            "sections",
+            lambda it: {"section_rules": [TITLE, {**TITLE, "metadata": {"followed_by": it}}]},
+            r'rule 2 \(<2 .*: "followed_by"',
+        ),
+        ("rules", lambda it: {"context_rules": [{**NEGATION, "pattern": it}]}, r"rule 1 \(<4 "),
+        (
+            "rules",
+            lambda it: {"context_rules": [{**NEGATION, "pattern": [{"LOWER": {"REGEX": it}}]}]},
+            r"rule 1 \(<4 ",
+        ),
+    ],
+)
+def test_malformed_expressions_are_named_but_not_quoted(
+    tmp_path: Path, setting: str, make: Callable[[str], dict[str, Any]], where: str, pattern: str
+) -> None:
+    own = tmp_path / "own.json"
+    own.write_text(json.dumps(make(pattern)), encoding="utf-8")
+    with pytest.raises(CardionerError, match=rf"own\.json: {where}") as caught:
+        blank("es").add_pipe("cardioner_context", config={setting: str(own)})
+    if pattern != TOO_LARGE:
+        assert "is not a regular expression of Python" in str(caught.value)
+        assert "correct it" in str(caught.value)
+    assert "secreto" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["one_paragraph", "openers", "patients"])
+@pytest.mark.parametrize("value", [5, "no", None, {"a": "b"}, [1], [None]])
+def test_malformed_titles_are_named(tmp_path: Path, key: str, value: Any) -> None:
+    own = tmp_path / "own.json"
+    own.write_text(json.dumps({"section_rules": [TITLE], key: value}), encoding="utf-8")
+    with pytest.raises(CardionerError, match=rf'own\.json: "{key}".* is not a'):
+        blank("es").add_pipe("cardioner_context", config={"sections": str(own)})
+
+
+def test_malformed_expressions_of_a_saved_pipeline_are_named(tmp_path: Path) -> None:
+    nlp = blank("es")
+    nlp.add_pipe("cardioner_context")
+    nlp.to_disk(tmp_path)
+    titles = tmp_path / "cardioner_context" / SECTIONS_FILE
+    titles.write_text('{"section_rules": [], "patients": ["("]}', encoding="utf-8")
+    with pytest.raises(CardionerError, match=r'_context/sections\.json: "patients", entry 1'):
+        spacy.load(tmp_path)
 
 
 def test_missing_file_is_an_error_when_it_is_needed(tmp_path: Path) -> None:
