@@ -54,8 +54,8 @@ def check_corpus(
         for folder in layout.find(named(corpora))
     ]
     header = ("corpus", "part", "language", "notes", "mentions", "annotations")
-    aligns = ("l", "l", "l", "r", "l", "l")
-    found = table(rows, header=header, divider=True, aligns=aligns, max_col=1000)
+    settings: dict[str, Any] = {"divider": True, "aligns": [*"lllrll"], "max_col": 1000}
+    found = table(rows, header=header, **settings)
     echo("\n".join(line.rstrip() for line in found.splitlines() if line))
 
 
