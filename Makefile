@@ -38,7 +38,7 @@ run-trf: $(VENV)/trf.stamp ## The same with the transformer, whose packages it a
 demo-train: $(VENV)/run.stamp ## Train on the sample corpus, from BRAT folders to wheels
 	python -m spacy project run demo
 
-# Need MULTICARDIONER_DIR; RAWTEXT_DIR is optional.
+# Need MULTICARDIONER_DIR; LAYERS_DIR and RAWTEXT_DIR are optional.
 es en it xx: $(VENV)/run.stamp ## Train and install the pipeline of a language (xx: of all)
 	python -m spacy project run pipeline --vars.lang $@
 

@@ -32,7 +32,7 @@ from spacy_cardioner.corpus import docs_by_name, read_docbin, write_docbin
 from spacy_cardioner.evaluation.calibration import calibrate
 from spacy_cardioner.evaluation.evaluate import evaluate
 from spacy_cardioner.evaluation.held_out import annotate_again, read_run_folds
-from spacy_cardioner.evaluation.sources import read_annotations
+from spacy_cardioner.evaluation.sources import Source, read_gold
 from spacy_cardioner.loading import load_pipeline, save_pipeline
 from spacy_cardioner.spans import NOTE_ID, Entity
 
@@ -56,7 +56,7 @@ def annotated(args: argparse.Namespace, scratch: Path) -> Iterator[tuple[str, li
     """What whole pipelines find in the documents of their folds."""
     docbin = args.corpus / layout.SPLIT / f"{args.lang}.spacy"
     docs = docs_by_name(docbin)
-    labels = list(layout.gold(args.gold, args.lang))
+    labels = layout.labels(layout.find([args.gold], args.lang, layout.SPLIT))
     extra = args.corpus / layout.PARTS[0] / f"{args.lang}.spacy"
     candidates = {label: find_candidates(args.run, docs, label) for label in args.rerank}
     for number, names in enumerate(read_run_folds(args.run)):
@@ -79,10 +79,9 @@ def annotated(args: argparse.Namespace, scratch: Path) -> Iterator[tuple[str, li
             yield doc.user_data[NOTE_ID], doc_entities(found)
 
 
-def calibration_error(found: dict[str, list[Mention]], gold: Path, label: str) -> float:
+def calibration_error(found: dict[str, list[Mention]], gold: Source, label: str) -> float:
     """How far the scores of a label are from the share of its entities that is correct."""
-    entities = read_annotations(gold).entities
-    right = {(name, *entity[:3]) for name, each in entities.items() for entity in each}
+    right = {(name, *entity[:3]) for name, each in gold.entities.items() for entity in each}
     return calibrate(
         (mention.score or 0.0, (name, *mention[:3]) in right)
         for name, mentions in found.items()
@@ -99,7 +98,8 @@ def main() -> None:
         write_tsv(whole, {name: [Entity(*m[:4]) for m in each] for name, each in found.items()})
         print("| label | P | R | F1 (95 %) | recogniser alone | difference (95 %) | calibration |")
         print("|---|---|---|---|---|---|---|")
-        for label, gold in layout.gold(args.gold, args.lang).items():
+        folders = layout.find([args.gold], args.lang, layout.SPLIT)
+        for label, gold in read_gold(folders, documents=found).items():
             alone = args.run / f"{args.lang}.tsv"
             done = evaluate(gold, whole, other=alone, documents=found, labels=[label])
             micro, change = done.report.strict.micro, done.comparison

@@ -81,9 +81,7 @@ def parts(args: argparse.Namespace, notes: Notes) -> Iterator[tuple[Path | str, 
 
 def main() -> None:
     args = arguments()
-    folders = args.folders or [
-        folder for part in layout.PARTS for folder in layout.folders(SAMPLE, part, args.lang)
-    ]
+    folders = args.folders or [one.annotations for one in layout.find([SAMPLE], args.lang)]
     notes: Notes = {}
     gold: Found = {}
     for source in map(read_annotations, folders):

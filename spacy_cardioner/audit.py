@@ -142,7 +142,7 @@ class Audit:
                 "not learned: `cardioner_ner` has one tag for each token and label, so that it "
                 "learns the longest of overlapping entities of one label"
             )
-        harmless = ("merged", "duplicate")
+        harmless = ("merged", "duplicate", "separate")
         parts.extend(c.describe(show_text) for c in self.changes if c.kind not in harmless)
         return "\n".join(part.strip("\n") for part in parts)
 

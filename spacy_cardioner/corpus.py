@@ -13,8 +13,9 @@ A converted ``Doc`` contains
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from spacy.language import Language
@@ -24,9 +25,10 @@ from tqdm import tqdm
 
 from spacy_cardioner import brat
 from spacy_cardioner.audit import Audit, Place
-from spacy_cardioner.brat import NOT_LEARNED, Change, Discontinuous, Note
+from spacy_cardioner.brat import NOT_LEARNED, Discontinuous, Note
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.files import target, whole_file
+from spacy_cardioner.folders import Documents, Folder
 from spacy_cardioner.spans import NOTE_ID, Entity, in_order, non_overlapping, write_entities
 
 
@@ -49,23 +51,26 @@ class LayeredNote:
 
 
 def convert(
-    folders: Sequence[Path],
+    folders: Iterable[Path | Folder],
     nlp: Language,
     *,
     rename: Mapping[str, str] | None = None,
     only: Iterable[str] | None = None,
     known: Collection[str] = (),
     discontinuous: Discontinuous = "cover",
+    separate: bool = False,
     lenient: bool = False,
     audit: Audit | None = None,
 ) -> list[Doc]:
-    """Read BRAT folders into documents, one for each note name.
+    """Read folders of notes into documents, one for each note name.
 
     All labels of a folder count as annotated in each of its notes: a note without a mention of a
     label has no such entity. A note without an .ann file is not annotated.
 
     only (Iterable[str]): Labels to keep, after renaming. Default: all.
     known (Collection[str]): Labels that may be renamed or kept even if no entity has them.
+    separate (bool): Notes of the same name and another text become documents of their own, such as
+        "note~2".
     audit (Audit): Collects the counts and all changes and losses.
     RETURNS (list[Doc]): The documents, sorted by name.
     RAISES (CardionerError): A file is malformed, notes with the same name have different texts, or
@@ -73,14 +78,20 @@ def convert(
     """
     audit = audit or Audit()
     wanted = None if only is None else set(only)
+    documents = Documents(separate, lenient)
     joined: dict[str, LayeredNote] = {}
-    for folder in folders:
+    for given in folders:
+        folder = given if isinstance(given, Folder) else Folder(given, given)
+        label_of = partial(_new_label, folder, rename or {}, wanted)
         labels: set[str] = set()
         annotated: list[LayeredNote] = []
-        for read in brat.read_folder(folder, lenient=lenient, changes=audit.changes):
-            note = _select(read, rename or {}, wanted)
-            layered = _join_text(joined, note, folder, lenient, audit)
-            if layered is None or not note.annotated:
+        for read in folder.notes(lenient=lenient, changes=audit.changes):
+            note = _select(read, label_of)
+            if (name := documents.name(note, folder, audit.changes)) is None:
+                continue
+            layered = joined.setdefault(name, LayeredNote(name, note.text))
+            layered.text = documents.texts[name]
+            if not note.annotated:
                 continue
             audit.count_note(note, (one.label for one in read.textbounds))
             for entity, line in brat.located(
@@ -103,39 +114,27 @@ def convert(
     return docs
 
 
-def _select(note: Note, rename: Mapping[str, str], wanted: set[str] | None) -> Note:
+def _new_label(
+    folder: Folder, rename: Mapping[str, str], wanted: set[str] | None, given: str
+) -> str | None:
+    """The label of an entity after renaming, or None if it is not wanted."""
+    label = folder.label(given)
+    if label is not None:
+        label = rename.get(label, label)
+    return label if wanted is None or label in wanted else None
+
+
+def _select(note: Note, label_of: Callable[[str], str | None]) -> Note:
     """Rename labels, and drop the T lines of labels that are not wanted."""
     lines = []
     for line in note.lines:
         if line.textbound is not None:
-            label = rename.get(line.textbound.label, line.textbound.label)
-            if wanted is not None and label not in wanted:
+            label = label_of(line.textbound.label)
+            if label is None:
                 continue
             line = replace(line, textbound=replace(line.textbound, label=label))
         lines.append(line)
     return replace(note, lines=lines)
-
-
-def _join_text(
-    joined: dict[str, LayeredNote], note: Note, folder: Path, lenient: bool, audit: Audit
-) -> LayeredNote | None:
-    """Find the note with the same name. Texts may only differ in white space at the end."""
-    layered = joined.setdefault(note.name, LayeredNote(note.name, note.text))
-    shorter, longer = sorted((layered.text, note.text), key=len)
-    file = str(folder / f"{note.name}.txt")
-    if longer.startswith(shorter) and not longer[len(shorter) :].strip():
-        if shorter != longer:
-            audit.changes.append(Change("text end", file, 0, "", len(shorter), len(longer)))
-            layered.text = longer
-        return layered
-    if not lenient:
-        raise CardionerError(
-            f"{file}: its text differs from the note with this name in an earlier folder. Notes "
-            "are joined by file name: rename the note, convert the folders separately, or skip it "
-            "with --lenient"
-        )
-    audit.changes.append(Change("text differs", file, 0, "", 0, len(note.text)))
-    return None
 
 
 def to_doc(nlp: Language, note: LayeredNote, layers: set[str], audit: Audit) -> Doc:

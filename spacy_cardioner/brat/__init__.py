@@ -1,4 +1,4 @@
-"""Standoff files of the brat annotation tool, and the TSV of MultiCardioNER.
+"""Standoff files of the brat annotation tool, and the TSV of MultiCardioNER and its family.
 
 All readers take `lenient`, to skip malformed input instead of raising, and `changes`, a list that
 collects what was skipped or changed.
@@ -20,11 +20,12 @@ from spacy_cardioner.brat.notes import (
 from spacy_cardioner.brat.standoff import (
     TXT,
     note_from_entities,
+    note_names,
     read_folder,
     read_note,
     write_note,
 )
-from spacy_cardioner.brat.table import TSV_HEADER, read_tsv, write_tsv
+from spacy_cardioner.brat.table import TSV_HEADER, count_labels, read_table, read_tsv, write_tsv
 
 __all__ = [
     "NOT_LEARNED",
@@ -36,11 +37,14 @@ __all__ = [
     "Note",
     "TextBound",
     "check_labels",
+    "count_labels",
     "entities",
     "located",
     "note_from_entities",
+    "note_names",
     "read_folder",
     "read_note",
+    "read_table",
     "read_tsv",
     "write_note",
     "write_tsv",

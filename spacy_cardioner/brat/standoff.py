@@ -31,6 +31,8 @@ TXT, ANN = ".txt", ".ann"
 # An id in brat's syntax, a tab and some content; or a comment of any form.
 KNOWN_LINE = re.compile(r"(?P<id>[TREAMN#][A-Za-z]*[0-9]\S*|\*)\t\s*\S|#")
 TARGET = re.compile(r"(?P<label>\S+) (?P<offsets>[^\s;]+ [^\s;]+(?:;[^\s;]+ [^\s;]+)*)")
+# The label of a T line.
+LABEL = re.compile(rb"^T\S*\t(\S+) [0-9; ]+\t", re.MULTILINE)
 ATC = re.compile(r"[A-Z][0-9]{2}([A-Z]([A-Z]([0-9]{2})?)?)?")
 # No text needs more digits, and int() rejects very long numbers with an error of its own.
 NUMBER = re.compile(r"[0-9]{1,18}")
@@ -56,24 +58,29 @@ def read_note(txt: Path, *, lenient: bool = False, changes: list[Change] | None 
 
 
 def read_folder(
-    folder: Path, *, lenient: bool = False, changes: list[Change] | None = None
+    folder: Path,
+    *,
+    annotations: Path | None = None,
+    has: Callable[[str], bool] = bool,
+    lenient: bool = False,
+    changes: list[Change] | None = None,
 ) -> Iterator[Note]:
     """Read all notes of a folder, sorted by name. Hidden files are ignored.
 
+    annotations (Path | None): Folder of the ``.ann`` files. Default: the same.
+    has (Callable[[str], bool]): Whether to read a note of this name. Default: all.
     YIELDS (Note): The notes. If `lenient`, those without a readable text are skipped.
     RAISES (CardionerError): See `read_note`; or the folder has no ``.txt`` file.
     """
     notes: dict[str, dict[str, list[Path]]] = {}
-    try:
-        for path in sorted(folder.iterdir()):
-            name, ending = _parts(path)
-            if ending in (TXT, ANN) and not path.name.startswith("."):
-                notes.setdefault(name, {TXT: [], ANN: []})[ending].append(path)
-    except (OSError, ValueError) as error:
-        raise CardionerError(f"{folder}: cannot be read as a folder ({reason(error)}).") from error
+    for ending, place in ((TXT, folder), (ANN, annotations or folder)):
+        for path in _files(place, ending):
+            notes.setdefault(_parts(path)[0], {TXT: [], ANN: []})[ending].append(path)
     if not any(files[TXT] for files in notes.values()):
         raise CardionerError(f"{folder}: no .txt files. Give the folder that contains the notes.")
     for name, files in sorted(notes.items()):
+        if not has(name):
+            continue
         txts = files[TXT] or [folder / f"{name}{TXT}"]
         try:
             note = _read(txts, files[ANN], lenient, changes)
@@ -83,6 +90,27 @@ def read_folder(
             note_change(changes, Change("unreadable note", str(txts[0])))
         else:
             yield note
+
+
+def note_names(folder: Path) -> list[str]:
+    """The names of the notes of a folder. RAISES (CardionerError): It cannot be read."""
+    return [_parts(path)[0] for path in _files(folder, TXT)]
+
+
+def note_labels(folder: Path, has: Callable[[str], bool] = bool) -> Counter[str]:
+    """How often each label occurs in the ``.ann`` files of a folder.
+
+    has (Callable[[str], bool]): Whether to count a note of this name. Default: all.
+    RAISES (CardionerError): A file cannot be read.
+    """
+    counts: Counter[bytes] = Counter()
+    for path in _files(folder, ANN):
+        if has(_parts(path)[0]):
+            try:
+                counts.update(LABEL.findall(path.read_bytes().removeprefix(BOM.encode())))
+            except (OSError, ValueError) as error:
+                raise CardionerError(f"{path}: cannot be read ({reason(error)}).") from error
+    return Counter({label.decode("utf-8", "replace"): counts[label] for label in counts})
 
 
 def note_from_entities(
@@ -150,6 +178,15 @@ def write_note(note: Note, folder: Path) -> None:
         raise CardionerError(
             f"{folder}: the note {shown(note.name)} cannot be written ({reason(error)})."
         ) from error
+
+
+def _files(folder: Path, ending: str) -> list[Path]:
+    """The files of a folder with an ending in any case, sorted by name, without hidden ones."""
+    try:
+        paths = sorted(folder.iterdir())
+    except (OSError, ValueError) as error:
+        raise CardionerError(f"{folder}: cannot be read as a folder ({reason(error)}).") from error
+    return [path for path in paths if _parts(path)[1] == ending and not path.name.startswith(".")]
 
 
 def _parts(path: Path) -> tuple[str, str]:
@@ -229,13 +266,14 @@ def _ann_line(text: CountedText, ids: set[str], number: int, raw: str, eol: str)
         raise ValueError("does not start with a brat id (T1, A1, R1, #1, *, ...) and a tab")
     if known["id"] in ids:
         raise ValueError("an earlier line of this file has the same id")
-    textbound = _parse_textbound(raw, text) if raw.startswith("T") else None
+    textbound = parse_textbound(raw, text) if raw.startswith("T") else None
     if known["id"] not in (None, "*"):
         ids.add(known["id"])
     return Line(number, raw, eol, textbound)
 
 
-def _parse_textbound(raw: str, text: CountedText) -> TextBound:
+def parse_textbound(raw: str, text: CountedText) -> TextBound:
+    """Parse a T line. RAISES (ValueError): It is malformed, or does not agree with the text."""
     id_, target, *rest = raw.split("\t", maxsplit=2)
     match = TARGET.fullmatch(target)
     if match is None or not rest:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from spacy_cardioner import layout
-from spacy_cardioner.cli.options import Lang, Published, Relabel, renames
+from spacy_cardioner.cli.options import Lang, Published, Relabel, named, renames
 from spacy_cardioner.errors import CardionerError, echo, text_is_shown
 from spacy_cardioner.files import write_texts
+from spacy_cardioner.folders import Folder, document_names
 
 if TYPE_CHECKING:
     from spacy.tokens import Doc
@@ -32,13 +33,30 @@ Discontinuous = Annotated[
 ]
 
 
-def check_corpus(corpus: Annotated[str, typer.Argument(help="Folder of the corpus.")]) -> None:
-    """Check the folders of a corpus, and count its notes."""
-    # An unset variable gives an empty argument, and Path("") is the current folder.
-    if not corpus:
-        raise CardionerError(f"no corpus folder was given. {layout.DOWNLOAD}")
-    for folder, notes in layout.check(Path(corpus)):
-        echo(f"{notes:6d} notes  {folder.relative_to(corpus)}")
+def check_corpus(
+    corpora: Annotated[list[str], typer.Argument(help="Folders of published corpora.")],
+) -> None:
+    """Say which corpora are in folders: language, part, labels and number of notes.
+
+    Of each part, language and label, the annotations of the first corpus count.
+    """
+    from wasabi.tables import table
+
+    rows = [
+        (
+            folder.corpus,
+            folder.part,
+            folder.lang,
+            str(len(folder.names)),
+            ", ".join(f"{label} {mentions}" for label, mentions in (folder.labels or {}).items()),
+            str(folder.annotations),
+        )
+        for folder in layout.find(named(corpora))
+    ]
+    header = ("corpus", "part", "language", "notes", "mentions", "annotations")
+    settings: dict[str, Any] = {"divider": True, "aligns": [*"lllrll"], "max_col": 1000}
+    found = table(rows, header=header, **settings)
+    echo("\n".join(line.rstrip() for line in found.splitlines() if line))
 
 
 def convert(
@@ -48,7 +66,7 @@ def convert(
     ],
     lang: Lang,
     folders: Folders = None,
-    corpus: Published = None,
+    corpus: Published = [],  # noqa: B006
     label: Relabel = [],  # noqa: B006
     only: Only = [],  # noqa: B006
     discontinuous: Discontinuous = "cover",
@@ -61,25 +79,25 @@ def convert(
     language. What was merged, trimmed, moved or lost is reported.
 
     With --corpus, writes temist/LANG.spacy (general cases) and cardioccc/LANG.spacy (cardiology
-    notes). For xx, there is a file for each language, tokenized for a multilingual pipeline.
+    notes), of what there is. For xx, there is a file for each language, tokenized for a
+    multilingual pipeline. Notes of the same name whose texts differ become documents of their own.
     """
     from spacy_cardioner.corpus import write_docbin
 
-    if (corpus is None) == (not folders):
+    if bool(corpus) == bool(folders):
         raise typer.BadParameter("give either FOLDERS or --corpus")
-    jobs = {output: folders or []}
-    if corpus is not None:
-        layout.check(corpus)
-        jobs = {
-            output / part / f"{language}.spacy": layout.folders(corpus, part, language)
-            for part in layout.PARTS
-            for language in layout.languages_of(lang)
-        }
+    jobs: dict[Path, list[Path | Folder]] = {output: [*(folders or ())]}
+    known: list[str] = []
+    if corpus:
+        found = layout.find(named(corpus), lang)
+        known = layout.labels(found)
+        jobs = {}
+        for folder in found:
+            jobs.setdefault(output / folder.part / f"{folder.lang}.spacy", []).append(folder)
     for path, inputs in jobs.items():
-        known = layout.labels(lang) if corpus is not None else ()
         docs, report = _convert(inputs, lang, label, only, discontinuous, lenient, strict, known)
         write_docbin(path, docs)
-        if corpus is not None:
+        if corpus:
             echo(f"{path}:")
         echo(report.table(text_is_shown()))
 
@@ -107,25 +125,24 @@ def audit(
 def split(
     output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file to write.")],
     folders: Folders = None,
-    corpus: Published = None,
+    corpus: Published = [],  # noqa: B006
     folds: Annotated[int, typer.Option(min=2, help="Number of folds.")] = 5,
     seed: Annotated[int, typer.Option(help="Seed of the shuffle.")] = 13,
 ) -> None:
     """Split the documents of a corpus into folds for cross-validation.
 
-    With --corpus, its cardiology notes. The folds depend only on the document names and the seed: a
-    document is in the same fold in all languages.
+    With --corpus, its cardiology notes. The folds depend only on the names of the notes and the
+    seed: a note is in the same fold in all languages, and so are documents with its name.
     """
-    from spacy_cardioner.brat import read_folder
     from spacy_cardioner.training.folds import make_folds, write_folds
 
-    if (corpus is None) == (not folders):
+    if bool(corpus) == bool(folders):
         raise typer.BadParameter("give either FOLDERS or --corpus")
-    if corpus is not None:
-        layout.check(corpus)
-        langs = layout.LANGUAGES
-        folders = [f for lang in langs for f in layout.folders(corpus, layout.SPLIT, lang)]
-    names = {note.name for folder in folders or () for note in read_folder(folder)}
+    names = document_names((Folder(path, path) for path in folders or ()), separate=False)
+    if corpus:
+        found = layout.find(named(corpus), part=layout.SPLIT)
+        for lang in layout.LANGUAGES:
+            names |= document_names(folder for folder in found if folder.lang == lang)
     made = make_folds(names, folds, seed)
     write_folds(output, made, seed)
     sizes = ", ".join(str(len(fold)) for fold in made)
@@ -133,14 +150,14 @@ def split(
 
 
 def _convert(
-    folders: list[Path],
+    folders: Sequence[Path | Folder],
     lang: str,
     label: list[str],
     only: list[str],
     discontinuous: Any,
     lenient: bool,
     strict: bool,
-    known: Collection[str] = (),
+    known: Sequence[str] = (),
 ) -> tuple[list[Doc], Audit]:
     from spacy_cardioner import brat, corpus
     from spacy_cardioner.audit import Audit
@@ -157,6 +174,7 @@ def _convert(
         only=only or None,
         known=known,
         discontinuous=discontinuous,
+        separate=any(isinstance(folder, Folder) for folder in folders),
         lenient=lenient,
         audit=report,
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spacy_cardioner.cli.options import Published, Relabel, renames
+from spacy_cardioner.cli.options import Published, Relabel, named, renames
 from spacy_cardioner.errors import echo
 
 
@@ -21,7 +21,7 @@ def evaluate(
         ),
     ],
     gold: Annotated[Path | None, typer.Option(help="Gold: a BRAT folder or a TSV.")] = None,
-    corpus: Published = None,
+    corpus: Published = [],  # noqa: B006
     lang: Annotated[
         str | None, typer.Option(help="With --corpus: es, en, it, or xx for all three.")
     ] = None,
@@ -47,6 +47,21 @@ def evaluate(
             help="The predictions with scores, as `annotate --format jsonl` writes them.",
         ),
     ] = None,
+    training: Annotated[
+        list[Path],
+        typer.Option(
+            help="What the pipeline was trained on: a BRAT folder or a TSV. Adds the recall on "
+            "names that occur in it, and on those that do not. Repeatable."
+        ),
+    ] = [],  # noqa: B006
+    unseen: Annotated[
+        bool,
+        typer.Option(
+            "--unseen",
+            help="With --corpus: add the recall on names that the training texts of the fold have, "
+            "and on those that they lack.",
+        ),
+    ] = False,
     label: Relabel = [],  # noqa: B006
     only: Annotated[list[str], typer.Option(help="Score only this label. Repeatable.")] = [],  # noqa: B006
     resamples: Annotated[int, typer.Option(min=1, help="Number of bootstrap resamples.")] = 1000,
@@ -66,12 +81,16 @@ def evaluate(
     documents without a gold entity, so that false positives there cost nothing.
 
     With --corpus, every label of every language is scored on the cardiology notes that were
-    predicted, each against its own gold annotations.
+    predicted, each against its own gold annotations. Give the corpora that were converted, in the
+    same order.
 
     A gold entity counts as often as it occurs, a prediction once, as in the official scorer.
 
     A TSV does not list documents without an entity: if --gold is a TSV, documents that only the
     predictions have are counted as such.
+
+    Seen and unseen names: a name is the words of a mention in lower case and without accents. It is
+    seen if they stand in a training text, other than the document itself.
 
     Calibration: of the entities with a score of about 0.8, eight of ten should be (strictly)
     correct. The expected calibration error is the mean deviation from that, in ten bins.
@@ -80,23 +99,27 @@ def evaluate(
     from spacy_cardioner.evaluation.report import render, render_run
 
     settings: dict[str, Any] = {"resamples": resamples, "seed": seed, "lenient": lenient}
-    if corpus is not None:
+    if corpus:
         if lang is None:
             raise typer.BadParameter("--corpus needs --lang")
-        if gold or compare or documents or calibration or label or only:
-            names = "--gold, --compare, --documents, --calibration, --label or --only"
-            raise typer.BadParameter(f"--corpus cannot be combined with {names}")
-        results = list(evaluation.evaluate_run(corpus, pred, lang, **settings))
+        if gold or compare or documents or calibration or training or label or only:
+            others = "--gold, --compare, --documents, --calibration, --training, --label or --only"
+            raise typer.BadParameter(f"--corpus cannot be combined with {others}")
+        results = list(
+            evaluation.evaluate_run(named(corpus), pred, lang, unseen=unseen, **settings)
+        )
         echo(render_run(results))
         if output is not None:
             for task, result in results:
                 path = output / f"{task.label}_{task.lang}.json"
-                inputs = [task.gold, task.pred, pred / "documents.txt"]
+                inputs = [*task.gold, task.pred, pred / "documents.txt"]
                 made_with = {"label": [], "only": [task.label], **settings}
                 _write(path, result.to_dict(), inputs, made_with)
         return
     if gold is None:
         raise typer.BadParameter("give --gold or --corpus")
+    if unseen:
+        raise typer.BadParameter("--unseen needs --corpus; with --gold, give --training")
     if output is not None and output.is_dir():
         raise typer.BadParameter(f"'{output}' is a folder", param_hint="--output")
     result = evaluation.evaluate(
@@ -104,6 +127,7 @@ def evaluate(
         pred,
         other=compare,
         scored=calibration,
+        training=training,
         documents=None if documents is None else evaluation.read_names(documents),
         rename=renames(label),
         labels=only or None,
@@ -112,6 +136,7 @@ def evaluate(
     echo(render(result))
     if output is not None:
         inputs = [path for path in (gold, pred, compare, documents, calibration) if path]
+        inputs.extend(training)
         _write(output, result.to_dict(), inputs, {"label": label, "only": only, **settings})
 
 

@@ -16,21 +16,28 @@ from typer.core import TyperCommand, TyperOption
 from spacy_cardioner.errors import SHOW_TEXT, masked, plain
 from spacy_cardioner.files import refuse_overlap
 
-# Arguments that may be files or folders but are no paths: names of pipelines, KIND=FILE.
-NAMED = {"model", "models", "encoder", "rawtext", "sources"}
+# Arguments that may be files or folders but are no paths: names of pipelines, KIND=FILE, or "".
+NAMED = {"model", "models", "encoder", "rawtext", "sources", "corpus", "gold"}
 
 Lang = Annotated[str, typer.Option(help="Language of the pipeline: es, en, it, or xx for several.")]
 DocBins = Annotated[
     Path, typer.Option("--corpus", help="Folder that `cardioner convert --corpus` wrote.")
 ]
 Published = Annotated[
-    Path | None,
+    list[str],
     typer.Option(
-        "--corpus", help="Folder of the MultiCardioNER corpus, in place of folders or files."
+        "--corpus",
+        help="Folder of a published corpus (see `check-corpus`), in place of folders or files. "
+        "Repeatable: for each label, the first that has it counts.",
     ),
 ]
 
 Relabel = Annotated[list[str], typer.Option("--label", help="Rename a label: OLD=NEW. Repeatable.")]
+
+
+def named(corpora: Sequence[str]) -> list[Path]:
+    """The corpora that are given. An unset variable gives "", and Path("") is this folder."""
+    return [Path(corpus) for corpus in corpora if corpus]
 
 
 def renames(given: Sequence[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spacy_cardioner.cli.options import DocBins, Lang
+from spacy_cardioner.cli.options import DocBins, Lang, named
 from spacy_cardioner.errors import echo
 
 if TYPE_CHECKING:
@@ -99,7 +99,10 @@ def experiments(
         list[str], typer.Argument(help="Experiments: pieces joined by '+', such as crf+vectors.")
     ],
     corpus: DocBins,
-    gold: Annotated[Path, typer.Option(help="The corpus in its published layout.")],
+    gold: Annotated[
+        list[str],
+        typer.Option(help="The corpus in its published layout. Repeatable, as `convert --corpus`."),
+    ],
     lang: Lang,
     folds: FoldsFile,
     output: Output,
@@ -118,7 +121,7 @@ def experiments(
 
     paths = _paths(vectors, gazetteer)
     base = Run(_read(recipe, seed), lang, corpus, output, paths, jobs=jobs)
-    header, *rows = run_experiments(base, names, read_folds(folds), gold)
+    header, *rows = run_experiments(base, names, read_folds(folds), named(gold))
     for row in (header, ["---"] * len(header), *rows):
         echo(f"| {' | '.join(row)} |")
 

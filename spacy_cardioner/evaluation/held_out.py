@@ -26,18 +26,21 @@ def predict_held_out(
 ) -> Iterator[tuple[int, Doc, Doc]]:
     """Annotate documents with the pipelines of the folds that never saw them.
 
+    A language may lack some documents of the folds.
+
     run (Path): Folder that `cardioner crossval` wrote.
     prepare (Callable[[Language], Any]): Called with each pipeline before it is used.
     YIELDS (tuple[int, Doc, Doc]): Number of the fold, the document, and the annotated document.
-    RAISES (CardionerError): The pipeline of a fold is missing, or one of its documents.
+    RAISES (CardionerError): The pipeline of a fold is missing, or all of its documents.
     """
     for number, names in enumerate(read_run_folds(run)):
-        if missing := [name for name in names if name not in docs]:
-            lacking = listed(missing, "document")
+        ours = [docs[name] for name in names if name in docs]
+        if not ours:
+            lacking = listed(names, "document")
             raise CardionerError(f"{run}: the corpus lacks {lacking} of fold {number}")
         nlp = load_pipeline(fold_folder(run, number) / PIPELINE)
         prepare(nlp)
-        for doc, found in annotate_again(nlp, [docs[name] for name in names]):
+        for doc, found in annotate_again(nlp, ours):
             yield number, doc, found
 
 

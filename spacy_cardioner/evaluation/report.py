@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from wasabi.tables import table
 
@@ -10,8 +11,10 @@ from spacy_cardioner.evaluation.calibration import Calibration
 from spacy_cardioner.evaluation.evaluate import Evaluation, Task
 from spacy_cardioner.evaluation.matching import MEASURES
 from spacy_cardioner.evaluation.scores import Report, Scores
+from spacy_cardioner.evaluation.unseen import Recalls
 
 HEADER = ("", "precision", "recall", "F1", "95 % of F1", "gold", "pred", "right")
+NAMES = ("recall by name", "seen", "gold", "right", "unseen", "gold", "right")
 
 
 def render(evaluation: Evaluation) -> str:
@@ -30,6 +33,8 @@ def render(evaluation: Evaluation) -> str:
             f"{comparison.second:.4f}: difference {comparison.difference:+.4f}, "
             "95 % interval {:+.4f} to {:+.4f}.".format(*comparison.interval)
         )
+    if evaluation.names is not None:
+        parts.append(_table(NAMES, [_names(*one) for one in evaluation.names.items()]))
     parts.extend(f"note: {remark}" for remark in evaluation.remarks)
     if evaluation.calibration is not None:
         parts.extend(_bins(*one) for one in evaluation.calibration.items())
@@ -40,12 +45,15 @@ def render(evaluation: Evaluation) -> str:
 
 def render_run(results: Iterable[tuple[Task, Evaluation]]) -> str:
     """Format the strict scores of several tasks as one table, with their remarks."""
-    rows, remarks = [], {}
+    rows, names, remarks = [], [], {}
     for task, evaluation in results:
         (scores,) = evaluation.report.strict.labels.values()
         rows.append(_row(f"{task.label} {task.lang}", scores))
+        for label, recalls in (evaluation.names or {}).items():
+            names.append(_names(f"{label} {task.lang}", recalls))
         remarks.update(dict.fromkeys(evaluation.remarks))
-    return "\n\n".join([_table(HEADER, rows), *(f"note: {remark}" for remark in remarks)])
+    tables = [_table(HEADER, rows), *([_table(NAMES, names)] if names else [])]
+    return "\n\n".join([*tables, *(f"note: {remark}" for remark in remarks)])
 
 
 def _rows(report: Report) -> list[tuple[str, ...]]:
@@ -64,6 +72,14 @@ def _row(name: str, scores: Scores) -> tuple[str, ...]:
     counts = scores.counts
     made_of = (counts.gold, counts.predicted, counts.right) if counts else ("", "", "")
     return (name, *figures, interval, *map(str, made_of))
+
+
+def _names(label: str, recalls: Recalls) -> tuple[str, ...]:
+    figures = (
+        (f"{one.recall:.4f}", str(one.gold), str(one.right))
+        for one in (recalls.seen, recalls.unseen)
+    )
+    return (label, *chain(*figures))
 
 
 def _bins(label: str, calibration: Calibration) -> str:

@@ -7,8 +7,9 @@ correct if they belong to the gold corpus. It cannot be checked, so the report n
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tqdm import tqdm
 from spacy_cardioner import brat
 from spacy_cardioner.errors import CardionerError, listed
 from spacy_cardioner.evaluation.matching import Annotations, labels_of, relabelled
+from spacy_cardioner.folders import Documents, Folder
 from spacy_cardioner.spans import Entity
 
 
@@ -67,15 +69,77 @@ def read_annotations(
     else:
         raise CardionerError(f"{path}: no such folder or file. Give a BRAT folder or a TSV.")
     spelled = {
-        name: [entity._replace(text=" ".join(entity.text.split())) for entity in entities]
+        name: _spelled(entities)
         for name, entities in relabelled(found, rename or {}).items()
         if documents is None or name in documents
     }
     texts = texts and {name: texts[name] for name in spelled}
+    return Source(path, spelled, texts, _counts(spelled, changes), labels_of(found))
+
+
+def read_gold(
+    folders: Iterable[Folder],
+    *,
+    documents: Collection[str] | None = None,
+    lenient: bool = False,
+) -> dict[str, Source]:
+    """Read the gold annotations of each label in published folders of one part and language.
+
+    Documents are named as in conversions: give the same folders, in the same order.
+
+    documents (Collection[str] | None): The documents to keep. Default: all.
+    RETURNS (dict[str, Source]): By label, with the documents in which it was annotated.
+    RAISES (CardionerError): A file is malformed.
+    """
+    named = Documents(separate=True, lenient=lenient)
+    found: dict[str, list[Source]] = {}
+    for folder in folders:
+        changes: list[brat.Change] = []
+        texts: dict[str, str] = {}
+        entities: dict[str, list[Entity]] = {}
+        for note in folder.notes(lenient=lenient, changes=changes):
+            name = named.name(note, folder, []) or note.name
+            texts[name] = named.texts[name]
+            of_note = [entity for entity, _ in brat.located(note, changes=changes)]
+            entities[name] = [e._replace(label=folder.label(e.label) or "") for e in of_note]
+            if not note.annotated:
+                changes.append(brat.Change("without .ann", note.name))
+        for label in folder.labels or ():
+            of_label = {
+                name: _spelled(sorted(one for one in of_note if one.label == label))
+                for name, of_note in entities.items()
+                if documents is None or name in documents
+            }
+            counts = _counts(of_label, changes)
+            source = Source(folder.annotations, of_label, texts, counts, {label})
+            found.setdefault(label, []).append(source)
+    return {label: _joined(sources) for label, sources in found.items()}
+
+
+def _joined(sources: Sequence[Source]) -> Source:
+    """One source of the documents of several."""
+    entities: dict[str, list[Entity]] = {}
+    texts: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for source in sources:
+        texts |= source.texts or {}
+        counts.update(source.counts)
+        for name, of_note in source.entities.items():
+            entities.setdefault(name, []).extend(of_note)
+    path = Path(os.path.commonpath([source.path for source in sources]))
+    return Source(path, entities, texts, counts, sources[0].labels)
+
+
+def _spelled(entities: Iterable[Entity]) -> list[Entity]:
+    return [entity._replace(text=" ".join(entity.text.split())) for entity in entities]
+
+
+def _counts(entities: Annotations, changes: Iterable[brat.Change]) -> Counter[str]:
+    """What reading changed, and how many entities are repeated."""
     counts = Counter(change.kind for change in changes)
-    for entities in spelled.values():
-        counts["duplicate"] += len(entities) - len({entity[:3] for entity in entities})
-    return Source(path, spelled, texts, +counts, labels_of(found))
+    for of_note in entities.values():
+        counts["duplicate"] += len(of_note) - len({entity[:3] for entity in of_note})
+    return +counts
 
 
 def align(

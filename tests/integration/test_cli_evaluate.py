@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from spacy_cardioner import layout
 from spacy_cardioner.brat import entities, read_folder, write_tsv
 from spacy_cardioner.cli import main
 from tests.conftest import ROOT
@@ -154,8 +153,8 @@ SAMPLE = ROOT / "assets" / "sample"
 def run(tmp_path: Path) -> Path:
     """Predictions for eight documents: in Spanish all drugs, in the other languages none."""
     drugs, diseases = (
-        {note.name: entities(note) for note in read_folder(layout.gold(SAMPLE, "es")[label])}
-        for label in ("FARMACO", "ENFERMEDAD")
+        {note.name: entities(note) for note in read_folder(SAMPLE / track / "brat")}
+        for track in ("track2/cardioccc_dev/es", "track1/cardioccc_dev")
     )
     names = sorted(drugs)[:8]
     folder = tmp_path / "run"

@@ -70,7 +70,7 @@ def test_the_table_has_mean_and_spread(folder: Path, tmp_path: Path) -> None:
         (tmp_path / f"ner/en-{seed}").mkdir(parents=True)
         srsly.write_json(tmp_path / f"ner/en-{seed}/scores.json", {"FARMACO en": f1})
     base = Run(recipe, "en", folder / "corpus", tmp_path)
-    assert list(run_experiments(base, ["ner"], [], SAMPLE)) == [
+    assert list(run_experiments(base, ["ner"], [], [SAMPLE])) == [
         ["experiment", "FARMACO en"],
         ["ner", "0.5500 (0.5000 to 0.6000)"],
     ]

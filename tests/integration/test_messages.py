@@ -420,7 +420,7 @@ def test_a_fault_of_the_program_names_no_data(
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError(EVIL)
 
-    monkeypatch.setattr("spacy_cardioner.layout.check", fail)
+    monkeypatch.setattr("spacy_cardioner.layout.find", fail)
     status, said = cardioner("check-corpus", "x")
     assert status == 1 and "in fail" in said and "RuntimeError" in said and WORD not in said
 

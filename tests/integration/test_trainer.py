@@ -141,6 +141,15 @@ def test_a_stage_may_train_on_several_parts(corpus: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "fold-0/seed-13/stage1/train").exists(), "copies are removed"
 
 
+def test_a_language_may_lack_notes_of_the_folds(corpus: Path, tmp_path: Path) -> None:
+    """Notes that were annotated in another language alone are in the folds too."""
+    folds = folds_of(corpus, 2)
+    others = [[*fold, f"otra{number}"] for number, fold in enumerate(folds)]
+    trainer._write_fold(Run(RECIPE, "en", corpus, tmp_path), others, 1)
+    assert names(tmp_path / "fold-1/held-out/en.spacy") == folds[1]
+    assert names(tmp_path / "fold-1/train/en.spacy") == folds[0]
+
+
 def test_faults_are_named(corpus: Path, tmp_path: Path) -> None:
     run = Run(RECIPE, "en", corpus, tmp_path / "a")
     folds = folds_of(corpus, 3)

@@ -21,7 +21,7 @@ from spacy.language import Language
 from spacy_cardioner import layout
 from spacy_cardioner.batch.mentions import doc_entities
 from spacy_cardioner.evaluation.scores import score
-from spacy_cardioner.evaluation.sources import read_annotations
+from spacy_cardioner.evaluation.sources import read_gold
 from spacy_cardioner.gazetteer.build import build
 from spacy_cardioner.gazetteer.lexicon import Lexicon
 from spacy_cardioner.spans import Entity
@@ -81,8 +81,8 @@ def folded(mentions: list[str]) -> list[str]:
 @pytest.mark.parametrize("spelling", [name for name in SPELLINGS if name != "decomposed"])
 def test_the_sample_notes_lose_little(spelling: str) -> None:
     """At most 0.02, in the language that has all labels."""
-    for label, folder in layout.gold(ROOT / "assets/sample", "es").items():
-        source = read_annotations(folder)
+    folders = layout.find([ROOT / "assets/sample"], "es", layout.SPLIT)
+    for label, source in read_gold(folders).items():
         gold = {name: [one._replace(text="") for one in of] for name, of in source.entities.items()}
         usual, changed = (
             score(gold, predicted(source.texts or {}, change), labels=[label], resamples=1)

@@ -15,10 +15,12 @@ from spacy_cardioner.brat import (
     Change,
     Note,
     check_labels,
+    count_labels,
     entities,
     note_from_entities,
     read_folder,
     read_note,
+    read_table,
     read_tsv,
     write_note,
     write_tsv,
@@ -581,6 +583,29 @@ def test_entities_survive_the_table(scratch: Path, generated: tuple[str, list[En
     assert [entity[:3] for entity in read] == [entity[:3] for entity in found]
     for before, after in zip(found, read, strict=True):
         assert after.text.split() == before.text.split()
+
+
+PUBLISHED = ["filename mark label off0 off1 span", "filename ann_id label start_span end_span text"]
+
+
+@unhurried
+@given(texts_with_entities(), st.sampled_from(PUBLISHED))
+def test_a_published_table_is_read_like_standoff(
+    scratch: Path, generated: tuple[str, list[Entity]], header: str
+) -> None:
+    text, found = generated
+    assume(not text.startswith("\ufeff"))  # it would be a mark
+    folder = scratch / "texts"
+    write_note(note_from_entities("a b", text, found), folder)
+    table = scratch / "published.tsv"
+    write_tsv(table, {"a b": found})
+    rows = [line.split("\t", 1) for line in table.read_text("utf-8").split("\n")[1:-1]]
+    lines = ["\t".join(header.split()), *(f"{name}\tT1\t{rest}" for name, rest in rows)]
+    table.write_bytes("\n".join(lines).encode())
+
+    (by_table,), (by_standoff,) = read_table(folder, table), read_folder(folder)
+    assert entities(by_table) == entities(by_standoff) == found
+    assert count_labels(table) == count_labels(folder) == Counter(one.label for one in found)
 
 
 @pytest.mark.parametrize("ann", ["T1\tA 0 7\tAlergia", "\r\n\n", "", None])
