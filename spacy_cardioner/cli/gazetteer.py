@@ -120,8 +120,8 @@ def add(
 
     They become entities where the model finds none, and get their codes. Those of a list that build
     wrote give codes and marks, and no entities by themselves. Codes that a name had before remain
-    as further candidates. Prints the file that holds them: in the folder of a saved pipeline; for an
-    installed one in a folder of the user's, so that a new version keeps them.
+    as further candidates. Prints the file that holds them: in the folder of a saved pipeline; for
+    an installed one in a folder of the user's, so that a new version keeps them.
     """
     from spacy_cardioner.gazetteer.added import add_names
     from spacy_cardioner.gazetteer.build import build as build_patterns

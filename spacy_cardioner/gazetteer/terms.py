@@ -31,6 +31,8 @@ _GENERIC = frozenset(
     "malattia malattie disturbo".split()
 )
 
+_MAX_CACHE = 50_000
+
 Key = tuple[str, str]
 
 
@@ -39,6 +41,7 @@ class Terms:
 
     def __init__(self) -> None:
         self._patterns: dict[Pattern, None] = {}
+        self._answers: dict[Key, Answer | None] = {}
 
     def __len__(self) -> int:
         return len(self._patterns)
@@ -51,6 +54,7 @@ class Terms:
         self._patterns |= dict.fromkeys(patterns)
         for table in ("labels", "_by_name", "_by_words"):
             self.__dict__.pop(table, None)
+        self._answers = {}
 
     @cached_property
     def labels(self) -> frozenset[str]:
@@ -64,6 +68,15 @@ class Terms:
         order, number and gender of its words, and in articles. A mention that fits different codes
         of a vocabulary has them as candidates, and no code.
         """
+        # Replaced instead of cleared, because other threads may be using it.
+        answers = self._answers
+        if len(answers) > _MAX_CACHE:
+            self._answers = answers = {}
+        if (mention, label) not in answers:
+            answers[mention, label] = self._look_up(mention, label)
+        return answers[mention, label]
+
+    def _look_up(self, mention: str, label: str) -> Answer | None:
         if known := self._by_name.get((label, _joined(mention))):
             exact = any(pattern.text == mention for pattern in known)
             return _answer(EXACT if exact else NORMALISED, known, several=not known[0].id)
