@@ -11,6 +11,7 @@ and DocBin. The scores are also in ``attrs["scores"]`` of the group, as spaCy's 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -23,6 +24,9 @@ NOTE_ID = "note_id"
 
 _SCORE, _SOURCE = "score", "source"
 
+# One letter, two digits, one or two letters, two digits: any level of the classification.
+ATC = re.compile(r"[ABCDGHJLMNPRSV](?:[0-9]{2}(?:[A-Z](?:[A-Z](?:[0-9]{2})?)?)?)?")
+
 
 class Entity(NamedTuple):
     """An entity as plain data.
@@ -31,7 +35,8 @@ class Entity(NamedTuple):
         document, as the function that returns it says.
     text (str): The mention, where the boundaries are characters.
     score (float | None): Its probability, if known.
-    kb_id (str): Its code, "" for none.
+    kb_id (str): Its code, "" for none: an ATC code as it is, others with their vocabulary and a
+        colon before them, such as "HP:0001645".
     source (str): Name of the component that found it, "" for an annotation.
     """
 
@@ -180,11 +185,25 @@ def get_source(span: Span) -> str:
     return str(span.doc.user_data.get(_user_data_key(span, _SOURCE), ""))
 
 
+def vocabulary_of(code: str) -> str:
+    """The vocabulary of a code: "MONDO" of "MONDO:0005068", "ATC" of "C07AB07"; "" if unknown."""
+    vocabulary, _, rest = code.partition(":")
+    if rest:
+        return vocabulary
+    return "ATC" if ATC.fullmatch(code) else ""
+
+
+def get_vocabulary(span: Span) -> str:
+    """The vocabulary of the code of an entity, or "". ``span._.vocabulary`` returns this."""
+    return vocabulary_of(span.kb_id_)
+
+
 def register_extensions() -> None:
-    """Register ``span._.score`` and ``span._.source``, unless another package has the name."""
+    """Register ``span._.score``, ``source`` and ``vocabulary``, unless others have the name."""
     from spacy.tokens import Span
 
-    for name, getter in ((_SCORE, get_score), (_SOURCE, get_source)):
+    getters = ((_SCORE, get_score), (_SOURCE, get_source), ("vocabulary", get_vocabulary))
+    for name, getter in getters:
         if not Span.has_extension(name):
             Span.set_extension(name, getter=getter)
 

@@ -48,7 +48,7 @@ def read_texts(path: Path) -> Iterator[str]:
                 raise CardionerError(f"{path}:{number}: the text has a lone surrogate") from error
             yield text
     else:
-        with _opened(path) as stream:
+        with opened(path) as stream:
             for number, line in enumerate(stream, 1):
                 try:
                     yield line.decode()
@@ -73,7 +73,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, Any]]:
     YIELDS (tuple[int, Any]): Line number and content.
     RAISES (CardionerError): The file cannot be read, or a line is not JSON.
     """
-    with _opened(path) as stream:
+    with opened(path) as stream:
         for number, row, fault in json_rows(stream):
             if fault:
                 raise CardionerError(f"{path}:{number}: {fault}")
@@ -138,7 +138,8 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that may be compressed. RAISES (CardionerError): It cannot be read."""
     try:
         with open_bytes(path) as stream:
             yield stream

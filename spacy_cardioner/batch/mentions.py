@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from spacy_cardioner.spans import SPANS_KEY, Entity, get_score
+from spacy_cardioner.spans import SPANS_KEY, Entity, get_score, vocabulary_of
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -44,13 +44,23 @@ class Mention(NamedTuple):
         return Entity(*self[:6])
 
     @property
+    def vocabulary(self) -> str:
+        """The vocabulary of its code, such as "ATC"; "" if it has none."""
+        return vocabulary_of(self.kb_id)
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """The values of `ATTRIBUTES`; "" or None for an unknown one."""
+        return (*self[4:6], self.vocabulary, *self[6:])
+
+    @property
     def attributes(self) -> dict[str, Any]:
         """The known values by name, from "score" on."""
-        values = zip(ATTRIBUTES, self[4:], strict=True)
+        values = zip(ATTRIBUTES, self.values, strict=True)
         return {name: value for name, value in values if value is not None and value != ""}
 
 
-ATTRIBUTES = Mention._fields[4:]
+ATTRIBUTES = (*Mention._fields[4:6], "vocabulary", *Mention._fields[6:])
 # What a context component sets.
 OF_CONTEXT = frozenset({"section", *CONTEXT})
 

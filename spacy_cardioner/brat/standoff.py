@@ -22,7 +22,7 @@ from typing import TypeVar
 from spacy_cardioner.brat.notes import Change, Line, Note, TextBound, note_change
 from spacy_cardioner.brat.offsets import BOM, CountedText, Span, same_mention
 from spacy_cardioner.errors import CardionerError, reason, shown
-from spacy_cardioner.spans import Entity
+from spacy_cardioner.spans import Entity, vocabulary_of
 
 T = TypeVar("T")
 
@@ -33,7 +33,6 @@ KNOWN_LINE = re.compile(r"(?P<id>[TREAMN#][A-Za-z]*[0-9]\S*|\*)\t\s*\S|#")
 TARGET = re.compile(r"(?P<label>\S+) (?P<offsets>[^\s;]+ [^\s;]+(?:;[^\s;]+ [^\s;]+)*)")
 # The label of a T line.
 LABEL = re.compile(rb"^T\S*\t(\S+) [0-9; ]+\t", re.MULTILINE)
-ATC = re.compile(r"[A-Z][0-9]{2}([A-Z]([A-Z]([0-9]{2})?)?)?")
 # No text needs more digits, and int() rejects very long numbers with an error of its own.
 NUMBER = re.compile(r"[0-9]{1,18}")
 WORD = re.compile(r"\S+")
@@ -323,11 +322,10 @@ def _attribute(target: str, name: str, value: bool | str) -> str:
 
 
 def _reference(code: str) -> str:
-    """A code with its registry, as one word: "ATC:C03CA01", "CIMA:12345"."""
+    """A code with its vocabulary, as one word: "ATC:C03CA01", "HP:0001645"."""
     code = "_".join(code.split())
-    if ATC.fullmatch(code):
-        return f"ATC:{code}"
-    return code if ":" in code[1:-1] else f"KB:{code}"
+    vocabulary = vocabulary_of(code)
+    return code if vocabulary and ":" in code else f"{vocabulary or 'KB'}:{code}"
 
 
 def one_line(mention: str) -> str:

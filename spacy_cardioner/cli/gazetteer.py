@@ -1,9 +1,10 @@
-"""``cardioner gazetteer``: build a list of drug names, and add names to a pipeline."""
+"""``cardioner gazetteer``: build lists of names, and add them to a pipeline."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,7 +22,7 @@ FACTORY = "cardioner_gazetteer"
 
 app = typer.Typer(
     name="gazetteer",
-    help="Build lists of drug names; add names to a pipeline.",
+    help="Build lists of names of drugs and diseases; add names to a pipeline.",
     no_args_is_help=True,
 )
 
@@ -31,8 +32,9 @@ def build(
     sources: Annotated[
         list[str],
         typer.Argument(
-            help="Files of registries, each as FILE or KIND=FILE. Kinds: aifa, atc, cima, "
-            "drugbank, fda, own, rxnorm. Default: detected from the content.",
+            help="Files of registries of drugs and vocabularies of diseases, each as FILE or "
+            "KIND=FILE. Kinds: aifa, atc, cima, drugbank, fda, obo, own, rxnorm, snomed, terms, "
+            "translation. Default: detected from the content.",
             metavar="[KIND=]FILE...",
         ),
     ],
@@ -50,9 +52,16 @@ def build(
             help="Keep names in this language or in none; xx is es, en and it. Repeat for more."
         ),
     ] = [],  # noqa: B006
-    label: Annotated[str, typer.Option(help="Label of the entities.")] = "FARMACO",
+    label: Annotated[str, typer.Option(help="Label of drugs.")] = "FARMACO",
+    term_label: Annotated[
+        list[str],
+        typer.Option(help="Label of what the names of vocabularies are for. Repeat for more."),
+    ] = ["ENFERMEDAD"],  # noqa: B006
+    vocabulary: Annotated[
+        str, typer.Option(help="Vocabulary of codes that name none, such as ICD10.")
+    ] = "",
 ) -> None:
-    """Clean the names of registries and write them as patterns for a pipeline.
+    """Clean the names of registries and vocabularies, and write them as patterns for a pipeline.
 
     Also writes a report of what each step did, with examples, and a manifest of the inputs.
     """
@@ -64,12 +73,20 @@ def build(
     read = [_source(source) for source in sources]
     report = Report()
     langs = [code for each in lang for code in (LANGUAGES if each == "xx" else [each])]
-    patterns = build_patterns(read, texts=text, langs=langs, label=label, report=report)
+    patterns = build_patterns(
+        read,
+        texts=text,
+        langs=langs,
+        label=label,
+        term_labels=term_label,
+        vocabulary=vocabulary,
+        report=report,
+    )
     if not patterns:
         raise CardionerError("no names are left; check --lang and the files")
     dumped = dump_patterns(patterns)
     paths = [path for _, path in read]
-    made = manifest([*paths, *text], {"lang": lang, "label": label})
+    made = manifest([*paths, *text], {"lang": lang, "label": label, "term_label": term_label})
     made["dates"] = {path.name: _date(path) for path in (*paths, *text)}
     made["counts"] = report.counts
     made["output"] = {"name": output.name, "sha256": hashlib.sha256(dumped.encode()).hexdigest()}
@@ -92,26 +109,36 @@ def add(
     ] = "ingredient",
     label: Annotated[str, typer.Option(help="Label of the entities.")] = "FARMACO",
     table: Annotated[
-        Path | None, typer.Option(help="Add all names of this table (.tsv: name, atc, kind).")
+        Path | None,
+        typer.Option(
+            help="Add all names of this table (.tsv: name, atc, kind), or of this list that build "
+            "wrote (.jsonl)."
+        ),
     ] = None,
 ) -> None:
     """Add names to a pipeline, without training.
 
-    They become entities where the model finds none, and get their codes. Codes that a name had
-    before remain as further candidates. Prints the file that holds them: in the folder of a saved
-    pipeline; for an installed one in a folder of the user's, so that a new version keeps them.
+    They become entities where the model finds none, and get their codes. Those of a list that build
+    wrote give codes and marks, and no entities by themselves. Codes that a name had before remain
+    as further candidates. Prints the file that holds them: in the folder of a saved pipeline; for
+    an installed one in a folder of the user's, so that a new version keeps them.
     """
     from spacy_cardioner.gazetteer.added import add_names
     from spacy_cardioner.gazetteer.build import build as build_patterns
+    from spacy_cardioner.gazetteer.patterns import read_patterns
 
     if (name is None) == (table is None):
         raise typer.BadParameter("give a name, or a table with --table", param_hint="NAME")
-    folder = _gazetteer(pipeline, label)
-    if table:
+    listed = list(read_patterns(table)) if table and ".jsonl" in table.suffixes else None
+    labels = [label] if listed is None else sorted({pattern.label for pattern in listed})
+    folder = _gazetteer(pipeline, labels)
+    if listed is not None:
+        new = listed
+    elif table:
         new = build_patterns([("own", table)], label=label)
     else:
         new = [_pattern(name or "", atc, kind, label)]
-    new = [pattern._replace(always=True) for pattern in dict.fromkeys(new)]
+    new = [one if listed else one._replace(always=True) for one in dict.fromkeys(new)]
     added = add_names(folder, new)
     there = len(new) - len(added.names)
     echo(f"{len(added.names)} added, {there} there already: {added.path}")
@@ -146,10 +173,10 @@ def _pattern(name: str, atc: str, kind: str, label: str) -> Pattern:
     return to_pattern({"label": label, "pattern": name, "id": atc, "kind": kind}, name)
 
 
-def _gazetteer(pipeline: str, label: str) -> Path:
+def _gazetteer(pipeline: str, labels: Sequence[str]) -> Path:
     """The folder of the gazetteer of a pipeline, given by the name of its package or by its folder.
 
-    RAISES (CardionerError): There is no such pipeline, or it has no gazetteer or no such label.
+    RAISES (CardionerError): There is no such pipeline, or it has no gazetteer or lacks a label.
     """
     from spacy.util import get_package_path, is_package, load_config
 
@@ -173,9 +200,10 @@ def _gazetteer(pipeline: str, label: str) -> Path:
             f"{pipeline}: the pipeline has no component {FACTORY}; add one with "
             f'nlp.add_pipe("{FACTORY}", name="gazetteer", first=True) and save the pipeline'
         )
-    if known and label not in known:
+    strange = [label for label in labels if known and label not in known]
+    if strange:
         raise CardionerError(
-            f"{label!r} is not a label of the pipeline, which has {', '.join(known)}; to add a "
-            "label, use add_patterns of the component, in Python, and save the pipeline"
+            f"{strange[0]!r} is not a label of the pipeline, which has {', '.join(known)}; to add "
+            "a label, use add_patterns of the component, in Python, and save the pipeline"
         )
     return folder / names[0]

@@ -107,13 +107,24 @@ class Abbreviations:
         given = zip(split_combination(bare), parts, strict=True)
         return ["/".join(found[0] if found else part for part, found in given)]
 
+    def meanings(self, text: str, label: str) -> list[Meaning]:
+        """The meanings with a label of a text that is an abbreviation and nothing else."""
+        for first, last, patterns in self._lexicon.find(found := pieces(text)):
+            whole = first == 0 and last == len(found)
+            return self._with_label(patterns, text, label) if whole else []
+        return []
+
     def _drugs(self, text: str) -> list[str]:
         """The drugs that a text is the abbreviation of."""
         for _, last, patterns in self._lexicon.find(found := pieces(text)):
-            meanings = [m for p in patterns if in_case(p, text) for m in self._meanings[p.id]]
-            drugs = [meaning.expansion for meaning in meanings if meaning.label == LABEL]
+            drugs = (meaning.expansion for meaning in self._with_label(patterns, text, LABEL))
             return list(dict.fromkeys(drugs)) if last == len(found) else []
         return []
+
+    def _with_label(self, patterns: Iterable[Pattern], text: str, label: str) -> list[Meaning]:
+        """The meanings with a label of the patterns that a text has in the case they need."""
+        found = (m for p in patterns if in_case(p, text) for m in self._meanings[p.id])
+        return [meaning for meaning in found if meaning.label == label]
 
 
 def choose(found: Found, folded: Sequence[str], is_prescribed: Callable[[], bool]) -> list[Meaning]:

@@ -49,7 +49,8 @@ def add_names(folder: Path, new: Iterable[Pattern]) -> Added:
         added = [pattern for pattern in new if pattern not in known]
         if added:
             # The same names without "always" are replaced.
-            kept = [pattern for pattern in present if pattern._replace(always=True) not in added]
+            replaced = set(added)
+            kept = [one for one in present if one._replace(always=True) not in replaced]
             write_texts({path: dump_patterns([*kept, *added])})
             if list(read_patterns(path)) != [*kept, *added]:
                 raise CardionerError(f"{path}: does not hold what was written to it; try again")

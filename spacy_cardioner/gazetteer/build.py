@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from spacy.util import get_lang_class
 from tqdm import tqdm
 
+from spacy_cardioner.errors import CardionerError, shown
 from spacy_cardioner.gazetteer.clean import clean, reason_to_drop, strip_salt
-from spacy_cardioner.gazetteer.names import KINDS, Kind, Name, code_rank
+from spacy_cardioner.gazetteer.names import KINDS, TERM, Kind, Name, code_rank
 from spacy_cardioner.gazetteer.normalise import count_letters, fold, key, pieces
 from spacy_cardioner.gazetteer.patterns import LABEL, Pattern, check_label
 from spacy_cardioner.gazetteer.readers import read
 from spacy_cardioner.gazetteer.report import Report
+from spacy_cardioner.gazetteer.terms import term_patterns
 from spacy_cardioner.gazetteer.usage import Usage, count_usage
 from spacy_cardioner.layout import LANGUAGES
+from spacy_cardioner.spans import vocabulary_of
 from spacy_cardioner.texts import read_texts
 
+VOCABULARY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+# The label that terms are for.
+TERM_LABEL = "ENFERMEDAD"
 # The maximal number of letters of an abbreviation.
 SHORT = 5
 # The minimal number of occurrences from which texts are evidence.
@@ -106,15 +113,25 @@ def build(
     texts: Sequence[Path] = (),
     langs: Iterable[str] = (),
     label: str = LABEL,
+    term_labels: Sequence[str] = (TERM_LABEL,),
+    vocabulary: str = "",
     report: Report | None = None,
 ) -> list[Pattern]:
-    """Make patterns from the files of registries, sorted.
+    """Make patterns from the files of registries and vocabularies.
 
     sources (Sequence[tuple[str | None, Path]]): Files with their registry, None to detect it.
     texts (Sequence[Path]): Raw texts, general and clinical, to recognise common words.
+    term_labels (Sequence[str]): Labels of the entities that terms are for.
+    vocabulary (str): That of the codes of terms that name none.
     RAISES (CardionerError): A file is invalid.
     """
-    check_label(label, "the label of the entities")
+    if vocabulary and not VOCABULARY.fullmatch(vocabulary):
+        raise CardionerError(
+            f"{shown(vocabulary)} is not the name of a vocabulary: it needs a letter, then "
+            "letters, digits, points or hyphens"
+        )
+    for each in (label, *term_labels):
+        check_label(each, "the label of the entities")
     report = report or Report()
     wanted = set(langs)
     names = (
@@ -123,7 +140,8 @@ def build(
         for name in tqdm(read(path, registry), path.name, delay=2, unit="name")
         if not (wanted and name.lang) or name.lang in wanted
     )
-    entries = _join(names, report)
+    terms: list[Name] = []
+    entries = _join(_without_terms(names, terms, vocabulary), report)
     _drop_latin(entries, report)
     _find_codes(entries, report)
     for path in texts:
@@ -139,7 +157,22 @@ def build(
         for spelling in entry.spellings:
             report.note("kept", spelling, first)
             patterns.append(Pattern(spelling, first, entry.kind, tuple(also), label))
-    return sorted(patterns)
+    return [*sorted(patterns), *term_patterns(terms, term_labels, report)]
+
+
+def _without_terms(names: Iterable[Name], terms: list[Name], vocabulary: str) -> Iterator[Name]:
+    """The names of drugs. Those of diseases and findings are put into `terms`."""
+    for name in names:
+        if name.kind != TERM:
+            yield name
+            continue
+        code = name.code if ":" in name.code else f"{vocabulary}:{name.code}"
+        if not vocabulary_of(code):
+            raise CardionerError(
+                f"the code {shown(name.code)} of a name does not say its vocabulary: give it, for "
+                "example --vocabulary ICD10"
+            )
+        terms.append(replace(name, code=code))
 
 
 def _join(names: Iterable[Name], report: Report) -> Entries:

@@ -13,7 +13,8 @@ from xml.parsers.expat import ErrorString
 
 from spacy_cardioner.errors import CardionerError, shown
 from spacy_cardioner.gazetteer.names import Name, index_names, is_atc, product_names
-from spacy_cardioner.gazetteer.tables import check_unique, opened
+from spacy_cardioner.gazetteer.tables import check_unique
+from spacy_cardioner.texts import opened
 
 ROOT = "aemps_prescripcion"
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from spacy_cardioner.gazetteer.clean import words
-from spacy_cardioner.gazetteer.names import ATC, code_rank
+from spacy_cardioner.gazetteer.names import code_rank, is_atc
 from spacy_cardioner.gazetteer.normalise import fold, split_combination
 from spacy_cardioner.gazetteer.patterns import Pattern
 
@@ -111,7 +111,7 @@ class Combinations:
 
 def is_substance(code: str) -> bool:
     """Whether a code is that of a substance or combination, not of a group."""
-    return len(code) == 7 and ATC.fullmatch(code) is not None
+    return len(code) == 7 and is_atc(code)
 
 
 def is_solvent(code: str) -> bool:

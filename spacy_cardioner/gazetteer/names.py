@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-Kind = Literal["ingredient", "combination", "group", "abbreviation", "brand"]
+from spacy_cardioner.spans import ATC
 
-# A name of several kinds keeps the first of these.
-KINDS: tuple[Kind, ...] = get_args(Kind)
+Kind = Literal["ingredient", "combination", "group", "abbreviation", "brand", "term"]
 
-# One letter, two digits, one or two letters, two digits: any level of the classification.
-ATC = re.compile(r"[ABCDGHJLMNPRSV](?:[0-9]{2}(?:[A-Z](?:[A-Z](?:[0-9]{2})?)?)?)?")
+# A term is a name in a vocabulary of diseases or findings: it gives a code, and is never marked.
+TERM: Kind = "term"
+# A name of several other kinds keeps the first of these.
+KINDS: tuple[Kind, ...] = get_args(Kind)[:-1]
 
 # Most characters of a name: registries need a third of it, and each is looked for at many places.
 MAX_NAME = 500
@@ -29,15 +30,16 @@ class Name:
 
     text (str): The name as published, with dose and form.
     kind (Kind): "ingredient" (a substance), "combination" (of substances), "group" (of
-        substances), "abbreviation" (of any), or "brand".
+        substances), "abbreviation" (of any), "brand", or "term" (of a disease or finding).
     lang (str): Language of the name, "" for a name that is the same in all languages.
-    code (str): The ATC code, if the registry gives one for this name.
+    code (str): The ATC code, if the registry gives one for this name; of a term its id.
     substance (str): The substance that the line is about, if known. Names of a registry with the
         same substance have the same code.
     company (str): The company, whose name some brands end with.
     cased (bool): Whether the registry uses lower case, so that upper case means an abbreviation.
     curated (bool): Whether a person chose the name; it is then kept as it is.
     also (tuple[str, ...]): Less likely codes of this name.
+    preferred (bool): Whether a term is the name of its code, not a synonym.
     """
 
     text: str
@@ -51,6 +53,7 @@ class Name:
     cased: bool = True
     curated: bool = False
     also: tuple[str, ...] = ()
+    preferred: bool = True
 
 
 def product_names(substance: Name, product: str, company: str = "") -> Iterator[Name]:

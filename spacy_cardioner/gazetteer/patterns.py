@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import srsly
 
 from spacy_cardioner.errors import CardionerError, shown
-from spacy_cardioner.gazetteer.names import KINDS, fault_of
+from spacy_cardioner.gazetteer.names import KINDS, TERM, fault_of
+from spacy_cardioner.spans import vocabulary_of
 from spacy_cardioner.texts import read_jsonl
 
 LABEL = "FARMACO"
@@ -22,9 +23,10 @@ class Pattern(NamedTuple):
     """A name to look for.
 
     text (str): The name. An abbreviation is found only in its own capitals, or all in capitals.
-    id (str): Its ATC code or, without one, the registry and the registry's own id.
-    kind (str): One of `names.KINDS`.
-    also (tuple[str, ...]): Less likely codes of an ambiguous name.
+    id (str): Its ATC code or, without one, the vocabulary or registry and its own id, with a colon
+        between them.
+    kind (str): One of `names.KINDS`, or `names.TERM`.
+    also (tuple[str, ...]): Less likely codes of an ambiguous name; without an id, all its codes.
     always (bool): Whether it is an entity wherever it occurs, however precise the name is.
     """
 
@@ -38,7 +40,7 @@ class Pattern(NamedTuple):
     @property
     def candidates(self) -> list[str]:
         """All ids, the likeliest first."""
-        return [self.id, *self.also] if self.id else []
+        return [code for code in (self.id, *self.also) if code]
 
     def to_dict(self) -> dict[str, Any]:
         """The pattern as spaCy's rulers take it, with keys of our own, which they ignore."""
@@ -71,9 +73,13 @@ def to_pattern(entry: Mapping[str, Any], where: str = "pattern") -> Pattern:
     texts = [entry.get("label", LABEL), entry.get("id") or "", *also]
     if not all(isinstance(text, str) for text in texts):
         raise CardionerError(f'{where}: "label", "id" and each of "also" must be strings')
-    if kind not in KINDS:
+    if kind not in (*KINDS, TERM):
         raise CardionerError(
-            f"{where}: {shown(kind)} is not a kind of name; use one of {', '.join(KINDS)}"
+            f"{where}: {shown(kind)} is not a kind of name; use one of {', '.join((*KINDS, TERM))}"
+        )
+    if kind == TERM and not all(map(vocabulary_of, filter(None, texts[1:]))):
+        raise CardionerError(
+            f"{where}: the id of a term needs its vocabulary before it, such as ICD10:I21"
         )
     # A list repeats each of these many times.
     label, identity, *others = map(intern, texts)

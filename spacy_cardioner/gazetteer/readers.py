@@ -18,11 +18,17 @@ from spacy_cardioner.gazetteer.names import (
     is_atc,
     product_names,
 )
+from spacy_cardioner.gazetteer.obo import Obo
 from spacy_cardioner.gazetteer.tables import Row, Table, read_head
 from spacy_cardioner.layout import LANGUAGES
 
 # RxNorm's ingredient, precise ingredient, several ingredients, brand. Other types have doses.
 RXNORM_TYPES = ("IN", "PIN", "MIN", "BN")
+
+SNOMED_FULL, SNOMED_SYNONYM = "900000000000003001", "900000000000013009"
+# The full name of a concept ends with its kind.
+SNOMED_TAG = re.compile(r"(?P<name>.+) \((?P<tag>[^()]+)\)")
+SNOMED_TAGS = ("disorder", "finding", "trastorno", "hallazgo")
 
 
 def recognise(path: Path) -> str | None:
@@ -128,6 +134,43 @@ def _own_names(row: Row, texts: Iterable[str], lang: str) -> Iterator[Name]:
             raise row.error(f"{shown(kind)} is not a kind of name; use one of {', '.join(KINDS)}")
         source_id = code or f"{row.path.stem}:{row.line}"
         yield Name(text, kind, "own", source_id, lang, code, curated=True, also=also)
+
+
+def _terms(rows: Iterable[Row]) -> Iterator[Name]:
+    for row in rows:
+        cells = row.cells
+        code, vocabulary = cells["id"], cells["vocabulary"]
+        code = f"{vocabulary}:{code}" if code and vocabulary and ":" not in code else code
+        yield row.term(cells["name"], code, "terms", cells["lang"])
+
+
+def _translations(rows: Iterable[Row]) -> Iterator[Name]:
+    """Read the names and exact synonyms that have a translation, without obsolete ones."""
+    for row in rows:
+        cells = row.cells
+        kind = cells["predicate"].rpartition(":")[2]
+        obsolete = cells["original"].startswith("obsolete")
+        if cells["name"] and not obsolete and kind in ("label", "hasExactSynonym"):
+            preferred = kind == "label"
+            yield row.term(cells["name"], cells["id"], "translation", cells["lang"], preferred)
+
+
+def _snomed(rows: Iterable[Row]) -> Iterator[Name]:
+    """Read the active names of disorders and findings, as the ends of the full names say."""
+    full, others = list[Name](), list[Name]()
+    wanted: dict[str, bool] = {}
+    for row in rows:
+        cells = row.cells
+        if cells["active"] != "1" or cells["type"] not in (SNOMED_FULL, SNOMED_SYNONYM):
+            continue
+        text, code = cells["name"], f"SNOMEDCT:{cells['concept']}"
+        if cells["type"] == SNOMED_FULL and (tagged := SNOMED_TAG.fullmatch(text)):
+            wanted[code] = tagged["tag"] in SNOMED_TAGS
+            full.append(row.term(tagged["name"], code, "snomed", cells["lang"]))
+        else:
+            others.append(row.term(text, code, "snomed", cells["lang"], preferred=False))
+    # A file of translations may lack the full names, which are in that of the English edition.
+    yield from (name for name in (*full, *others) if wanted.get(name.code, True))
 
 
 def _rxnorm_list(rows: Iterable[Row]) -> Iterator[Name]:
@@ -266,13 +309,67 @@ RXNORM_RELEASE = replace(
     first_line=re.compile(r"C?\d+\|[A-Z]{3}\|(?:[^|]*\|){15}[^|]*\|?$"),
 )
 
-# The formats of each registry. The title of the first is that of the registry.
-REGISTRIES: dict[str, Sequence[Table | Cima]] = {
+# source: https://docs.snomed.org, Release File Specifications, Description File Specification
+SNOMED = Table(
+    "SNOMED CT's descriptions (RF2, Snapshot)",
+    "\t",
+    {
+        "active": "active",
+        "concept": "conceptid",
+        "lang": "languagecode",
+        "type": "typeid",
+        "name": "term",
+    },
+    _snomed,
+    quoting=csv.QUOTE_NONE,
+)
+# A user's table of terms; the vocabulary may stand before the id, as in "HP:0001645".
+TERMS = Table(
+    "a table with the columns name and id, or code and description",
+    "\t,;",
+    {"name": "name", "id": "id", "lang": "lang", "vocabulary": "vocabulary"},
+    _terms,
+    optional=["lang", "vocabulary"],
+)
+CLASSIFICATION = replace(TERMS, columns={**TERMS.columns, "name": "description", "id": "code"})
+CLASSIFICATION_ES = replace(TERMS, columns={**TERMS.columns, "name": "descripcion", "id": "codigo"})
+# source: https://github.com/obophenotype/hpo-translations (Babelon)
+TRANSLATION = Table(
+    "a translation of HPO or DOID",
+    "\t",
+    {
+        "id": "subject_id",
+        "predicate": "predicate_id",
+        "original": "source_value",
+        "name": "translation_value",
+        "lang": "translation_language",
+    },
+    _translations,
+    quoting=csv.QUOTE_NONE,
+)
+# source: https://github.com/DiseaseOntology/HumanDiseaseOntology, src/translations
+TRANSLATION_DOID = replace(
+    TRANSLATION,
+    columns={
+        "id": "source_id",
+        "predicate": "predicate",
+        "original": "source_text",
+        "name": "translation_text",
+        "lang": "translation_lang",
+    },
+)
+
+# The formats of each registry and vocabulary. The title of the first is that of the registry.
+REGISTRIES: dict[str, Sequence[Table | Cima | Obo]] = {
     "aifa": [AIFA_CLASSES, AIFA_EQUIVALENTS, AIFA_BARE],
     "atc": [ATC_INDEX],
     "cima": [Cima()],
     "drugbank": [DRUGBANK],
     "fda": [FDA],
+    "obo": [Obo()],
     "own": [OWN, OWN_BY_LANGUAGE],
     "rxnorm": [RXNORM_LIST, RXNORM_RELEASE],
+    "snomed": [SNOMED],
+    "terms": [TERMS, CLASSIFICATION, CLASSIFICATION_ES],
+    "translation": [TRANSLATION, TRANSLATION_DOID],
 }

@@ -8,15 +8,16 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from spacy_cardioner.errors import CardionerError, shown
-from spacy_cardioner.gazetteer.names import Name
+from spacy_cardioner.gazetteer.names import TERM, Name, fault_of
 from spacy_cardioner.gazetteer.normalise import fold
+from spacy_cardioner.texts import opened
 
 DELIMITERS = {";": "semicolons", ",": "commas", "\t": "tabs", "|": "bars"}
 # A header is one of the first lines.
@@ -36,6 +37,16 @@ class Row(NamedTuple):
     def error(self, message: str) -> CardionerError:
         """Make an error that names the line."""
         return CardionerError(f"{self.path}:{self.line}: {message}")
+
+    def term(
+        self, text: str, code: str, source: str, lang: str = "", preferred: bool = True
+    ) -> Name:
+        """Make a term of a vocabulary. RAISES (CardionerError): It is no name, or no code."""
+        if fault := fault_of(text):
+            raise self.error(f"{shown(text)} is not a name: {fault}")
+        if len(code.split()) != 1:
+            raise self.error(f"{shown(code)} is not a code: it is empty or has spaces")
+        return Name(text, TERM, source, code, lang, code, preferred=preferred)
 
 
 @dataclass(frozen=True)
@@ -106,7 +117,7 @@ class Table:
                 f"{wanted}"
             )
         csv.field_size_limit(MAX_CELL)  # of the process: other readers change it
-        reader = csv.reader(_read_lines(path), delimiter=delimiter, quoting=self.quoting)
+        reader = csv.reader(read_lines(path), delimiter=delimiter, quoting=self.quoting)
         try:
             for cells in reader:
                 if any(cell.strip() for cell in cells):
@@ -174,7 +185,11 @@ def read_head(path: Path) -> list[str]:
     return [_decode(line) for line in raw.splitlines(keepends=True)]
 
 
-def _read_lines(path: Path) -> Iterator[str]:
+def read_lines(path: Path) -> Iterator[str]:
+    """Read the lines of a file, which may be compressed, each in its own encoding.
+
+    RAISES (CardionerError): The file cannot be read, or is not text.
+    """
     with opened(path) as stream:
         number = 0
         while raw := stream.readline(MAX_LINE):
@@ -182,16 +197,6 @@ def _read_lines(path: Path) -> Iterator[str]:
             if len(raw) == MAX_LINE or b"\0" in raw:
                 raise CardionerError(f"{path}:{number}: not a text file; unpack it first")
             yield _decode(raw)
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a file of bytes. RAISES (CardionerError): The file cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            yield stream
-    except OSError as error:
-        raise CardionerError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _decode(raw: bytes) -> str:

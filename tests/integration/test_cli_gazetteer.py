@@ -450,3 +450,69 @@ def test_a_pipeline_that_has_no_list(
     assert "not the folder of a pipeline" in capsys.readouterr().err
     assert cardioner(monkeypatch, "add", "x", "--pipeline", "es_none") == 1
     assert "neither an installed pipeline nor a folder" in capsys.readouterr().err
+
+
+TERMS = "name\tlang\tid\tlicence\nSíncope\tes\tHP:0001279\tHPO\nsyncope\ten\tHP:0001279\tHPO\n"
+
+
+def with_diseases(folder: Path) -> Path:
+    """Make a pipeline that finds a disease."""
+    nlp = spacy.load(make_pipeline(folder))
+    ruler = nlp.add_pipe("entity_ruler", "diseases", before="linker")
+    ruler.add_patterns(  # type: ignore[attr-defined]
+        [{"label": "ENFERMEDAD", "pattern": [{"LOWER": "síncope"}]}]
+    )
+    nlp.to_disk(folder)
+    return folder
+
+
+def test_a_list_of_terms_gives_codes_to_a_saved_pipeline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "terms.tsv").write_text(TERMS, encoding="utf-8")
+    out = tmp_path / "terms.jsonl"
+    build = ["build", tmp_path / "terms.tsv", "--lang", "es", "-o", out]
+    assert cardioner(monkeypatch, *build) == 0
+    assert json.loads(out.read_text(encoding="utf-8")) == {
+        **{"label": "ENFERMEDAD", "pattern": "Síncope", "id": "HP:0001279", "kind": "term"},
+    }
+    folder = with_diseases(tmp_path / "pipeline")
+    add = ["add", "--table", out, "--pipeline", folder]
+
+    assert [cardioner(monkeypatch, *add) for _ in range(2)] == [0, 0]
+
+    path = folder / "gazetteer/patterns.jsonl"
+    said = capsys.readouterr().out.splitlines()[-2:]
+    assert said == [f"1 added, 0 there already: {path}", f"0 added, 1 there already: {path}"]
+    doc = spacy.load(folder)("Un síncope.")
+    assert [(ent.text, ent.kb_id_, ent._.vocabulary) for ent in doc.ents] == [
+        ("síncope", "HP:0001279", "HP")
+    ]
+    assert not doc.spans["gazetteer"]
+
+
+def test_a_list_for_labels_that_a_pipeline_lacks(
+    pipeline: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "terms.tsv").write_text(TERMS, encoding="utf-8")
+    out = tmp_path / "terms.jsonl"
+    labels = ["--term-label", "SINTOMA", "--term-label", "FARMACO"]
+    assert cardioner(monkeypatch, "build", tmp_path / "terms.tsv", *labels, "-o", out) == 0
+    assert len(out.read_text(encoding="utf-8").splitlines()) == 4
+
+    assert cardioner(monkeypatch, "add", "--table", out, "--pipeline", pipeline) == 1
+    assert "'SINTOMA' is not a label of the pipeline" in capsys.readouterr().err
+
+
+def test_the_terms_of_a_user_reach_an_installed_pipeline(installed: str, own: Path) -> None:
+    file = own / installed / "gazetteer.jsonl"
+    file.parent.mkdir(parents=True)
+    term = {"label": "ENFERMEDAD", "pattern": "Síncope", "id": "HP:0001279", "kind": "term"}
+    file.write_text(json.dumps(term) + "\n", encoding="utf-8")
+
+    gazetteer = spacy.load(installed).get_pipe("gazetteer")
+    answer = gazetteer.terms.look_up("síncope", "ENFERMEDAD")  # type: ignore[attr-defined]
+    assert answer.code == "HP:0001279"

@@ -392,8 +392,8 @@ def test_from_python_over_a_pandas_frame() -> None:
     notes = pd.DataFrame({"id": [7, 8, 9, 10], "informe": texts})
     found = spacy_cardioner.annotate(notes, nlp(), text="informe")
     assert list(found.columns) == [
-        *("note_id", "start", "end", "label", "text", "score", "kb_id", "match", "section"),
-        *("negated", "uncertain", "historical", "hypothetical", "family", "allergy"),
+        *("note_id", "start", "end", "label", "text", "score", "kb_id", "vocabulary", "match"),
+        *("section", "negated", "uncertain", "historical", "hypothetical", "family", "allergy"),
         "error",
     ]
     assert list(found.note_id) == ["7", "8", "10"]

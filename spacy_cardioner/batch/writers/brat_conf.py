@@ -46,11 +46,11 @@ Known = frozenset[tuple[str, str]]
 
 
 def attributes(mention: Mention) -> dict[str, bool | str]:
-    """The attributes of a mention in brat. Its code is no attribute."""
+    """The attributes of a mention in brat. Its code, with its vocabulary, is no attribute."""
     return {
         name.capitalize(): value if isinstance(value, bool) else _word(value)
         for name, value in mention.attributes.items()
-        if name != "kb_id"
+        if name not in ("kb_id", "vocabulary")
     }
 
 

@@ -80,7 +80,7 @@ class Tsv(Lines, Table):
             (
                 *(note.id, mention.label, str(mention.start), str(mention.end)),
                 _one_line(textbound.text),
-                *(map(_column, mention[4:]) if self.with_attributes else ()),
+                *(map(_column, mention.values) if self.with_attributes else ()),
                 *kept,
             )
             for mention, textbound in zip(found.mentions, textbounds, strict=True)

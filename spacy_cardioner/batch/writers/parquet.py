@@ -31,6 +31,7 @@ COLUMNS = {
     **REQUIRED,
     "score": "float",
     "kb_id": "string",
+    "vocabulary": "string",
     "match": "string",
     "section": "string",
     **dict.fromkeys(CONTEXT, "bool"),
@@ -52,7 +53,7 @@ def arrow_schema(types: Mapping[str, str], required: Collection[str] = ()) -> pa
 
 def mention_row(note_id: str, mention: Mention) -> tuple[Any, ...]:
     """A mention in the order of `COLUMNS`."""
-    return (note_id, *mention[:5], mention.kb_id or None, *mention[6:])
+    return (note_id, *mention[:4], *(None if value == "" else value for value in mention.values))
 
 
 class Parquet(Table):

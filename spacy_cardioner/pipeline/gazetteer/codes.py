@@ -8,7 +8,7 @@ from spacy_cardioner.gazetteer.patterns import Pattern
 from spacy_cardioner.pipeline.gazetteer.component import Gazetteer
 
 # What names a code best: not a brand, which has it only as one of several.
-NAMING = ("ingredient", "combination", "group")
+NAMING = ("ingredient", "combination", "group", "term")
 
 
 def code_names(nlp: Language) -> dict[str, str]:
@@ -19,7 +19,9 @@ def code_names(nlp: Language) -> dict[str, str]:
     """
     components = dict(nlp.components).values()
     gazetteers = [component for component in components if isinstance(component, Gazetteer)]
-    patterns = [pattern for gazetteer in gazetteers for pattern in gazetteer.lexicon]
+    patterns = [
+        pattern for gazetteer in gazetteers for pattern in (*gazetteer.lexicon, *gazetteer.terms)
+    ]
     found: dict[str, Pattern] = {}
     for pattern in sorted(filter(_names_it, patterns), key=_rank):
         found.setdefault(pattern.id, pattern)

@@ -13,8 +13,10 @@ from spacy_cardioner.characters import PAGE_BREAK
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.gazetteer.added import added_names
 from spacy_cardioner.gazetteer.lexicon import Lexicon
+from spacy_cardioner.gazetteer.names import TERM
 from spacy_cardioner.gazetteer.normalise import pieces
-from spacy_cardioner.gazetteer.patterns import PATTERNS_FILE, to_pattern
+from spacy_cardioner.gazetteer.patterns import PATTERNS_FILE, Pattern, to_pattern
+from spacy_cardioner.gazetteer.terms import Terms
 from spacy_cardioner.pipeline.gazetteer.marks import (
     Mark,
     Text,
@@ -82,6 +84,8 @@ class Gazetteer(StoredPipe):
     It comes first and needs no other component. The names come from a patterns file (see
     `initialize`) or from `add_patterns`. Each name that is found becomes a span with the label and
     the id (ATC code, as ``kb_id``) of its pattern. `get_marks` returns all that is known of it.
+
+    Terms, which are the patterns of kind "term", are not marked: they are for the linker.
     """
 
     files = (PATTERNS_FILE,)
@@ -91,23 +95,24 @@ class Gazetteer(StoredPipe):
         self.name = name
         self.spans_key = spans_key
         self.lexicon = Lexicon()
+        self.terms = Terms()
         self._cache: dict[int, tuple[str, ...]] = {}
 
     def __len__(self) -> int:
-        return len(self.lexicon)
+        return len(self.lexicon) + len(self.terms)
 
     def __contains__(self, name: str) -> bool:
         return name in self.lexicon
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """RETURNS (Tuple[str]): The labels of the patterns."""
+        """RETURNS (Tuple[str]): The labels of the names that are marked."""
         return self.lexicon.labels
 
     @property
     def patterns(self) -> list[dict[str, Any]]:
         """RETURNS (List[dict]): All patterns, as `add_patterns` takes them."""
-        return [pattern.to_dict() for pattern in self.lexicon]
+        return [pattern.to_dict() for pattern in (*self.lexicon, *self.terms)]
 
     def add_patterns(self, patterns: Iterable[Mapping[str, Any]]) -> None:
         """Add names.
@@ -117,14 +122,19 @@ class Gazetteer(StoredPipe):
             the keys "kind", "also" and "always", see `gazetteer.patterns.Pattern`.
         RAISES (CardionerError): A pattern is malformed.
         """
-        self.lexicon.add(
+        self._add(
             to_pattern(pattern, f"{self.name}: pattern {number}")
             for number, pattern in enumerate(patterns, 1)
         )
 
+    def _add(self, patterns: Iterable[Pattern]) -> None:
+        patterns = list(patterns)
+        self.lexicon.add(pattern for pattern in patterns if pattern.kind != TERM)
+        self.terms.add(pattern for pattern in patterns if pattern.kind == TERM)
+
     def clear(self) -> None:
         """Remove all names."""
-        self.lexicon = Lexicon()
+        self.lexicon, self.terms = Lexicon(), Terms()
 
     def initialize(
         self,
@@ -154,7 +164,7 @@ class Gazetteer(StoredPipe):
     def from_disk(self, path: str | Path, *, exclude: Iterable[str] = ()) -> "Gazetteer":
         """Load the names from a folder, and those that the user added to an installed pipeline."""
         super().from_disk(path, exclude=exclude)
-        self.lexicon.add(added_names(Path(path)))
+        self._add(added_names(Path(path)))
         return self
 
     def __call__(self, doc: Doc) -> Doc:

@@ -446,7 +446,7 @@ def test_the_codes_and_how_they_were_found_come_along() -> None:
     gazetteer.add_patterns([{"label": "FARMACO", "pattern": "bisoprolol", "id": "C07AB07"}])
     [found] = Annotator(Settings(nlp))([SourceNote("a", "Toma bisoprolol.")])
     [mention] = found.mentions
-    assert mention.attributes == {"kb_id": "C07AB07", "match": "exact"}
+    assert mention.attributes == {"kb_id": "C07AB07", "vocabulary": "ATC", "match": "exact"}
 
 
 @pytest.mark.parametrize("model", ["es_nowhere", "no/such/folder", "spacy", "pytest"])

@@ -27,7 +27,7 @@ from spacy.tokens import DocBin
 
 from spacy_cardioner import __version__, brat, files
 from spacy_cardioner.batch.engine import Annotated, Annotator
-from spacy_cardioner.batch.mentions import Mention, doc_entities
+from spacy_cardioner.batch.mentions import ATTRIBUTES, Mention, doc_entities
 from spacy_cardioner.batch.readers import SourceNote, open_source
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.writers import (
@@ -186,7 +186,7 @@ def test_jsonl(tmp_path: Path) -> None:
         '{"start": 0, "end": 21, "label": "ENFERMEDAD", "text": "Fibrilación auricular", '
         '"score": 0.25}, '
         '{"start": 29, "end": 47, "label": "FARMACO", "text": "bisoprolol\\r\\n2,5 mg", '
-        '"score": 0.0, "kb_id": "C07AB07"}]}\n'
+        '"score": 0.0, "kb_id": "C07AB07", "vocabulary": "ATC"}]}\n'
         '{"id": "b", "entities": []}\n'
         '{"id": "c", "entities": ['
         '{"start": 6, "end": 12, "label": "ENFERMEDAD", "text": "disnea", "score": 0.97456, '
@@ -218,15 +218,16 @@ def test_tsv_has_the_attributes_where_they_are_asked_for(tmp_path: Path) -> None
     write(path, *notes, with_attributes=True)
     with path.open(encoding="utf-8", newline="\n") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
-    assert list(rows[0]) == [*brat.TSV_HEADER, *Mention._fields[4:]]
+    assert list(rows[0]) == [*brat.TSV_HEADER, *ATTRIBUTES]
     assert rows[0] == {
-        **dict.fromkeys(Mention._fields[4:], ""),
+        **dict.fromkeys(ATTRIBUTES, ""),
         **{"filename": "a", "label": "ENFERMEDAD", "start_span": "6", "end_span": "12"},
         **{"text": "disnea", "score": "0.97456", "section": "chief complaint"},
         **{"negated": "true", "uncertain": "false", "historical": "true"},
         **{"hypothetical": "false", "family": "false"},
     }
     assert [row["kb_id"] for row in rows] == ["", "", "C07AB07"]
+    assert [row["vocabulary"] for row in rows] == ["", "", "ATC"]
 
 
 def test_tsv_refuses_a_name_that_would_make_a_column(tmp_path: Path) -> None:
@@ -294,7 +295,7 @@ def test_parquet_has_the_documented_schema(tmp_path: Path) -> None:
     schema = parquet.read_schema(path)
     assert [f"{field.name} {field.type}" for field in schema] == [
         *("note_id string", "start int32", "end int32", "label string", "text string"),
-        *("score float", "kb_id string", "match string", "section string"),
+        *("score float", "kb_id string", "vocabulary string", "match string", "section string"),
         *("negated bool", "uncertain bool", "historical bool", "hypothetical bool", "family bool"),
         "allergy bool",
     ]
@@ -304,6 +305,7 @@ def test_parquet_has_the_documented_schema(tmp_path: Path) -> None:
     rows = read_parquet(path)
     assert [row["note_id"] for row in rows] == ["a", "a", "c"]
     assert rows[1]["kb_id"] == "C07AB07"
+    assert [row["vocabulary"] for row in rows] == [None, "ATC", None]
     assert rows[1]["negated"] is None
     assert rows[2]["negated"] is True
     assert rows[2]["kb_id"] is None
@@ -341,9 +343,45 @@ def test_omop_has_the_fields_of_the_model(tmp_path: Path) -> None:
     }
     assert [row["note_nlp_id"] for row in rows] == ["1", "2", "3", "4"]
     assert [row["term_exists"] for row in rows] == ["N", "", "", "N"]
-    assert rows[2]["term_modifiers"] == "label=FARMACO;score=0.0000;kb_id=C07AB07"
+    assert rows[2]["term_modifiers"] == "label=FARMACO;score=0.0000;kb_id=C07AB07;vocabulary=ATC"
     assert rows[2]["lexical_variant"] == NOTE[29:47]
     assert rows[3]["term_temporal"] == "present"
+
+
+@pytest.mark.parametrize(
+    ("code", "vocabulary", "reference"),
+    [
+        ("C07AB07", "ATC", "ATC:C07AB07"),
+        ("HP:0001635", "HP", "HP:0001635"),
+        # In ICD-10 it is pneumonia, in the ATC classification it would be a group of vaccines.
+        ("ICD10:J18", "ICD10", "ICD10:J18"),
+        ("SNOMEDCT:84114007", "SNOMEDCT", "SNOMEDCT:84114007"),
+        ("I50", None, "KB:I50"),
+    ],
+)
+def test_every_format_names_the_vocabulary_of_a_code(
+    tmp_path: Path, code: str, vocabulary: str | None, reference: str
+) -> None:
+    notes = [found("7", "Fiebre", [Mention(0, 6, "ENFERMEDAD", "Fiebre", kb_id=code)])]
+    write(tmp_path / "a.jsonl", *notes)
+    (entity,) = json.loads((tmp_path / "a.jsonl").read_text())["entities"]
+    assert (entity["kb_id"], entity.get("vocabulary")) == (code, vocabulary)
+    write(tmp_path / "a.tsv", *notes, with_attributes=True)
+    header, row = (tmp_path / "a.tsv").read_text().splitlines()
+    assert dict(zip(header.split("\t"), row.split("\t"), strict=True))["vocabulary"] == (
+        vocabulary or ""
+    )
+    write(tmp_path / "a.parquet", *notes)
+    (cells,) = read_parquet(tmp_path / "a.parquet")
+    assert (cells["kb_id"], cells["vocabulary"]) == (code, vocabulary)
+    write(tmp_path / "a.csv", *notes)
+    named = f";vocabulary={vocabulary}" if vocabulary else ""
+    (omop,) = read_omop(tmp_path / "a.csv")
+    assert omop["term_modifiers"] == f"label=ENFERMEDAD;kb_id={code}{named}"
+    write(tmp_path / "out", *notes, kind="brat")
+    assert (tmp_path / "out" / "7.ann").read_text().splitlines()[1:] == [
+        f"N1\tReference T1 {reference}\tFiebre"
+    ]
 
 
 def test_an_allergy_is_an_attribute_and_no_medication(tmp_path: Path) -> None:
