@@ -32,7 +32,11 @@ run: $(VENV)/run.stamp ## Install the trained pipelines, annotate a note in each
 	@$(MAKE) --no-print-directory show
 
 run-trf: $(VENV)/trf.stamp ## The same with the transformer, whose packages it adds to .venv
-	python -m spacy project run trf
+	python -m pip install --quiet --force-reinstall --no-deps --requirement assets/pipelines/trf/requirements.txt
+	@for lang in es en it; do \
+		python -m spacy_cardioner annotate --model xx_cardioner_trf "assets/notes/$$lang" --overwrite \
+			-o "runs/annotated-trf/$$lang.tsv" || exit 1; \
+	done
 	@$(MAKE) --no-print-directory show ANNOTATED=runs/annotated-trf
 
 demo-train: $(VENV)/run.stamp ## Train on the sample corpus, from BRAT folders to wheels

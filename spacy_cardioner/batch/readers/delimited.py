@@ -67,6 +67,7 @@ class Records:
         self.quoted, self.stray = False, ""  # is there a value in quotes? a quote within others?
         lines = self._lines()
         first = next(filter(str.strip, lines), "")
+        self.raw = [first]
         if NUL in first:
             raise Unreadable(misfit(UTF_8, "not {}"))
         self.delimiter = delimiter_of(first)
@@ -122,12 +123,14 @@ class Records:
 
     def _check_quotes(self, record: Sequence[str], raw: str) -> None:
         """Check for quotes in values that are not in quotes: csv takes them as they are."""
-        inner = sum(value.count(QUOTE) for value in record)
-        self.quoted = self.quoted or raw.count(QUOTE) > inner
-        if inner and not self.stray:
-            doubled = (value.replace(QUOTE, 2 * QUOTE) for value in record if QUOTE in value)
-            if any(f"{QUOTE}{value}{QUOTE}" not in raw for value in doubled):
-                self.stray = self._place()
+        at = 0
+        for value in record:
+            if raw.startswith(QUOTE, at):
+                self.quoted = True
+                at += value.count(QUOTE) + 2
+            elif QUOTE in value:
+                self.stray = self.stray or self._place()
+            at += len(value) + 1
         if self.stray and (self.quoted or self.delimiter != "\t"):
             raise CardionerError(
                 f"{self.stray}: a quote in a value that is not in quotes. {ADVICE}"

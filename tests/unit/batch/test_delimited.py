@@ -85,6 +85,11 @@ def test_no_quote_can_be_lost_without_an_error(
     assert "quote" in error(tmp_path / "n.csv", whole[:lost] + whole[lost + 1 :])
 
 
+def test_a_stray_quote_is_found_beside_the_same_value_in_quotes(tmp_path: Path) -> None:
+    data = '"id","text","other"\n"4,",00","00"""\n'
+    assert "a quote in a value that is not in quotes" in error(tmp_path / "n.csv", data)
+
+
 @fast
 @given(rows=tables, data=st.data())
 def test_a_table_that_is_cut_gives_its_rows_or_an_error(
