@@ -15,7 +15,6 @@ from spacy.attrs import NORM, ORTH, SENT_START, SPACY
 from spacy.tokens import Doc, Span, SpanGroup
 
 from spacy_cardioner.characters import ODD, PAGE_BREAK, is_ignored, seen
-from spacy_cardioner.spans import Entity
 
 # Anything with a start and an end that is a named tuple, such as an Entity.
 T = TypeVar("T", bound=Any)
@@ -57,57 +56,51 @@ def visible(doc: Doc) -> View:
     """Make the view of a document, with its sentences, entities, span groups and tensor."""
     if not _is_odd(doc):
         return View(doc, range(len(doc)))
-    orths, norms, spaced, starts = doc.to_array([ORTH, NORM, SPACY, SENT_START]).T.tolist()
-    texts = {orth: doc.vocab.strings[orth] for orth in set(orths)}
-    looks = {orth: seen(text) for orth, text in texts.items()}
-    ignored = {orth for orth, text in texts.items() if is_ignored(text)}
-    places: list[int] = []
-    spaces: list[bool] = []
-    begins: list[bool] = []
-    begun = False
-    for place, orth in enumerate(orths):
-        # An ignored token may start a sentence, or be the space after a word.
-        begun = begun or starts[place] == 1
-        space = bool(spaced[place]) or (orth in ignored and texts[orth].isspace())
-        if orth not in ignored:
-            places.append(place)
-            spaces.append(space)
-            begins.append(begun)
-            begun = False
-        elif places:
-            spaces[-1] = spaces[-1] or space
+    orths, norms, spaced, starts = doc.to_array([ORTH, NORM, SPACY, SENT_START]).T
+    distinct, word = numpy.unique(orths, return_inverse=True)
+    texts = [doc.vocab.strings[orth] for orth in distinct.tolist()]
+    looks = list(map(seen, texts))
+    ignored = numpy.array(list(map(is_ignored, texts)))[word]
+    chosen = numpy.flatnonzero(~ignored)
+    # An ignored token may be the space after a word, or start a sentence.
+    space = (spaced > 0) | (ignored & numpy.array(list(map(str.isspace, texts)))[word])
+    spaces = numpy.logical_or.reduceat(space, chosen)
+    begun = numpy.append(starts == 1, False)
+    begins = numpy.logical_or.reduceat(begun, numpy.insert(chosen + 1, 0, 0))[:-1]
     view = Doc(
-        doc.vocab,
-        words=[looks[orths[place]] for place in places],
-        spaces=spaces,
-        sent_starts=list[bool | int | None](begins) if doc.has_annotation("SENT_START") else None,
+        doc.vocab, words=[looks[index] for index in word[chosen].tolist()], spaces=spaces.tolist()
     )
-    chosen = numpy.asarray(places, dtype="i")
-    seen_norms: Any = numpy.asarray(norms, dtype="uint64")[chosen].reshape(-1, 1)
-    view.from_array([NORM], seen_norms)
+    attrs: list[Any] = [norms[chosen]]
+    if doc.has_annotation("SENT_START"):
+        attrs.append(numpy.where(begins, 1, -1).astype("uint64"))
+    view.from_array([NORM, SENT_START][: len(attrs)], numpy.stack(attrs, axis=1))
     if len(doc.tensor):
         view.tensor = doc.tensor[chosen]
-    breaks = [index for index, place in enumerate(places) if texts[orths[place]] == PAGE_BREAK]
-    found = View(view, places, breaks)
+    breaks = numpy.array([text == PAGE_BREAK for text in texts])[word[chosen]]
+    found = View(view, chosen.tolist(), numpy.flatnonzero(breaks).tolist())
+    # The number of tokens of the view before each token, and before the end.
+    places = numpy.insert(numpy.cumsum(~ignored), 0, 0).tolist()
+
+    def moved(span: Span) -> Span:
+        start, end = places[span.start], places[span.end]
+        return Span(view, start, end, label=span.label, kb_id=span.kb_id)
+
     for name, group in doc.spans.items():
-        spans = [_moved(found, span) for span in group]
+        spans = list(map(moved, group))
         view.spans[name] = SpanGroup(view, name=name, spans=spans, attrs=dict(group.attrs))
-    view.set_ents([_moved(found, ent) for ent in doc.ents])
+    view.set_ents(list(map(moved, doc.ents)))
     return found
 
 
 def _is_odd(doc: Doc) -> bool:
     """Whether a document has a token with something odd. Faster than a search of its text."""
-    unknown = set(doc.to_array("ORTH").tolist()) - _plain
+    words = doc.to_array("ORTH").tolist()
+    if _plain.issuperset(words):
+        return False
+    unknown = set(words) - _plain
     if any(ODD.search(doc.vocab.strings[orth]) for orth in unknown):
         return True
     if len(_plain) > _MAX_CACHE:
         _plain.clear()
     _plain.update(unknown)
     return False
-
-
-def _moved(view: View, span: Span) -> Span:
-    """The span of a document in its view."""
-    place = view.forth(Entity(span.start, span.end, span.label_))
-    return Span(view.doc, place.start, place.end, label=span.label, kb_id=span.kb_id)

@@ -26,9 +26,12 @@ _GAP = 12
 
 
 class _Words(NamedTuple):
-    """The words of each use, folded; those right after a dosed drug; those in a list of drugs.
+    """The words of each use, folded.
 
-    before, behind (Set[str]): All that may stand right before or after a word in such a place.
+    after (Set[str]): All that may stand right after a dosed drug.
+    in_list (Set[str]): Those in a list of drugs.
+    before (Set[str]): All that may stand right before a given drug.
+    beside (Set[str]): All that may stand beside a drug in a list.
     """
 
     dose: Set[str]
@@ -37,7 +40,7 @@ class _Words(NamedTuple):
     after: Set[str]
     in_list: Set[str]
     before: Set[str]
-    behind: Set[str]
+    beside: Set[str]
 
 
 @lru_cache(maxsize=1)
@@ -45,9 +48,8 @@ def _listed() -> _Words:
     found = words()
     dose, intake = found["unit"] | found["form"], found["intake"]
     after, in_list = intake | _OPENING | _TIMES, dose | intake | _IN_DOSE
-    before = found["giving"] | _ARTICLES | _LINKS | _BETWEEN | in_list
-    behind = after | _BETWEEN | in_list
-    return _Words(dose, intake, found["giving"], after, in_list, before, behind)
+    before, beside = found["giving"] | _ARTICLES | _LINKS, in_list | _BETWEEN
+    return _Words(dose, intake, found["giving"], after, in_list, before, beside)
 
 
 def is_prescribed(
@@ -59,20 +61,20 @@ def is_prescribed(
     first, last (int): The first piece of the word, and the piece after its last.
     starts, ends (Set[int]): The first pieces of drugs, and the pieces after their last.
     """
-    # Most words end here.
+    # The neighbours decide for most words.
     listed = _listed()
     behind = folded[last] if last < len(folded) else ""
     before = folded[first - 1] if first else ""
-    if not (
-        behind in listed.behind or before in listed.before or behind.isdigit() or before.isdigit()
-    ):
-        return False
-    return (
-        is_dosed(folded, last)
-        or _is_given(folded, first)
-        or _is_listed(folded, range(first - 1, max(-1, first - _GAP), -1), ends, 0)
-        or _is_listed(folded, range(last, min(len(folded), last + _GAP)), starts, 1)
-    )
+    if (behind in listed.after or behind.isdigit()) and is_dosed(folded, last):
+        return True
+    if before in listed.before and _is_given(folded, first):
+        return True
+    if (before in listed.beside or before.isdigit()) and ends:
+        if _is_listed(folded, range(first - 1, max(-1, first - _GAP), -1), ends, 0):
+            return True
+    if (behind in listed.beside or behind.isdigit()) and starts:
+        return _is_listed(folded, range(last, min(len(folded), last + _GAP)), starts, 1)
+    return False
 
 
 def is_dosed(folded: Sequence[str], last: int) -> bool:

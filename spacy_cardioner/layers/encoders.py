@@ -8,6 +8,7 @@ from spacy.tokens import Doc
 from thinc.api import Model, get_array_module
 
 from spacy_cardioner.layers import Backprop, Tok2Vec, Vectors
+from spacy_cardioner.layers.unique import Batch
 from spacy_cardioner.visible import View, visible
 
 
@@ -36,8 +37,12 @@ def _forward(model: Tok2Vec, docs: list[Doc], is_train: bool) -> tuple[Vectors, 
     xp = model.ops.xp
     if not is_train:
         views = [visible(doc) for doc in docs]
+        batch = Batch(view.doc for view in views)
+        if not any(map(len, batch)):
+            width = model.get_dim("nO")
+            return [model.ops.alloc2f(len(doc), width) for doc in docs], lambda gradients: []
         # `predict` frees what a layer stores for backpropagation.
-        found = [layer.predict([view.doc for view in views]) for layer in model.layers]
+        found = [layer.predict(batch) for layer in model.layers]
         joined = [xp.hstack(rows) for rows in zip(*found, strict=True)]
         spread = [_spread(*each) for each in zip(joined, docs, views, strict=True)]
         return spread, lambda gradients: []

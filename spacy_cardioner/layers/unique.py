@@ -1,6 +1,8 @@
 """Words that are embedded once per batch, in their usual spelling."""
 
 # No postponed annotations: spaCy checks configs against the types of registered functions.
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy
@@ -14,6 +16,15 @@ from spacy_cardioner.spelling import usual_spelling
 
 # 2^64 divided by the golden ratio. It is odd, so that no bit of a hash is lost.
 _MIX = numpy.uint64(0x9E3779B97F4A7C15)
+
+
+class Batch(list[Doc]):
+    """The documents of a batch, for several layers that embed its words."""
+
+    @cached_property
+    def unique_words(self) -> tuple[Doc, Any]:
+        """The distinct words in their usual spelling, see `unique_words`."""
+        return unique_words(list(map(usual_spelling, self)))
 
 
 def create_unique_words(tok2vec: Tok2Vec) -> Tok2Vec:
@@ -46,17 +57,17 @@ def _init(model: Tok2Vec, X: list[Doc] | None = None, Y: Vectors | None = None) 
 
 def _forward(model: Tok2Vec, docs: list[Doc], is_train: bool) -> tuple[Vectors, Backprop]:
     tok2vec = model.layers[0]
-    docs = list(map(usual_spelling, docs))
     if is_train or not any(map(len, docs)):
-        return tok2vec(docs, is_train)
-    words, places = unique_words(docs)
+        return tok2vec(list(map(usual_spelling, docs)), is_train)
+    batch = docs if isinstance(docs, Batch) else Batch(docs)
+    words, places = batch.unique_words
     [vectors] = tok2vec.predict([words])
     lengths = model.ops.asarray1i([len(doc) for doc in docs])
     rows: Any = vectors[model.ops.asarray1i(places)]
     return model.ops.unflatten(rows, lengths), lambda gradient: gradient
 
 
-def unique_words(docs: list[Doc]) -> tuple[Doc, Any]:
+def unique_words(docs: Sequence[Doc]) -> tuple[Doc, Any]:
     """The distinct words of documents that are not all empty, as they look.
 
     RETURNS (Tuple[Doc, Ints1d]): A document of the words, and the index of each token's word in it.

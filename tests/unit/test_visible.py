@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from spacy.tokens import Span, SpanGroup
 
 from spacy_cardioner.characters import is_ignored, seen
 from spacy_cardioner.spans import Entity
@@ -46,6 +47,20 @@ def test_the_view_is_the_document_of_the_plain_text(unseen: list[str]) -> None:
     plain, view = NLP(SENTENCE), visible(doc).doc
     for name in ("text", "whitespace_", "norm_", "is_sent_start"):
         assert [getattr(a, name) for a in view] == [getattr(b, name) for b in plain]
+
+
+def test_spans_and_entities_are_those_of_the_text() -> None:
+    doc = NLP("\u200b FA\u00a0y \u200b\u200b HTA\u00adX .")
+    words = [token.i for token in doc if not is_ignored(token.text)]
+    spans = [Span(doc, start, end + 1, "X") for start in words for end in words if start <= end]
+    doc.spans["x"] = SpanGroup(doc, spans=spans, attrs={"kinds": ["brand"]})
+    doc.set_ents(spans[-1:])
+    view = visible(doc)
+    assert [[seen(t.text) for t in span if not is_ignored(t.text)] for span in spans] == [
+        [t.text for t in span] for span in view.doc.spans["x"]
+    ]
+    assert view.doc.spans["x"].attrs == {"kinds": ["brand"]}
+    assert [ent.text for ent in view.doc.ents] == ["."]
 
 
 def test_page_breaks_are_known() -> None:

@@ -194,10 +194,10 @@ def mark_misspelled(text: Text, lexicon: Lexicon) -> None:
         return
     for first, piece in enumerate(text.folded):
         last = first + 1
-        # The order is that of the costs.
-        if len(piece) < MIN_START or not piece.isalpha() or not text.is_free(first, last):
+        # The order is that of what each check costs, and of how much it leaves.
+        if len(piece) < MIN_START or not text.is_prescribed(first, last) or not piece.isalpha():
             continue
-        if text.is_prescribed(first, last) and text.is_whole(first, last):
+        if text.is_free(first, last) and text.is_whole(first, last):
             start, end = text.tokens(first, last)
             answer, brand = lexicon.look_up_nearly(piece) or (None, False)
             capital = text.doc[start].text[:1].isupper()
