@@ -24,6 +24,13 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.
 Family = Annotated[str, typer.Option(help="Which stages of the recipe to train: cpu or trf.")]
 Vectors = Annotated[Path | None, typer.Option(help="Folder of `cardioner pretrain vectors`.")]
 Gazetteer = Annotated[Path | None, typer.Option(help="Patterns file (.jsonl) with drug names.")]
+Silver = Annotated[
+    str,
+    typer.Option(
+        help="Folder with the part 'silver' of the recipe: LANG/all, LANG/fold-0, ... with DocBins. "
+        "Without it, the recipe is used without this part."
+    ),
+]
 Settings = Annotated[
     list[str],
     typer.Option("--set", "-s", help="A setting: training.max_epochs=5. Repeat for more."),
@@ -44,6 +51,7 @@ def train(
     family: Family = "cpu",
     vectors: Vectors = None,
     gazetteer: Gazetteer = None,
+    silver: Silver = "",
     settings: Settings = [],  # noqa: B006
     seed: Seeds = [],  # noqa: B006
     jobs: Jobs = 1,
@@ -57,8 +65,9 @@ def train(
     from spacy_cardioner.training.trainer import Run
     from spacy_cardioner.training.trainer import train as train_run
 
-    read = _read(recipe, seed, family, settings)
-    run = Run(read, lang, corpus, output, _paths(vectors, gazetteer), gpu_id, jobs)
+    read = _read(recipe, seed, family, settings, silver)
+    taught = Path(silver) / lang if silver else None
+    run = Run(read, lang, corpus, output, _paths(vectors, gazetteer), gpu_id, jobs, taught)
     echo(f"trained: {train_run(run)}")
 
 
@@ -74,6 +83,7 @@ def crossval(
     family: Family = "cpu",
     vectors: Vectors = None,
     gazetteer: Gazetteer = None,
+    silver: Silver = "",
     settings: Settings = [],  # noqa: B006
     seed: Seeds = [],  # noqa: B006
     jobs: Jobs = 1,
@@ -88,8 +98,9 @@ def crossval(
     from spacy_cardioner.training.folds import read_folds
     from spacy_cardioner.training.trainer import Run, cross_validate
 
-    read = _read(recipe, seed, family, settings)
-    run = Run(read, lang, corpus, output, _paths(vectors, gazetteer), gpu_id, jobs)
+    read = _read(recipe, seed, family, settings, silver)
+    taught = Path(silver) / lang if silver else None
+    run = Run(read, lang, corpus, output, _paths(vectors, gazetteer), gpu_id, jobs, taught)
     cross_validate(run, read_folds(folds), fold or None)
 
 
@@ -127,10 +138,17 @@ def experiments(
 
 
 def _read(
-    path: Path, seeds: list[int], family: str = "cpu", settings: Sequence[str] = ()
+    path: Path,
+    seeds: list[int],
+    family: str = "cpu",
+    settings: Sequence[str] = (),
+    silver: str = "",
 ) -> Recipe:
-    """Read a recipe, and apply --seed and --set. Values are JSON; what is not JSON is a string."""
-    from spacy_cardioner.training.recipe import read_recipe
+    """Read a recipe, and apply --seed, --set and --silver.
+
+    Values of --set are JSON; what is not JSON is a string.
+    """
+    from spacy_cardioner.training.recipe import SILVER, read_recipe
 
     parsed: dict[str, Any] = {}
     for pair in settings:
@@ -142,6 +160,8 @@ def _read(
         except ValueError:
             parsed[name] = value
     recipe = read_recipe(path, family).with_settings(parsed)
+    if not silver:
+        recipe = recipe.without(SILVER)
     return replace(recipe, seeds=seeds or recipe.seeds)
 
 

@@ -26,13 +26,15 @@ from spacy_cardioner.errors import CardionerError, reason
 from spacy_cardioner.layout import PARTS
 
 ALWAYS = "always"
+# Raw texts that another pipeline annotated, its teacher.
+SILVER = "silver"
 
 
 @dataclass(frozen=True)
 class Stage:
     """One training.
 
-    parts (Sequence[str]): Parts of the corpus to train on, see `layout.PARTS`.
+    parts (Sequence[str]): Parts of the corpus to train on, see `layout.PARTS`, and "silver".
     config (str | None): Path of the config, or None for that of the stage before.
     """
 
@@ -57,6 +59,11 @@ class Recipe:
     def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
         """The recipe with further settings in all configs."""
         return replace(self, settings=[*self.settings, settings])
+
+    def without(self, part: str) -> Recipe:
+        """The recipe without a part, and without the stages that train on nothing else."""
+        stages = [replace(s, parts=[p for p in s.parts if p != part]) for s in self.stages]
+        return replace(self, stages=[stage for stage in stages if stage.parts])
 
     def experiment(self, name: str) -> Recipe:
         """The recipe with the settings of an experiment: pieces joined by "+".
@@ -101,8 +108,9 @@ def read_recipe(path: Path, family: str = "cpu") -> Recipe:
         ) from error
     if not recipe.seeds or not stages or not stages[0].config:
         raise CardionerError(f"{path}: needs at least one seed, and a first stage with a config")
-    if unknown := {part for stage in stages for part in stage.parts} - set(PARTS):
-        raise CardionerError(f"{path}: no part '{unknown.pop()}'; the parts are {', '.join(PARTS)}")
+    parts = (*PARTS, SILVER)
+    if unknown := {part for stage in stages for part in stage.parts} - set(parts):
+        raise CardionerError(f"{path}: no part '{unknown.pop()}'; the parts are {', '.join(parts)}")
     return recipe
 
 

@@ -48,7 +48,7 @@ from spacy_cardioner.layout import SPLIT, languages_of
 from spacy_cardioner.loading import load_pipeline, save_pipeline
 from spacy_cardioner.processes import in_processes
 from spacy_cardioner.spans import NOTE_ID, Entity, read_entities
-from spacy_cardioner.training.recipe import Recipe
+from spacy_cardioner.training.recipe import SILVER, Recipe
 
 # A file in the folder of a finished training.
 DONE = "done"
@@ -62,6 +62,9 @@ class Run:
 
     corpus (Path): Folder with the DocBins that `cardioner convert --corpus` writes.
     paths (Mapping[str, str]): Settings of ``[paths]``, for the configs that have them.
+    silver (Path | None): Folder with the part "silver": its folder "all" for all documents, and
+        "fold-0", ... for the folds, annotated by a teacher that was not trained on the fold.
+        Without it, the recipe must not have this part.
     jobs (int): Number of trainings at the same time, each in a process with one thread.
     """
 
@@ -72,6 +75,7 @@ class Run:
     paths: Mapping[str, str] = field(default_factory=dict)
     gpu_id: int = -1
     jobs: int = 1
+    silver: Path | None = None
 
     def claimed(self) -> contextlib.AbstractContextManager[None]:
         """Check that the folder holds this run or nothing, and keep other processes out.
@@ -85,13 +89,22 @@ class Run:
             "seeds": list(self.recipe.seeds),
             "lang": self.lang,
         }
-        return claimed(
-            self.output, manifest([self.corpus, *map(Path, self.paths.values())], settings)
-        )
+        inputs = [self.corpus, *map(Path, self.paths.values())]
+        if self.silver is not None:
+            inputs.append(self.silver)
+        return claimed(self.output, manifest(inputs, settings))
+
+    def part_folder(self, part: str, fold: int | None) -> Path:
+        """The folder with the documents of a part to train on."""
+        if part == SILVER and self.silver is not None:
+            return self.silver / "all" if fold is None else fold_folder(self.silver, fold)
+        if part == SPLIT and fold is not None:
+            return fold_folder(self.output, fold) / "train"
+        return self.corpus / part
 
     def stage_folder(self, stage: int, seed: int, fold: int | None) -> Path:
         """The folder of one training. Trainings that do not depend on the fold share theirs."""
-        split = any(SPLIT in s.parts for s in self.recipe.stages[: stage + 1])
+        split = any({SPLIT, SILVER} & set(s.parts) for s in self.recipe.stages[: stage + 1])
         parent = self.output if fold is None or not split else fold_folder(self.output, fold)
         return parent / f"seed-{seed}" / f"stage{stage + 1}"
 
@@ -182,9 +195,10 @@ def _write_config(run: Run, stage: int, seed: int, fold: int | None) -> None:
             config["initialize"].pop("components", None)
             if config["initialize"].get("vectors"):
                 config["initialize"]["vectors"] = before
-    data = {part: run.corpus / part for part in run.recipe.stages[stage].parts}
-    if fold is not None and SPLIT in data:
-        data[SPLIT] = fold_folder(run.output, fold) / "train"
+    data = {part: run.part_folder(part, fold) for part in run.recipe.stages[stage].parts}
+    for part, source in data.items():
+        if not source.is_dir():
+            raise CardionerError(f"{source}: not found; the recipe trains on the part '{part}'")
     *_, train_path = data.values()
     dev = train_path if fold is None else fold_folder(run.output, fold) / "held-out"
     if len(data) > 1:  # spaCy reads one folder

@@ -141,6 +141,36 @@ def test_a_stage_may_train_on_several_parts(corpus: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "fold-0/seed-13/stage1/train").exists(), "copies are removed"
 
 
+def test_each_fold_has_texts_of_its_own_teacher(
+    corpus: Path, stages: list[Stage], tmp_path: Path
+) -> None:
+    """A teacher that saw a fold would tell its pipeline what stands in the held-out documents."""
+    silver = tmp_path / "silver"
+    for name in ("all", "fold-1"):
+        shutil.copytree(corpus / "temist", silver / name)
+    teacher = replace(stages[1], parts=["silver"])
+    one = {"training.max_epochs": 1}
+    recipe = Recipe([stages[0], teacher, stages[1]], seeds=[4], settings=[one])
+    run = Run(recipe, "en", corpus, tmp_path / "run", silver=silver)
+
+    cross_validate(run, folds_of(corpus, 2), chosen=[1])
+
+    folder = tmp_path / "run/fold-1/seed-4"
+    assert str(silver / "fold-1") in (folder / "stage2/config.cfg").read_text()
+    assert str(folder / "stage2/model-last") in (folder / "stage3/config.cfg").read_text()
+    assert (tmp_path / "run/seed-4/stage1/done").exists(), "the same for all folds"
+    assert not (folder / "stage1").exists()
+    with pytest.raises(CardionerError, match="fold-0: not found; .* the part 'silver'"):
+        cross_validate(run, folds_of(corpus, 2), chosen=[0])
+    assert run.part_folder("silver", None) == silver / "all"
+
+
+def test_a_recipe_without_silver_has_fewer_stages(stages: list[Stage]) -> None:
+    parts = [["temist", "silver"], ["silver"], ["cardioccc"]]
+    recipe = Recipe([replace(stages[0], parts=names) for names in parts], seeds=[4])
+    assert [stage.parts for stage in recipe.without("silver").stages] == [["temist"], ["cardioccc"]]
+
+
 def test_a_language_may_lack_notes_of_the_folds(corpus: Path, tmp_path: Path) -> None:
     """Notes that were annotated in another language alone are in the folds too."""
     folds = folds_of(corpus, 2)
