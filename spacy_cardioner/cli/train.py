@@ -27,7 +27,7 @@ Gazetteer = Annotated[Path | None, typer.Option(help="Patterns file (.jsonl) wit
 Silver = Annotated[
     str,
     typer.Option(
-        help="Folder with the part 'silver' of the recipe: LANG/all, LANG/fold-0, ... with DocBins. "
+        help="Folder with the part 'silver' of the recipe: DocBins in LANG/all, LANG/fold-0, ... "
         "Without it, the recipe is used without this part."
     ),
 ]
