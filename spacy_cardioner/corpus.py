@@ -82,11 +82,10 @@ def convert(
     joined: dict[str, LayeredNote] = {}
     for given in folders:
         folder = given if isinstance(given, Folder) else Folder(given, given)
-        label_of = partial(_new_label, folder, rename or {}, wanted)
         labels: set[str] = set()
-        annotated: list[LayeredNote] = []
+        annotated: list[tuple[str, LayeredNote]] = []
         for read in folder.notes(lenient=lenient, changes=audit.changes):
-            note = _select(read, label_of)
+            note = _select(read, partial(_new_label, folder, read.name, rename or {}, wanted))
             if (name := documents.name(note, folder, audit.changes)) is None:
                 continue
             layered = joined.setdefault(name, LayeredNote(name, note.text))
@@ -103,9 +102,11 @@ def convert(
                 else:
                     layered.entities.append(entity)
                     layered.places[entity] = (note.file, line)
-            annotated.append(layered)
-        for layered in annotated:
-            layered.layers |= labels
+            annotated.append((note.name, layered))
+        for name, layered in annotated:
+            layered.layers |= {
+                label for label in labels if _is_used(folder, name, rename or {}, label)
+            }
     brat.check_labels({*audit.labels, *known}, rename or {}, wanted)
     layers = set().union(*(note.layers for note in joined.values()))
     names = tqdm(sorted(joined), "convert", delay=2, unit=" notes", disable=None)
@@ -115,13 +116,19 @@ def convert(
 
 
 def _new_label(
-    folder: Folder, rename: Mapping[str, str], wanted: set[str] | None, given: str
+    folder: Folder, name: str, rename: Mapping[str, str], wanted: set[str] | None, given: str
 ) -> str | None:
-    """The label of an entity after renaming, or None if it is not wanted."""
-    label = folder.label(given)
+    """The label of an entity of a note after renaming, or None if it is not wanted."""
+    label = folder.label(given, name)
     if label is not None:
         label = rename.get(label, label)
     return label if wanted is None or label in wanted else None
+
+
+def _is_used(folder: Folder, name: str, rename: Mapping[str, str], label: str) -> bool:
+    """Whether a label of entities, after renaming, is annotated in a note of a folder."""
+    before = [old for old in folder.labels or () if rename.get(old, old) == label]
+    return not folder.taken or any(folder.uses(old, name) for old in before)
 
 
 def _select(note: Note, label_of: Callable[[str], str | None]) -> Note:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, count
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from spacy_cardioner import brat
@@ -34,6 +35,8 @@ class Folder(NamedTuple):
         None: all, as the files name them.
     corpus, part, lang (str): Name of the corpus, part and language, see `layout`.
     cardiology (bool | None): Only the cardiology notes, or only the others. Default: all notes.
+    taken (Mapping[str, frozenset[str]]): The names of notes whose annotations of a label are not
+        used, as an earlier corpus has them.
     """
 
     texts: Path
@@ -43,27 +46,47 @@ class Folder(NamedTuple):
     part: str = ""
     lang: str = ""
     cardiology: bool | None = None
+    taken: Mapping[str, frozenset[str]] = MappingProxyType({})
 
     @property
     def names(self) -> list[str]:
         """The names of the notes."""
         return [name for name in brat.note_names(self.texts) if self.has(name)]
 
+    @property
+    def annotated(self) -> frozenset[str]:
+        """The names of the notes that have annotations, perhaps none of a label."""
+        if not self.annotations.is_dir():
+            return frozenset(self.names)
+        return frozenset(
+            name for name in brat.note_names(self.annotations, ".ann") if self.has(name)
+        )
+
     def has(self, name: str) -> bool:
         """Whether a note of this name would be one of these."""
         return self.cardiology in (None, name.startswith(CARDIOLOGY))
 
-    def label(self, given: str) -> str | None:
-        """Our name of a label in the files, or None if it is not used."""
+    def label(self, given: str, name: str) -> str | None:
+        """Our name of a label in the files, or None if it is not used in the note of this name."""
         if self.labels is None:
             return given
         ours = ALIASES.get(given.upper(), given)
-        return ours if ours in self.labels else None
+        return ours if ours in self.labels and self.uses(ours, name) else None
 
-    def count_labels(self) -> Counter[str]:
-        """How often each label occurs, in our names."""
+    def uses(self, label: str, name: str) -> bool:
+        """Whether no earlier corpus has the annotations of one of our labels in a note."""
+        return name not in self.taken.get(label, ())
+
+    def count_labels(self, without: Collection[str] = ()) -> Counter[str]:
+        """How often each label occurs, in our names.
+
+        without (Collection[str]): Names of notes that are not counted.
+        """
         counts: Counter[str] = Counter()
-        for label, number in brat.count_labels(self.annotations, self.has).items():
+        found = brat.count_labels(
+            self.annotations, lambda name: self.has(name) and name not in without
+        )
+        for label, number in found.items():
             counts[ALIASES.get(label.upper(), label)] += number
         return counts
 

@@ -5,7 +5,7 @@ The rest of the package names corpus folders, a part and a language; this module
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
@@ -39,7 +39,7 @@ class Layout(NamedTuple):
     path: str
 
 
-# Labels are read from the files. The first layout that has a label in a part and language counts.
+# Labels are read from the files.
 LAYOUTS = (
     Layout("MultiCardioNER", TEMIST, LANGUAGES, "track2/drugtemist_train/{lang}/brat"),
     Layout("MultiCardioNER", TEMIST, ES, "track1/distemist_train/brat"),
@@ -67,6 +67,8 @@ LAYOUTS = (
         "MultiClinNER-{lang}/MultiClinNER-{lang}-train/MultiClinNER-{lang}-train-*/ann",
     ),
     Layout("MultiClinNER", None, LANGUAGES, "multiclinner_{lang}*/*"),
+    # What `cardioner project` made.
+    Layout("projected", None, LANGUAGES, "projected/{lang}"),
 )
 # A corpus that is used with all of its folders, or not at all.
 WHOLE = "MultiCardioNER"
@@ -94,7 +96,8 @@ def languages_of(lang: str) -> tuple[str, ...]:
 def find(corpora: Sequence[Path], lang: str = "xx", part: str | None = None) -> list[Folder]:
     """Find the folders of published corpora, in a corpus folder or one folder below it.
 
-    Of each part, language and label, the annotations of the first corpus that has them count.
+    In each note, the annotations of a label are those of the first corpus that has them. All labels
+    of a folder count as annotated in each of its notes.
 
     lang (str): Language of a pipeline. Default: all.
     part (str | None): One of `PARTS`. Default: both.
@@ -103,24 +106,42 @@ def find(corpora: Sequence[Path], lang: str = "xx", part: str | None = None) -> 
     langs, parts = languages_of(lang), PARTS if part is None else (part,)
     if not corpora:
         raise CardionerError(f"no corpus folder was given. {DOWNLOAD}")
-    owners: dict[tuple[str, str, str], tuple[int, str]] = {}
+    owners: dict[tuple[str, str, str], dict[str, tuple[int, str]]] = {}
     folders: list[Folder] = []
     for number, corpus in enumerate(corpora):
         for folder in _check(corpus):
             if folder.lang in langs and folder.part in parts:
-                us = number, folder.corpus
                 counts = folder.count_labels()
-                ours = {
-                    label: mentions
-                    for label, mentions in sorted(counts.items())
-                    if owners.setdefault((folder.part, folder.lang, label), us) == us
-                }
-                if folder.names and (ours or not counts):
-                    folders.append(folder._replace(labels=ours))
+                folder = _claimed(folder, (number, folder.corpus), counts, owners)
+                if folder.names and (folder.labels or not counts):
+                    folders.append(folder)
     if not folders:
         named = ", ".join(map(str, corpora))
         raise CardionerError(f"{named}: no notes of {' or '.join(parts)} in {' or '.join(langs)}")
     return folders
+
+
+def _claimed(
+    folder: Folder,
+    us: tuple[int, str],
+    counts: Mapping[str, int],
+    owners: dict[tuple[str, str, str], dict[str, tuple[int, str]]],
+) -> Folder:
+    """A folder with the annotations that no other corpus claimed before; these are claimed.
+
+    owners (dict): By part, language and label, the corpus of each note.
+    """
+    ours: dict[str, int] = {}
+    taken: dict[str, frozenset[str]] = {}
+    names = folder.annotated
+    for label in sorted(counts):
+        of_label = owners.setdefault((folder.part, folder.lang, label), {})
+        others = frozenset(name for name in names if of_label.setdefault(name, us) != us)
+        if others < names:
+            ours[label] = folder.count_labels(others)[label] if others else counts[label]
+        if others:
+            taken[label] = others
+    return folder._replace(labels=ours, taken=taken)
 
 
 def labels(folders: Iterable[Folder]) -> list[str]:

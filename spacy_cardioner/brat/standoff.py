@@ -91,9 +91,12 @@ def read_folder(
             yield note
 
 
-def note_names(folder: Path) -> list[str]:
-    """The names of the notes of a folder. RAISES (CardionerError): It cannot be read."""
-    return [_parts(path)[0] for path in _files(folder, TXT)]
+def note_names(folder: Path, ending: str = TXT) -> list[str]:
+    """The names of the notes of a folder, or with ".ann" of those that are annotated.
+
+    RAISES (CardionerError): The folder cannot be read.
+    """
+    return [_parts(path)[0] for path in _files(folder, ending)]
 
 
 def note_labels(folder: Path, has: Callable[[str], bool] = bool) -> Counter[str]:

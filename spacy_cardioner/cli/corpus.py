@@ -38,7 +38,7 @@ def check_corpus(
 ) -> None:
     """Say which corpora are in folders: language, part, labels and number of notes.
 
-    Of each part, language and label, the annotations of the first corpus count.
+    In each note, the annotations of a label are those of the first corpus that has them.
     """
     from wasabi.tables import table
 

@@ -97,18 +97,22 @@ def read_gold(
         changes: list[brat.Change] = []
         texts: dict[str, str] = {}
         entities: dict[str, list[Entity]] = {}
+        names: dict[str, str] = {}
         for note in folder.notes(lenient=lenient, changes=changes):
             name = named.name(note, folder, []) or note.name
             texts[name] = named.texts[name]
             of_note = [entity for entity, _ in brat.located(note, changes=changes)]
-            entities[name] = [e._replace(label=folder.label(e.label) or "") for e in of_note]
+            entities[name] = [
+                e._replace(label=folder.label(e.label, note.name) or "") for e in of_note
+            ]
+            names[name] = note.name
             if not note.annotated:
                 changes.append(brat.Change("without .ann", note.name))
         for label in folder.labels or ():
             of_label = {
                 name: _spelled(sorted(one for one in of_note if one.label == label))
                 for name, of_note in entities.items()
-                if documents is None or name in documents
+                if (documents is None or name in documents) and folder.uses(label, names[name])
             }
             counts = _counts(of_label, changes)
             source = Source(folder.annotations, of_label, texts, counts, {label})

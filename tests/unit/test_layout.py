@@ -16,6 +16,7 @@ from spacy_cardioner.brat import note_from_entities, write_note
 from spacy_cardioner.cli import app
 from spacy_cardioner.corpus import read_docbin
 from spacy_cardioner.errors import CardionerError
+from spacy_cardioner.evaluation.sources import read_gold
 from spacy_cardioner.spans import SPANS_KEY, Entity, layers_of
 from tests.conftest import ROOT
 
@@ -240,6 +241,9 @@ def test_notes_whose_texts_differ_become_documents_in_the_same_fold(tmp_path: Pa
 
 
 def test_of_several_corpora_the_first_counts_for_each_label(tmp_path: Path) -> None:
+    texts = SAMPLE / "track1/cardioccc_dev/brat"
+    for note in brat.read_folder(texts):
+        put(tmp_path / "new/cardioccc_dev/brat", note.name, note.text, {})
     put(tmp_path / "new/cardioccc_dev/brat", CARDIOLOGY, ES, only("ENFERMEDAD", "SINTOMA"))
     whole = [(folder.lang, folder.part) for folder in layout.find([SAMPLE])]
     folders = layout.find([tmp_path / "new", SAMPLE])
@@ -250,20 +254,64 @@ def test_of_several_corpora_the_first_counts_for_each_label(tmp_path: Path) -> N
         ("MultiCardioNER", ["FARMACO"]),
     ]
     assert [(folder.lang, folder.part) for folder in folders[1:]] == whole[:-1]
-    # The other way round, the new corpus adds its symptoms alone.
+    # The other way round, the new corpus adds its symptoms, and the note that the other lacks.
     done = cardioner("check-corpus", SAMPLE, "", tmp_path / "new")
     (row,) = [line for line in done.stdout.splitlines() if line.startswith("BRAT")]
-    assert row.split()[:6] == ["BRAT", "cardioccc", "es", "1", "SINTOMA", "1"]
+    assert row.split()[:8] == ["BRAT", "cardioccc", "es", "13", "ENFERMEDAD", "1,", "SINTOMA", "1"]
     done = cardioner(
         *("convert", "--corpus", SAMPLE, "--corpus", tmp_path / "new", "--lang", "es"),
         *("-o", tmp_path / "out"),
     )
-    assert "entities of other labels 1" in done.stdout
     docs = {
         d.user_data["note_id"]: d for d in read_docbin(tmp_path / "out/cardioccc/es.spacy", Vocab())
     }
-    assert layers_of(docs[CARDIOLOGY]) == {"SINTOMA"}
-    assert sum("FARMACO" in (layers_of(doc) or ()) for doc in docs.values()) == 12
+    assert layers_of(docs.pop(CARDIOLOGY)) == {"ENFERMEDAD", "SINTOMA"}
+    assert {frozenset(layers_of(doc) or ()) for doc in docs.values()} == {
+        frozenset({"ENFERMEDAD", "FARMACO", "SINTOMA"})
+    }
+    diseases = [span for doc in docs.values() for span in doc.spans[SPANS_KEY]]
+    assert {span.label_ for span in diseases} == {"ENFERMEDAD", "FARMACO"}, "not those of the other"
+
+
+def test_a_note_that_the_first_corpus_lacks_has_the_annotations_of_the_next(tmp_path: Path) -> None:
+    """Gold annotations of some notes, and projected ones of all."""
+    other = "casos_clinicos_cardiologia2"
+    put(tmp_path / "gold/multiclinner_en/disease", CARDIOLOGY, EN, {"DISEASE": "asthma"})
+    words = {"ENFERMEDAD": "dyspnoea", "SINTOMA": "dyspnoea"}
+    for name in (CARDIOLOGY, other):
+        put(tmp_path / "projected/en", name, EN, words)
+
+    done = cardioner("check-corpus", tmp_path / "gold", tmp_path / "projected")
+    rows = [line.split()[:8] for line in done.stdout.splitlines() if " en " in line]
+    assert rows == [
+        ["MultiClinNER", "cardioccc", "en", "1", "ENFERMEDAD", "1", *rows[0][6:]],
+        ["projected", "cardioccc", "en", "2", "ENFERMEDAD", "1,", "SINTOMA", "2"],
+    ]
+    both = ("--corpus", tmp_path / "gold", "--corpus", tmp_path / "projected", "--lang", "en")
+    cardioner("convert", *both, "-o", tmp_path / "out")
+    docs = read_docbin(tmp_path / "out/cardioccc/en.spacy", Vocab())
+    found = {
+        doc.user_data["note_id"]: {(span.label_, span.text) for span in doc.spans[SPANS_KEY]}
+        for doc in docs
+    }
+    symptom = ("SINTOMA", "dyspnoea")
+    assert found == {
+        CARDIOLOGY: {("ENFERMEDAD", "asthma"), symptom},
+        other: {("ENFERMEDAD", "dyspnoea"), symptom},
+    }
+    gold = read_gold(layout.find([tmp_path / "gold", tmp_path / "projected"], "en"))
+    texts = {name: [e.text for e in of] for name, of in gold["ENFERMEDAD"].entities.items()}
+    assert texts == {CARDIOLOGY: ["asthma"], other: ["dyspnoea"]}
+    # Without diseases of its own, a note of the first corpus has none.
+    put(tmp_path / "gold/multiclinner_en/disease", other, EN, {})
+    cardioner("convert", *both, "-o", tmp_path / "out")
+    (doc,) = [
+        doc
+        for doc in read_docbin(tmp_path / "out/cardioccc/en.spacy", Vocab())
+        if doc.user_data["note_id"] == other
+    ]
+    assert {span.label_ for span in doc.spans[SPANS_KEY]} == {"SINTOMA"}
+    assert layers_of(doc) == {"ENFERMEDAD", "SINTOMA"}
 
 
 def test_multicardioner_is_as_it_was(tmp_path: Path) -> None:
