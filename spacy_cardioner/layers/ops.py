@@ -39,7 +39,8 @@ def create_use_numpy_blas() -> Callable[[Language], Language]:
 
     thinc multiplies matrices with BLIS, which has no kernels for processors newer than AVX2.
     numpy's BLAS is two to three times as fast on these, and gives the same results except for
-    rounding. The maximum is that of `VectorOps`. Only the models of this pipeline change, and only those that compute on a CPU.
+    rounding. The maximum of pieces is that of `VectorOps`. Only the models of this pipeline change,
+    and only those that compute on a CPU.
     """
 
     def use_numpy_blas(nlp: Language) -> Language:
