@@ -1,7 +1,8 @@
 """Several stacked encoders."""
 
 # No postponed annotations: spaCy checks configs against the types of registered functions.
-from itertools import accumulate
+from collections.abc import Iterator
+from itertools import accumulate, groupby
 from typing import Any
 
 from spacy.tokens import Doc
@@ -10,6 +11,10 @@ from thinc.api import Model, get_array_module
 from spacy_cardioner.layers import Backprop, Tok2Vec, Vectors
 from spacy_cardioner.layers.unique import Batch
 from spacy_cardioner.visible import View, visible
+
+# About how many tokens are encoded at once. The arrays of many more do not fit the cache of a
+# processor, and the C library gives their memory back to the system each time.
+AT_ONCE = 1000
 
 
 def create_encoders(tok2vec: Tok2Vec, count: int) -> Tok2Vec:
@@ -42,7 +47,7 @@ def _forward(model: Tok2Vec, docs: list[Doc], is_train: bool) -> tuple[Vectors, 
             width = model.get_dim("nO")
             return [model.ops.alloc2f(len(doc), width) for doc in docs], lambda gradients: []
         # `predict` frees what a layer stores for backpropagation.
-        found = [layer.predict(batch) for layer in model.layers]
+        found = [_predict(layer, batch) for layer in model.layers]
         joined = [xp.hstack(rows) for rows in zip(*found, strict=True)]
         spread = [_spread(*each) for each in zip(joined, docs, views, strict=True)]
         return spread, lambda gradients: []
@@ -56,6 +61,22 @@ def _forward(model: Tok2Vec, docs: list[Doc], is_train: bool) -> tuple[Vectors, 
         return []
 
     return [xp.hstack(rows) for rows in zip(*vectors, strict=True)], backprop
+
+
+def _predict(layer: Tok2Vec, batch: Batch) -> Vectors:
+    """The vectors of one encoder: words are embedded all at once, and encoded in parts."""
+    steps = [layer.maybe_get_ref(name) for name in ("embed", "encode")]
+    if layer.layers != steps:
+        return layer.predict(batch)
+    embed, encode = layer.layers
+    return [rows for part in _parts(embed.predict(batch)) for rows in encode.predict(part)]
+
+
+def _parts(vectors: Vectors) -> Iterator[Vectors]:
+    """Divide documents into parts, each of those that end in the same thousand of tokens."""
+    ends = accumulate(map(len, vectors))
+    for _, part in groupby(zip(ends, vectors, strict=True), lambda each: each[0] // AT_ONCE):
+        yield [rows for _, rows in part]
 
 
 def _spread(rows: Any, doc: Doc, view: View) -> Any:

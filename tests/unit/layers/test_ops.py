@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+import pytest
 import spacy
 from spacy.language import Language
 from spacy.tokens import Doc, Span, SpanGroup
@@ -14,7 +15,7 @@ from spacy.training import Example
 from thinc.api import Model, NumpyOps, Ops, get_current_ops
 
 from spacy_cardioner.layers.gate import create_gate_model
-from spacy_cardioner.layers.ops import set_numpy_blas
+from spacy_cardioner.layers.ops import VectorOps, set_numpy_blas
 
 CALLBACK = {"@callbacks": "spacy_cardioner.use_numpy_blas.v1"}
 ENCODER = {
@@ -134,3 +135,17 @@ def test_the_gate_takes_care_of_itself() -> None:
         )
     )
     assert not any(node.ops.use_blis for node in gate.walk())  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("pieces", [1, 2, 3, 5])
+def test_the_largest_piece_is_that_of_thinc(dtype: Any, pieces: int) -> None:
+    chance = numpy.random.default_rng(pieces)
+    numbers = chance.standard_normal((50, 7, pieces)).astype(dtype)
+    # Of equal pieces the first counts.
+    numbers[::3] = numbers[::3].round()
+    for given in (numbers, numbers[:0]):
+        for ours, theirs in zip(VectorOps().maxout(given), NumpyOps().maxout(given), strict=True):
+            numpy.testing.assert_array_equal(ours, theirs)
+            assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
+            assert ours.flags.c_contiguous
