@@ -23,6 +23,7 @@ class ScriptedLLM:
 
     names (dict[str, str]): Labels by the names that it finds in a text.
     replies (list[Callable]): What it sends instead of the next answers.
+    fails (dict[str, Reply]): What it always replies to a text.
     requests (list[dict]): What it was asked, with the headers under "headers".
     """
 
@@ -30,8 +31,8 @@ class ScriptedLLM:
         self.endpoint = endpoint
         self.names: dict[str, str] = {}
         self.replies: list[Callable[[], Reply]] = []
+        self.fails: dict[str, Reply] = {}
         self.requests: list[dict[str, Any]] = []
-        self.answer: Callable[[str], str] = self._answer
 
     @property
     def texts(self) -> list[str]:
@@ -42,11 +43,11 @@ class ScriptedLLM:
         self.requests.append(request)
         if self.replies:
             return self.replies.pop(0)()
-        return chat(self.answer(_text(request)))
-
-    def _answer(self, text: str) -> str:
+        text = _text(request)
+        if text in self.fails:
+            return self.fails[text]
         found = [(text.find(name), name) for name in self.names if name in text]
-        return "\n".join(f"{self.names[name]} | {name}" for _, name in sorted(found)) or "-"
+        return chat("\n".join(f"{self.names[name]} | {name}" for _, name in sorted(found)) or "-")
 
 
 def _text(request: dict[str, Any]) -> str:

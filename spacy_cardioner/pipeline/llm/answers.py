@@ -16,9 +16,10 @@ from spacy_cardioner.spans import Entity, non_overlapping
 ABBREVIATION = re.compile(r"(?=.{2,5}$).\S*[^\W\d_a-zß-ÿ]")
 
 _THOUGHTS = re.compile(r".*</think>", re.DOTALL)
-_NOTHING = re.compile(r"[\s\W]*|```\w*")
+_NOTHING = re.compile(r"\W*|```\w*")
 _QUOTES = " \t\"'`*“”«»|"
-_PUNCTUATION = ".,;:()[] "
+_STOPS = ".,;: "
+_BRACKETS = "()[]"
 
 
 class Answer(str):
@@ -49,8 +50,8 @@ def read_answer(answer: str, labels: Iterable[str]) -> tuple[list[tuple[str, str
     line = re.compile(rf"[\W\d]*({'|'.join(map(re.escape, names.values()))})[\s*`]*[|:](.*)", re.I)
     found: dict[tuple[str, str], None] = {}
     unclear = 0
-    for text in _THOUGHTS.sub("", answer).splitlines():
-        match = line.fullmatch(text.strip())
+    for text in map(str.strip, _THOUGHTS.sub("", answer).splitlines()):
+        match = line.fullmatch(text)
         mention = match[2].strip(_QUOTES) if match else ""
         if match and mention:
             found[names[match[1].casefold()], mention] = None
@@ -80,7 +81,9 @@ class Piece:
         found: dict[str, list[Span]] = {}
         missing = 0
         for label, mention in mentions:
-            spans = self.occurrences(mention) or self.occurrences(mention.strip(_PUNCTUATION))
+            # Models add punctuation, but "A.S." has its own.
+            tried = (mention.strip(_STOPS), mention, mention.strip(_STOPS + _BRACKETS))
+            spans = next(filter(None, map(self.occurrences, tried)), [])
             found.setdefault(label, []).extend(spans)
             missing += not spans
         return [
@@ -126,4 +129,7 @@ def _folded(text: str) -> tuple[str, list[int]]:
 
 @lru_cache(maxsize=1 << 12)
 def _fold_character(char: str) -> str:
-    return " " if char.isspace() else fold(char)
+    if char.isspace():
+        return " "
+    folded = fold(char)
+    return char if " " in folded else folded  # an accent without a letter folds into a space

@@ -3,6 +3,7 @@
 # No postponed annotations: spacy-llm compares the types of tasks and models, and spaCy those of
 # registered functions. It knows typing.Tuple and typing.Iterable only.
 import logging
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Iterable, List, Optional, Tuple, Type  # noqa: UP035
@@ -53,6 +54,8 @@ def create_mentions_task(
     if not text_is_shown():
         # It writes prompts and notes into the log.
         logging.getLogger("spacy_llm").setLevel(logging.INFO)
+    # It reads all extensions of a document, of which medSpaCy's warn.
+    warnings.filterwarnings("ignore", r"doc\._\.", RuntimeWarning)
     path = resource("en" if lang == "xx" else lang, PROMPT_FILE) if prompt == DEFAULT else prompt
     return MentionsTask(read_prompt(Path(path), labels), labels, max_characters, spans_key)
 
@@ -117,7 +120,9 @@ class MentionsTask:
         return f"{self._before}{{}}{self._after}"
 
     def generate_prompts(
-        self, docs: Iterable[Doc], context_length: Optional[int] = None  # noqa: UP045
+        self,
+        docs: Iterable[Doc],
+        context_length: Optional[int] = None,  # noqa: UP045
     ) -> Iterable[Tuple[Iterable[str], Pieces]]:  # noqa: UP006
         """Make the prompts of documents.
 
