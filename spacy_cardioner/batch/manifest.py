@@ -38,7 +38,7 @@ class Counts:
     notes: int = 0
     errors: int = 0
     mentions: int = 0
-    counts: dict[str, float] = field(default_factory=dict)
+    of_components: dict[str, float] = field(default_factory=dict)
 
 
 # Name, bytes and SHA-256 of what was written.
@@ -118,7 +118,7 @@ class Manifest:
             done.notes += part.notes
             done.errors += part.errors
             done.mentions += part.mentions
-            add_counts(done.counts, part.counts)
+            add_counts(done.of_components, part.of_components)
         return done
 
     def check(self, about: Mapping[str, Any], folders: Sequence[Path]) -> None:
@@ -184,7 +184,10 @@ class Manifest:
             notes=total.notes - done.notes,
             errors=total.errors - done.errors,
             mentions=total.mentions - done.mentions,
-            counts={name: n - done.counts.get(name, 0) for name, n in total.counts.items()},
+            of_components={
+                name: number - done.of_components.get(name, 0)
+                for name, number in total.of_components.items()
+            },
             read=str(read),
             written=list(map(_seal, written)),
             failed=_seal_of_lines(lines),

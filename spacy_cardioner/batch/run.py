@@ -171,7 +171,7 @@ def _write(
             if not fault:
                 total.notes += 1
                 total.mentions += len(found.mentions)
-                add_counts(total.counts, found.counts or {})
+                add_counts(total.of_components, found.counts or {})
                 continue
             total.errors += 1
             if job.max_errors is not None and total.errors > job.max_errors:

@@ -322,8 +322,8 @@ def test_the_record_of_a_run_has_the_counts_of_all_parts(llm: ScriptedLLM, tmp_p
     assert cardioner("annotate", notes, *options).exit_code == 0
     counts = json.loads((out / "_manifest.json").read_text())["counts"]
     assert (counts["notes"], counts["mentions"]) == (5, 5)
-    assert counts["counts"]["LLM requests"] == 5
-    assert counts["counts"]["prompt tokens"] == 500
+    assert counts["of_components"]["LLM requests"] == 5
+    assert counts["of_components"]["prompt tokens"] == 500
 
 
 def test_context_and_saved_documents(llm: ScriptedLLM, tmp_path: Path) -> None:
