@@ -40,6 +40,10 @@ class CardionerError(Exception):
         return "\n".join(plain(str(line)) for line in self.args)
 
 
+class NoteError(CardionerError):
+    """A component cannot process this note. Others are no worse for it: a run goes on."""
+
+
 def text_is_shown() -> bool:
     """Whether the user wants to see in messages what is read."""
     return os.environ.get(SHOW_TEXT) == "1"

@@ -12,7 +12,7 @@ and DocBin. The scores are also in ``attrs["scores"]`` of the group, as spaCy's 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 SPANS_KEY = "cardioner"
 # Key of a document's name in ``doc.user_data``.
 NOTE_ID = "note_id"
+# Key of what components counted, by name, in ``doc.user_data``.
+COUNTS = "counts"
 
 _SCORE, _SOURCE = "score", "source"
 
@@ -80,6 +82,12 @@ def non_overlapping(
             chosen.append(item)
             used.update(place)
     return sorted(chosen, key=lambda item: item.start)
+
+
+def add_counts(total: dict[str, float], more: Mapping[str, float]) -> None:
+    """Add counts to others of the same names."""
+    for name, value in more.items():
+        total[name] = total.get(name, 0) + value
 
 
 def layers_of(doc: Doc, key: str = SPANS_KEY) -> set[str] | None:

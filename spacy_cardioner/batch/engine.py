@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import chain
@@ -20,14 +19,15 @@ from spacy_cardioner.batch.readers.text import too_long
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.timelimit import OutOfTime, TimeLimit
 from spacy_cardioner.brat import check_labels
-from spacy_cardioner.errors import CardionerError, reason
+from spacy_cardioner.errors import CardionerError, NoteError, reason
 from spacy_cardioner.loading import identity, load_pipeline, use_gpu
+from spacy_cardioner.pieces import cut
 from spacy_cardioner.pipeline.context.rules import RULES_FILE
 from spacy_cardioner.pipeline.context.sections import SECTIONS_KEY
 from spacy_cardioner.pipeline.gazetteer.codes import code_names
 from spacy_cardioner.pipeline.ner.component import MultiHeadNER
 from spacy_cardioner.pipeline.stored import languages
-from spacy_cardioner.spans import NOTE_ID, keep_labels
+from spacy_cardioner.spans import COUNTS, NOTE_ID, add_counts, keep_labels
 
 if TYPE_CHECKING:
     from spacy_cardioner.pipeline.context.component import Context
@@ -41,12 +41,6 @@ AHEAD = 4
 # clinical text, so that this limit concerns other texts.
 CHARACTERS_PER_TOKEN = 10
 
-# Where a long text is split, best first: after a line that ends a sentence (other lines may be
-# wrapped), a line, a sentence, a word.
-BOUNDARIES = tuple(
-    re.compile(boundary)
-    for boundary in (r"[.:!?…][^\S\r\n]*(?:\r\n?|\n)", r"\r\n?|\n", r"[.!?…]\s+", r"\s+")
-)
 # spaCy never forgets a word: this many take about 100 MB.
 MAX_NEW_WORDS = 200_000
 
@@ -58,6 +52,8 @@ class Annotated(NamedTuple):
     doc (bytes | None): The document as a DocBin, if `Settings.with_docs`.
     sections (Sequence[tuple[int, str]]): Where sections start, and their categories.
     names (Mapping[str, str] | None): The names of the codes of the mentions, where known.
+    counts (Mapping[str, float] | None): What components counted, such as the tokens of a language
+        model.
     """
 
     note: SourceNote
@@ -65,6 +61,7 @@ class Annotated(NamedTuple):
     doc: bytes | None = None
     sections: Sequence[tuple[int, str]] = ()
     names: Mapping[str, str] | None = None
+    counts: Mapping[str, float] | None = None
 
 
 # Annotates notes lazily, in their order.
@@ -219,6 +216,8 @@ class Annotator:
         try:
             with self.limit:
                 return self._annotate(notes)
+        except NoteError as error:
+            fault = str(error)
         except CardionerError:
             raise
         except OutOfTime:
@@ -236,6 +235,7 @@ class Annotator:
         found: list[list[Mention]] = [[] for _ in notes]
         docs: list[list[tuple[int, Doc]]] = [[] for _ in notes]
         sections: list[list[tuple[int, str]]] = [[] for _ in notes]
+        counts: list[dict[str, float]] = [{} for _ in notes]
         for index, start, end, doc in self._pipe(notes):
             if doc.text != notes[index].text[start:end]:
                 raise CardionerError(
@@ -248,6 +248,7 @@ class Annotator:
                 mention._replace(start=mention.start + start, end=mention.end + start)
                 for mention in doc_entities(doc, self.attributes)
             )
+            add_counts(counts[index], doc.user_data.pop(COUNTS, {}))
             if self.settings.with_docs:
                 docs[index].append((start, doc))
             if "section" in self.attributes:
@@ -260,8 +261,11 @@ class Annotator:
                 _docbin(note, pieces),
                 sorted(starts),
                 {m.kb_id: self.code_names[m.kb_id] for m in mentions if m.kb_id in self.code_names},
+                counted,
             )
-            for note, mentions, pieces, starts in zip(notes, found, docs, sections, strict=True)
+            for note, mentions, pieces, starts, counted in zip(
+                notes, found, docs, sections, counts, strict=True
+            )
         ]
 
     def _bounded(self, note: SourceNote) -> SourceNote:
@@ -300,22 +304,6 @@ class Annotator:
 
 def _tokens(piece: tuple[Doc, Any]) -> int:
     return len(piece[0])
-
-
-def cut(text: str, limit: int) -> Iterator[tuple[int, int]]:
-    """Split a text into pieces of at most `limit` characters, at the best boundary.
-
-    YIELDS (tuple[int, int]): Start and end of each piece. The pieces add up to the text; a text
-        within the limit, even an empty one, is one piece.
-    """
-    start = 0
-    while len(text) - start > limit:
-        window = (start, start + limit)
-        ends = ([match.end() for match in one.finditer(text, *window)] for one in BOUNDARIES)
-        end = next(filter(None, ends), window)[-1]
-        yield start, end
-        start = end
-    yield start, len(text)
 
 
 def _docbin(note: SourceNote, pieces: list[tuple[int, Doc]]) -> bytes | None:

@@ -19,6 +19,7 @@ from spacy_cardioner.batch.readers import SourceNote
 from spacy_cardioner.batch.readers.note import kept_text
 from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.files import checksum, whole_file
+from spacy_cardioner.spans import add_counts
 
 if TYPE_CHECKING:
     from spacy_cardioner.batch.engine import Annotated
@@ -32,11 +33,12 @@ IDENTITY = ("software", "model", "inputs", "options")
 
 @dataclass
 class Counts:
-    """Numbers of annotated notes, failed notes, and mentions."""
+    """Numbers of annotated notes, failed notes, and mentions, and what components counted."""
 
     notes: int = 0
     errors: int = 0
     mentions: int = 0
+    of_components: dict[str, float] = field(default_factory=dict)
 
 
 # Name, bytes and SHA-256 of what was written.
@@ -116,6 +118,7 @@ class Manifest:
             done.notes += part.notes
             done.errors += part.errors
             done.mentions += part.mentions
+            add_counts(done.of_components, part.of_components)
         return done
 
     def check(self, about: Mapping[str, Any], folders: Sequence[Path]) -> None:
@@ -181,6 +184,10 @@ class Manifest:
             notes=total.notes - done.notes,
             errors=total.errors - done.errors,
             mentions=total.mentions - done.mentions,
+            of_components={
+                name: number - done.of_components.get(name, 0)
+                for name, number in total.of_components.items()
+            },
             read=str(read),
             written=list(map(_seal, written)),
             failed=_seal_of_lines(lines),

@@ -25,6 +25,7 @@ from spacy_cardioner.batch.writers.base import Put, opened
 from spacy_cardioner.errors import CardionerError, tell
 from spacy_cardioner.files import LOCK, PARTIAL, locked, refuse_overlap, remove, versions
 from spacy_cardioner.loading import identity
+from spacy_cardioner.spans import add_counts
 
 PART = re.compile(r"part-([0-9]+)")
 # Settings that change nothing in what is written, or are recorded otherwise.
@@ -170,6 +171,7 @@ def _write(
             if not fault:
                 total.notes += 1
                 total.mentions += len(found.mentions)
+                add_counts(total.of_components, found.counts or {})
                 continue
             total.errors += 1
             if job.max_errors is not None and total.errors > job.max_errors:

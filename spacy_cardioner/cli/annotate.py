@@ -278,6 +278,9 @@ def annotate(
         tell(f"the notes that failed are listed in {names[0].rstrip('/')}/{ERRORS}")
     notes_done = f"notes annotated: {counts.notes}, skipped: {counts.errors}"
     tell(f"{notes_done}; entities found: {counts.mentions}")
+    if counts.of_components:
+        counted = counts.of_components.items()
+        tell("; ".join(f"{name}: {round(number, 1):,}" for name, number in counted))
     if counts.errors and not lenient:
         raise typer.Exit(SOME_FAILED)
 

@@ -165,6 +165,8 @@ def default_settings(factory: str) -> dict[str, Any]:
         "spacy_vectors",
         "spacy_scorers",
         "thinc_schedules",
+        "thinc_llm_models",
+        "thinc_llm_tasks",
         "spacy_span_getters",
         "spacy_callbacks",
         "spacy_displacy_colors",

@@ -147,7 +147,8 @@ def test_a_run_in_parts(whole: dict[str, bytes], tmp_path: Path) -> None:
     assert [note.name for note in brat.read_folder(folder)] == ["n4", "n5", "n6", "n7"]
 
     record = manifest(tmp_path / "whole")
-    assert record["counts"] == {"notes": 9, "errors": 2, "mentions": 18}
+    counts = {"notes": 9, "errors": 2, "mentions": 18, "of_components": {}}
+    assert record["counts"] == counts
     assert [part["notes"] for part in record["parts"]] == [3, 4, 2]
     assert record["inputs"]["bytes"] == (tmp_path / "notes.jsonl").stat().st_size
     assert record["model"]["name"] == "es_pipeline"

@@ -1,0 +1,1 @@
+"""Entities from a large language model: the parts that spacy-llm's component `llm` takes."""
