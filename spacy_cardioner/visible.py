@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy
 from spacy.attrs import NORM, ORTH, SENT_START, SPACY
 from spacy.tokens import Doc, Span, SpanGroup
+from thinc.types import Ragged
 
 from spacy_cardioner.characters import ODD, PAGE_BREAK, is_ignored, seen
 
 # Anything with a start and an end that is a named tuple, such as an Entity.
 T = TypeVar("T", bound=Any)
+
+# Key in Doc.user_data of `doc._.trf_data`: the vectors of a transformer, aligned with the tokens.
+ENCODED: Any = ("._.", "trf_data", None, None)
 
 # Hashes of words without anything odd.
 _plain: set[int] = set()
@@ -53,7 +58,7 @@ class View(NamedTuple):
 
 
 def visible(doc: Doc) -> View:
-    """Make the view of a document, with its sentences, entities, span groups and tensor."""
+    """Make the view of a document, with its sentences, entities, span groups and vectors."""
     if not _is_odd(doc):
         return View(doc, range(len(doc)))
     orths, norms, spaced, starts = doc.to_array([ORTH, NORM, SPACY, SENT_START]).T
@@ -76,6 +81,8 @@ def visible(doc: Doc) -> View:
     view.from_array([NORM, SENT_START][: len(attrs)], numpy.stack(attrs, axis=1))
     if len(doc.tensor):
         view.tensor = doc.tensor[chosen]
+    if (encoded := doc.user_data.get(ENCODED)) is not None:
+        view.user_data[ENCODED] = replace(encoded, align=_without(encoded.align, ignored))
     breaks = numpy.array([text == PAGE_BREAK for text in texts])[word[chosen]]
     found = View(view, chosen.tolist(), numpy.flatnonzero(breaks).tolist())
     # The number of tokens of the view before each token, and before the end.
@@ -90,6 +97,12 @@ def visible(doc: Doc) -> View:
         view.spans[name] = SpanGroup(view, name=name, spans=spans, attrs=dict(group.attrs))
     view.set_ents(list(map(moved, doc.ents)))
     return found
+
+
+def _without(align: Ragged, ignored: Any) -> Ragged:
+    """The wordpieces of the tokens that are not ignored."""
+    pieces, lengths = cast(Any, align.dataXd), cast(Any, align.lengths)
+    return Ragged(pieces[~numpy.repeat(ignored, lengths)], lengths[~ignored])
 
 
 def _is_odd(doc: Doc) -> bool:

@@ -8,11 +8,11 @@ from pathlib import Path
 import srsly
 from spacy.util import get_sourced_components, load_config, load_model_from_config
 
-from spacy_cardioner.assembly.stack import NER, ner_of
+from spacy_cardioner.assembly.stack import NER, TOK2VEC, TRANSFORMER, ner_of
 from spacy_cardioner.errors import CardionerError, reason
 from spacy_cardioner.loading import save_pipeline
 
-TOK2VEC, TRANSFORMER = "tok2vec", "transformer"
+ENCODERS = (TOK2VEC, TRANSFORMER)
 
 
 def join(
@@ -28,18 +28,19 @@ def join(
     RAISES (CardionerError): The trained pipeline is missing.
     """
     try:
-        transformer = TRANSFORMER in srsly.read_json(trained / "meta.json")["pipeline"]
+        names = srsly.read_json(trained / "meta.json")["pipeline"]
+        encoders = [name for name in ENCODERS if name in names]
     except (OSError, ValueError, KeyError) as error:
         raise CardionerError(
             f"{trained}: not the folder of a pipeline ({reason(error)})"
         ) from error
     overrides = {"nlp.lang": lang, "paths.trained": str(trained), "paths.corpus": str(corpus)}
     filled = load_config(config, overrides=overrides, interpolate=True)
-    if transformer:
-        names = filled["nlp"]["pipeline"]
-        filled["nlp"]["pipeline"] = [TRANSFORMER if name == TOK2VEC else name for name in names]
-        filled["nlp"]["before_creation"]["required"] = True
-        filled["components"][TRANSFORMER] = filled["components"].pop(TOK2VEC)
+    filled["nlp"]["before_creation"]["required"] = TRANSFORMER in encoders
+    place = filled["nlp"]["pipeline"].index(TOK2VEC)
+    filled["nlp"]["pipeline"][place : place + 1] = encoders
+    source = filled["components"].pop(TOK2VEC)
+    filled["components"] |= {name: {**source} for name in encoders}
     nlp = load_model_from_config(filled, auto_fill=True)
     nlp._link_components()
     with nlp.select_pipes(disable=[*get_sourced_components(filled)]):

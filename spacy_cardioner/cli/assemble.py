@@ -22,18 +22,26 @@ Metrics = Annotated[
 
 def stack(
     models: Annotated[
-        list[str], typer.Argument(help="Pipelines of one config, with the same vectors.")
+        list[str],
+        typer.Argument(
+            help="Pipelines of one config, with the same vectors; and one with a transformer."
+        ),
     ],
     output: Output,
+    transformer_weight: Annotated[
+        float, typer.Option(help="Weight of the transformer's scores, between 0 and 1.")
+    ] = 0.5,
 ) -> None:
-    """Stack pipelines of several seeds into one.
+    """Stack pipelines of several seeds into one, or a transformer beside them.
 
     The new pipeline averages the scores of all members, and takes the time of all their encoders.
-    The members have a `cardioner_ner` without a hidden layer, on a `tok2vec`.
+    The members have a `cardioner_ner` without a hidden layer. The CNNs share the weight that the
+    transformer leaves. A label that only one family has keeps its scores.
     """
     from spacy_cardioner.assembly.stack import stack as stack_pipelines
 
-    save_pipeline(stack_pipelines([load_pipeline(model) for model in models]), output)
+    members = [load_pipeline(model) for model in models]
+    save_pipeline(stack_pipelines(members, transformer_weight=transformer_weight), output)
 
 
 def narrow(

@@ -1,4 +1,4 @@
-"""Several stacked encoders."""
+"""Several encoders side by side."""
 
 # No postponed annotations: spaCy checks configs against the types of registered functions.
 from collections.abc import Iterator
@@ -32,6 +32,18 @@ def create_encoders(tok2vec: Tok2Vec, count: int) -> Tok2Vec:
     return Model("encoders", _forward, init=_init, layers=layers, dims={"nO": None})
 
 
+def create_concatenate(*tok2vec: Tok2Vec) -> Tok2Vec:
+    """Registered function: the vectors of several layers side by side.
+
+    A linear head adds up what a head on each layer would predict, so that pipelines with different
+    encoders become one, see `assembly.stack`. Unlike thinc's `concatenate`, it takes documents
+    without tokens, to which the listener of a transformer gives no width.
+
+    tok2vec (Tok2Vec): The layers, such as listeners to a CNN and to a transformer.
+    """
+    return Model("concatenate", _side_by_side, init=_init, layers=tok2vec, dims={"nO": None})
+
+
 def _init(model: Tok2Vec, X: list[Doc] | None = None, Y: Vectors | None = None) -> None:
     for layer in model.layers:
         layer.initialize(X=X, Y=Y)
@@ -51,8 +63,15 @@ def _forward(model: Tok2Vec, docs: list[Doc], is_train: bool) -> tuple[Vectors, 
         joined = [xp.hstack(rows) for rows in zip(*found, strict=True)]
         spread = [_spread(*each) for each in zip(joined, docs, views, strict=True)]
         return spread, lambda gradients: []
+    return _side_by_side(model, docs, is_train)
+
+
+def _side_by_side(model: Tok2Vec, docs: list[Doc], is_train: bool) -> tuple[Vectors, Backprop]:
+    xp = model.ops.xp
     vectors, callbacks = zip(*(layer(docs, is_train) for layer in model.layers), strict=True)
-    bounds = list(accumulate(layer.get_dim("nO") for layer in model.layers))[:-1]
+    # The vectors of a document without tokens may have no width.
+    widths = [max(rows.shape[1] for rows in each) for each in vectors]
+    bounds = list(accumulate(widths))[:-1]
 
     def backprop(gradients: Vectors) -> list[Doc]:
         parts = [xp.split(gradient, bounds, axis=1) for gradient in gradients]

@@ -4,6 +4,8 @@
   ``model_max_length``. Here such a window is halved until it fits.
 - A token in several windows has the vector from the window where it has most context, instead of
   the mean; a gated token, which is in none, has zeros.
+- In prediction, a document is encoded as a reader sees it, see `visible`. Ignored tokens have
+  zeros.
 - In prediction, windows of similar length are encoded together, and only so many at once. There is
   little padding, and memory does not grow with the length of a note. On a CPU the encoder may
   compute in lower precision.
@@ -30,6 +32,7 @@ from spacy_cardioner.layers.windows import (
     create_context_windows,
     create_sentence_windows,
 )
+from spacy_cardioner.visible import View, visible
 
 if TYPE_CHECKING:
     from spacy_transformers.data_classes import FullTransformerBatch, TransformerData
@@ -144,14 +147,37 @@ def forward(
     model: "Model[list[Doc], FullTransformerBatch]", docs: list[Doc], is_train: bool
 ) -> "tuple[FullTransformerBatch, Callable[..., Any]]":
     """Encode documents, and align each token with the window where it has most context."""
+    if is_train:
+        return _encode_docs(model, docs, is_train)
+    views = [visible(doc) for doc in docs]
+    batch, backprop = _encode_docs(model, [view.doc for view in views], is_train)
+    for doc, view, data in zip(docs, views, batch.doc_data, strict=True):
+        if not view.is_whole:
+            data.align = _spread(data.align, view, len(doc))
+    return batch, backprop
+
+
+def _encode_docs(
+    model: "Model[list[Doc], FullTransformerBatch]", docs: list[Doc], is_train: bool
+) -> "tuple[FullTransformerBatch, Callable[..., Any]]":
+    from spacy_transformers.data_classes import FullTransformerBatch
     from spacy_transformers.layers.transformer_model import forward as encode
 
+    if not any(map(len, docs)):
+        return FullTransformerBatch.empty(len(docs)), lambda d_output: docs
     with _ENCODING:
         batch, backprop = encode(model, docs, is_train)
     row = batch.wordpieces.input_ids.shape[1]
     batch.align = central_alignment(docs, batch.spans, batch.align, row)
     batch.cached_doc_data = list(_split(docs, batch, row))
     return batch, backprop
+
+
+def _spread(align: Ragged, view: View, length: int) -> Ragged:
+    """The wordpieces of all tokens of a document, given those of its view."""
+    lengths: Any = numpy.zeros(length, dtype=align.lengths.dtype)
+    lengths[list(view.places)] = align.lengths
+    return Ragged(align.dataXd, lengths)
 
 
 def _split(docs: list[Doc], batch: "FullTransformerBatch", row: int) -> "Iterator[TransformerData]":

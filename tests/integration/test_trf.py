@@ -233,6 +233,20 @@ def read_entities_of(nlp: Language, note: str) -> list[Any]:
     return [(*one[:3], one.score) for one in read_entities(nlp(note))]
 
 
+@pytest.mark.parametrize("odd", ["\u200b", "\u00ad", "\ufeff", "\u200e"])
+def test_what_nobody_sees_changes_nothing(
+    stage1: tuple[Language, Path], texts: list[str], odd: str
+) -> None:
+    nlp, _ = stage1
+    [want], *others = entities(nlp, texts[:1]), *entities(nlp, texts[1:3])
+    assert want
+    written = odd + texts[0].replace(" ", "\u00a0")
+    found, *rest = entities(nlp, [written, odd, *texts[1:3]])
+    assert [(start - 1, end - 1, label) for start, end, label in found] == want
+    assert rest == [[], *others]
+    assert nlp(odd)._.trf_data.align.lengths.tolist() == [0]
+
+
 def test_two_processes_give_the_same_answer(
     stage1: tuple[Language, Path], texts: list[str], tmp_path: Path
 ) -> None:
