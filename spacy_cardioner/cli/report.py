@@ -25,7 +25,9 @@ def report(
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", help="HTML file. The figures are written beside it as JSON."),
+        typer.Option(
+            "--output", "-o", help="HTML file. The figures are written beside it as JSON."
+        ),
     ],
     gold: Annotated[
         list[str],
@@ -99,7 +101,9 @@ def report(
         if lang is None:
             raise typer.BadParameter("--corpus needs --lang")
         if documents or training or label:
-            raise typer.BadParameter("--corpus cannot be combined with --documents, --training or --label")
+            raise typer.BadParameter(
+                "--corpus cannot be combined with --documents, --training or --label"
+            )
         inputs = [path for paths in systems.values() for path in paths]
         parts, remarks = read_runs(named(corpus), systems, lang, **choice)
     else:
@@ -150,5 +154,7 @@ def _files(inputs: Sequence[Path], corpus: Sequence[str]) -> list[Path]:
     """What a report is made of. Of a run, its predictions; its pipelines are large."""
     if not corpus:
         return list(inputs)
-    found = [path for run in inputs for path in sorted(run.glob("*.tsv")) + sorted(run.glob("*.jsonl"))]
+    found = [
+        path for run in inputs for path in sorted(run.glob("*.tsv")) + sorted(run.glob("*.jsonl"))
+    ]
     return [*found, *(run / "documents.txt" for run in inputs)]

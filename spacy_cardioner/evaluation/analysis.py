@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import pairwise
@@ -31,7 +32,7 @@ from spacy_cardioner.evaluation.unseen import recalls
 ALL = "all"
 MACRO = "macro"
 # Most documents in which two systems differ that are listed.
-DIFFERING = 20
+DIFFERING = 10
 
 
 class Settings(NamedTuple):
@@ -78,9 +79,7 @@ def analyse(
         "systems": list(names),
         "settings": settings._asdict(),
         "shows_text": text_is_shown(),
-        "parts": [
-            _part(part, ours, settings) for part, ours in zip(parts, systems, strict=True)
-        ],
+        "parts": [_part(part, ours, settings) for part, ours in zip(parts, systems, strict=True)],
         "gaps": list(_gaps(parts, systems, settings)),
         "remarks": list(remarks),
     }
@@ -107,25 +106,37 @@ def _systems(part: Part, names: Sequence[str], threshold: float | None) -> list[
 def _part(part: Part, systems: Sequence[System], settings: Settings) -> dict[str, Any]:
     sections = Sections(part)
     traits = {label: Traits(part.of(part.gold, label), part.lang) for label in part.annotated}
-    first, *others = systems
+    judged = [judge(part.gold, system.kept) for system in systems]
+    documents = _documents(part, judged)
+    first, *others = zip(systems, judged, strict=True)
     return {
         "lang": part.lang,
         "split": part.split,
-        "documents": {label: len(documents) for label, documents in part.annotated.items()},
+        "labels": {label: len(documents) for label, documents in part.annotated.items()},
         "gold": sum(map(len, part.gold.values())),
-        "systems": [_system(part, one, sections, traits, settings) for one in systems],
-        "comparisons": [_comparison(part, first, other, settings) for other in others],
+        "systems": [
+            _system(part, *one, sections, traits, settings)
+            for one in zip(systems, judged, strict=True)
+        ],
+        "comparisons": [
+            {
+                **_comparison(part, first, other, settings),
+                "documents": _differing(documents, other[0].number),
+            }
+            for other in others
+        ],
+        "documents": documents,
     }
 
 
 def _system(
     part: Part,
     system: System,
+    judged: Judgement,
     sections: Sections,
     traits: Mapping[str, Traits],
     settings: Settings,
 ) -> dict[str, Any]:
-    judged = judge(part.gold, system.kept)
     of_label = {label: _only(judged, label) for label in part.annotated}
     rows = {label: by_trait(one, traits[label]) for label, one in of_label.items()}
     training = part.trainings[system.number] if part.trainings else None
@@ -138,7 +149,6 @@ def _system(
         "differences": {label: differences(one) for label, one in of_label.items()},
         "published": _published(of_label, rows),
         "confusion": confusion(judged),
-        "documents": _documents(part, judged),
     }
     if training is not None and training.texts:
         names = recalls(part.gold, system.kept, training, list(part.annotated))
@@ -172,7 +182,9 @@ def _scores(
     together = list(part.annotated)
     for labels in [together] if part.is_uniform else [[label] for label in together]:
         ours, theirs = (
-            (gold, pred) if labels == together else (part.of(gold, labels[0]), part.of(pred, labels[0]))
+            (gold, pred)
+            if labels == together
+            else (part.of(gold, labels[0]), part.of(pred, labels[0]))
         )
         report = score(ours, theirs, labels=labels, **settings.bootstrap)
         for measure in MEASURES:
@@ -236,33 +248,47 @@ def _published(
     return found
 
 
-def _documents(part: Part, judged: Judgement) -> list[dict[str, Any]]:
-    """The counts and the strict F1 of each document, those with the most errors first."""
-    rows = _by_document(part, judged).values()
-    return sorted(rows, key=lambda row: (-row["errors"], row["document"]))
+def _documents(part: Part, judged: Sequence[Judgement]) -> list[dict[str, Any]]:
+    """The counts and the strict F1 of each system in each document.
 
-
-def _by_document(part: Part, judged: Judgement) -> dict[str, dict[str, Any]]:
-    counts = {name: [0, 0, 0] for name in part.gold}
-    for one in judged.gold:
-        counts[one.document][0] += 1
-        counts[one.document][2] += one.kind == RIGHT
-    for one in judged.pred:
-        counts[one.document][1] += 1
-    return {
-        name: {
+    Those in which the first system makes the most errors come first.
+    """
+    of_systems = [_counts(one) for one in judged]
+    rows = [
+        {
             "document": part.called[name],
-            "gold": gold,
-            "predicted": predicted,
-            "right": right,
-            "errors": gold + predicted - 2 * right,
-            "f1": 2 * right / (gold + predicted) if gold + predicted else None,
+            "gold": len(part.gold[name]),
+            "systems": [
+                _row_of(len(part.gold[name]), *counts.get(name, (0, 0))) for counts in of_systems
+            ],
         }
-        for name, (gold, predicted, right) in counts.items()
+        for name in part.gold
+    ]
+    return sorted(rows, key=lambda row: (-row["systems"][0]["errors"], row["document"]))
+
+
+def _counts(judged: Judgement) -> dict[str, tuple[int, int]]:
+    """The numbers of predictions and of right ones in each document."""
+    predicted = Counter(one.document for one in judged.pred)
+    right = Counter(one.document for one in judged.pred if one.kind == RIGHT)
+    return {name: (number, right[name]) for name, number in predicted.items()}
+
+
+def _row_of(gold: int, predicted: int, right: int) -> dict[str, Any]:
+    return {
+        "predicted": predicted,
+        "right": right,
+        "errors": gold + predicted - 2 * right,
+        "f1": 2 * right / (gold + predicted) if gold + predicted else None,
     }
 
 
-def _comparison(part: Part, first: System, other: System, settings: Settings) -> dict[str, Any]:
+def _comparison(
+    part: Part,
+    first: tuple[System, Judgement],
+    second: tuple[System, Judgement],
+    settings: Settings,
+) -> dict[str, Any]:
     """Two systems on the same documents: the differences of F1, and where they are right."""
     labels: dict[str, Any] = {}
     units: dict[str, Collection[str]] = {label: [label] for label in part.annotated}
@@ -271,19 +297,18 @@ def _comparison(part: Part, first: System, other: System, settings: Settings) ->
     for unit, of in units.items():
         gold, one, two = (
             part.of(annotations, unit) if unit != ALL else annotations
-            for annotations in (part.gold, first.kept, other.kept)
+            for annotations in (part.gold, first[0].kept, second[0].kept)
         )
         labels[unit] = asdict(compare(gold, one, two, labels=of, **settings.bootstrap))
-    judged = [judge(part.gold, system.kept) for system in (first, other)]
+    judged = [first[1], second[1]]
     return {
-        "systems": [first.name, other.name],
+        "systems": [first[0].name, second[0].name],
         "labels": labels,
-        "found": {label: _found(part, judged, label) for label in part.annotated},
-        "documents": _differing(part, judged),
+        "found": {label: _found(judged, label) for label in part.annotated},
     }
 
 
-def _found(part: Part, judged: Sequence[Judgement], label: str) -> dict[str, int]:
+def _found(judged: Sequence[Judgement], label: str) -> dict[str, int]:
     """How many gold entities both systems found, only one of them, or none."""
     numbers = {"both": 0, "first": 0, "second": 0, "none": 0}
     pairs = zip(*(_only(one, label).gold for one in judged), strict=True)
@@ -293,19 +318,13 @@ def _found(part: Part, judged: Sequence[Judgement], label: str) -> dict[str, int
     return numbers
 
 
-def _differing(part: Part, judged: Sequence[Judgement]) -> list[dict[str, Any]]:
-    """The documents in which the numbers of errors differ most."""
-    of_systems = [_by_document(part, one) for one in judged]
-    pairs = ([rows[name] for rows in of_systems] for name in part.gold)
-    rows = [
-        {
-            "document": one["document"],
-            "gold": one["gold"],
-            "errors": [one["errors"], other["errors"]],
-            "difference": one["errors"] - other["errors"],
-        }
-        for one, other in pairs
-    ]
+def _differing(documents: Sequence[Mapping[str, Any]], other: int) -> list[dict[str, Any]]:
+    """The documents in which the numbers of errors of the first and another system differ most."""
+    rows = []
+    for row in documents:
+        errors = [row["systems"][number]["errors"] for number in (0, other)]
+        found = {"document": row["document"], "gold": row["gold"], "errors": errors}
+        rows.append({**found, "difference": errors[0] - errors[1]})
     rows = [row for row in rows if row["difference"]]
     return sorted(rows, key=lambda row: (-abs(row["difference"]), row["document"]))[:DIFFERING]
 

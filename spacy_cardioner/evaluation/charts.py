@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 Place = tuple[float, float]
@@ -14,16 +14,16 @@ Place = tuple[float, float]
 # The marks of systems, the first filled.
 SHAPES = ("circle", "square", "triangle", "diamond")
 WIDTH, HEIGHT = 310, 250
-LEFT, RIGHT_EDGE, TOP, BOTTOM = 38, 300, 12, 212
+LEFT, RIGHT_EDGE, TOP, BOTTOM = 36, 300, 20, 212
 BAR_WIDTH = 132
 
 
 class Line(NamedTuple):
-    """A line of a system. marked (Sequence[Place]): Its points that are drawn."""
+    """A line of a system. marked (Mapping[Place, float]): Its places with a mark, of which size."""
 
     system: int
     places: Sequence[Place]
-    marked: Sequence[Place] = ()
+    marked: Mapping[Place, float]
 
 
 def mark(system: int, x: float, y: float, size: float = 4) -> str:
@@ -65,15 +65,17 @@ def scale(lowest: float) -> str:
     """The numbers above a column of intervals."""
     places = [(6 + 148 * (one - lowest) / (1 - lowest), one) for one in ticks_of(lowest)]
     drawn = "".join(
-        f'<text x="{min(x, 146):.1f}" y="11" text-anchor="middle">{one:g}</text>' for x, one in places
+        f'<text x="{min(x, 146):.1f}" y="11" text-anchor="middle">{one:g}</text>'
+        for x, one in places
     )
     return _svg(160, 14, drawn, f"scale from {lowest:g} to 1")
 
 
-def share(value: float) -> str:
-    """A share of 1 as a bar."""
+def share(value: float, system: int = 0) -> str:
+    """A share of 1 as a bar of a system."""
     drawn = '<rect width="80" height="8" y="3" class="track"/>'
-    drawn += f'<rect width="{80 * value:.1f}" height="8" y="3" class="bar s0"/>'
+    kind = f"bar s{system % len(SHAPES)}"
+    drawn += f'<rect width="{80 * value:.1f}" height="8" y="3" class="{kind}"/>'
     return _svg(80, 14, drawn, f"{value:.0%}")
 
 
@@ -114,10 +116,10 @@ def plot(
         path = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
         if len(places) > 1:
             drawn.append(f'<path d="M{path}" class="line s{line.system % len(SHAPES)}"/>')
-        drawn += [mark(line.system, *place(*one)) for one in line.marked]
+        drawn += [mark(line.system, *place(*one), size) for one, size in line.marked.items()]
     middle = (LEFT + RIGHT_EDGE) / 2
     drawn.append(f'<text x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">{axes[0]}</text>')
-    drawn.append(f'<text x="0" y="{TOP - 2}" class="axis">{axes[1]}</text>')
+    drawn.append(f'<text x="0" y="9">{axes[1]}</text>')
     return _svg(WIDTH, HEIGHT, "".join(drawn), text)
 
 
@@ -148,20 +150,18 @@ def histogram(values: Sequence[Sequence[float]], text: str) -> str:
         for one in ones:
             numbers[min(9, int(one * 10))] += 1
     most = max(map(max, counts), default=0) or 1
-    step = (RIGHT_EDGE - LEFT) / 10
+    step, high = (RIGHT_EDGE - LEFT) / 10, BOTTOM - TOP
     thick = (step - 4) / max(1, len(values))
-    drawn = [f'<path d="M{LEFT} {BOTTOM}H{RIGHT_EDGE}" class="ideal"/>']
+    drawn = [f'<path d="M{LEFT} {BOTTOM}H{RIGHT_EDGE}M{LEFT} {TOP}H{RIGHT_EDGE}" class="grid"/>']
+    for y, number in ((BOTTOM, 0), (TOP, most)):
+        drawn.append(f'<text x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{number}</text>')
     for system, numbers in enumerate(counts):
         for place, number in enumerate(numbers):
-            if number:
-                x = LEFT + place * step + 2 + system * thick
-                height = (BOTTOM - TOP - 12) * number / most
-                drawn.append(
-                    f'<rect x="{x:.1f}" y="{BOTTOM - height:.1f}" width="{thick - 1:.1f}" '
-                    f'height="{height:.1f}" class="bar s{system % len(SHAPES)}"/>'
-                    f'<text x="{x + thick / 2:.1f}" y="{BOTTOM - height - 3:.1f}" '
-                    f'text-anchor="middle" class="number">{number}</text>'
-                )
+            x, height = LEFT + place * step + 2 + system * thick, high * number / most
+            drawn.append(
+                f'<rect x="{x:.1f}" y="{BOTTOM - height:.1f}" width="{thick - 1:.1f}" '
+                f'height="{height:.1f}" class="bar s{system % len(SHAPES)}"/>'
+            )
     for tick in range(0, 11, 2):
         x = LEFT + tick * step
         drawn.append(
@@ -169,6 +169,7 @@ def histogram(values: Sequence[Sequence[float]], text: str) -> str:
         )
     middle = (LEFT + RIGHT_EDGE) / 2
     drawn.append(f'<text x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">F1</text>')
+    drawn.append('<text x="0" y="9">documents</text>')
     return _svg(WIDTH, HEIGHT, "".join(drawn), text)
 
 

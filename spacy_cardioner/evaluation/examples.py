@@ -23,7 +23,9 @@ def examples(
     """
     found: dict[str, list[dict[str, Any]]] = {}
     for kind in KINDS:
-        ones = [one for one in (judged.pred if kind == SPURIOUS else judged.gold) if one.kind == kind]
+        ones = [
+            one for one in (judged.pred if kind == SPURIOUS else judged.gold) if one.kind == kind
+        ]
         names: dict[Name, list[Judged]] = {}
         for one in ones:
             names.setdefault(words_of(one.entity.text), []).append(one)

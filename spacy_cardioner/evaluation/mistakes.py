@@ -88,7 +88,9 @@ def confusion(judged: Judgement) -> dict[str, dict[str, int]]:
     return {label: dict(sorted(row.items())) for label, row in sorted(cells.items())}
 
 
-def _without(entities: Iterable[Entity], right: Counter[tuple[int, int, str, str]]) -> Iterator[Entity]:
+def _without(
+    entities: Iterable[Entity], right: Counter[tuple[int, int, str, str]]
+) -> Iterator[Entity]:
     """The entities but for the right ones, of which the first of several equal ones is taken."""
     left = Counter(right)
     for entity in entities:
@@ -116,7 +118,9 @@ def _judged(
             left[id(entity)] -= 1
             sharing = tuple(other for other in others if _shared(entity, other))
             same = [other for other in sharing if other.label == entity.label]
-            kind = _kind(entity, same, wrong, alone) if same else _other_label(entity, sharing, alone)
+            kind = (
+                _kind(entity, same, wrong, alone) if same else _other_label(entity, sharing, alone)
+            )
             yield Judged(document, entity, kind, tuple(same) or sharing)
         else:
             yield Judged(document, entity, RIGHT, (entity,))

@@ -10,7 +10,14 @@ from typing import Any
 from spacy_cardioner.errors import plain
 from spacy_cardioner.evaluation import charts
 from spacy_cardioner.evaluation.analysis import ALL, MACRO
-from spacy_cardioner.evaluation.mistakes import BORDERS, LABEL, LABEL_AND_BORDER, MISSED, NOTHING, SPURIOUS
+from spacy_cardioner.evaluation.mistakes import (
+    BORDERS,
+    LABEL,
+    LABEL_AND_BORDER,
+    MISSED,
+    NOTHING,
+    SPURIOUS,
+)
 from spacy_cardioner.evaluation.traits import GROUPS
 from spacy_cardioner.files import RESOURCES
 from spacy_cardioner.view import PAGE_FOOT, colour_of, page_head
@@ -44,7 +51,7 @@ def render_page(data: Data, twin: str = "") -> str:
 
 def _start(data: Data, twin: str) -> Iterator[str]:
     parts, settings = data["parts"], data["settings"]
-    documents = sum(max(part["documents"].values(), default=0) for part in parts)
+    documents = sum(len(part["documents"]) for part in parts)
     gold = sum(part["gold"] for part in parts)
     lead = f"{_number(documents, 'document')}, {_number(gold, 'gold entity', 'gold entities')}"
     yield (
@@ -60,7 +67,7 @@ def _start(data: Data, twin: str) -> Iterator[str]:
     yield _key(data["systems"])
     yield '<div class="cards">\n'
     for part in parts:
-        for label in part["documents"]:
+        for label in part["labels"]:
             yield _card(part, label, several=len(parts) > 1)
     yield "</div>\n"
 
@@ -97,12 +104,12 @@ def _scores(data: Data) -> Iterator[str]:
                 name = f"{label} {_name(part)}" if several else label
                 plot = charts.interval(number, scores["f1"], *scores["interval"]["f1"], lowest)
                 cells = [_label(label, name) if number == 0 else "", *_system(systems, number)]
-                cells += [*_figures(scores)[:2], f"<strong>{scores['f1']:.3f}</strong>"]
+                cells += [f"<strong>{scores['f1']:.3f}</strong>"]
                 cells += [f'<span class="interval">{_interval(scores)}</span>', plot]
-                cells += _figures(scores)[3:]
+                cells += [*_figures(scores)[:2], *_figures(scores)[3:]]
                 rows.append((cells, ["first"] * (number == 0) + [_colour(label)]))
-    header = ["", *_system(["system"] * len(systems), 0), "precision", "recall", "F1", "95 %"]
-    header += [charts.scale(lowest), "gold", "predicted", "right"]
+    header = ["", *_system(["system"] * len(systems), 0), "F1", "95 %"]
+    header += [charts.scale(lowest), "precision", "recall", "gold", "predicted", "right"]
     yield _table(header, rows)
     yield (
         '<p class="about">“all” counts the entities of all labels; “macro” is the mean of the '
@@ -118,7 +125,13 @@ def _scores(data: Data) -> Iterator[str]:
             cells = [_label(label, name) if number == 0 else "", *_system(systems, number)]
             cells += [*_figures(scores)[:3], _interval(scores), *_figures(scores)[3:]]
             rows.append((cells, ["first"] * (number == 0) + [_colour(label)]))
-        header = [measure, *_system(["system"] * len(systems), 0), *SCORES[:3], "95 % of F1", *SCORES[3:]]
+        header = [
+            measure,
+            *_system(["system"] * len(systems), 0),
+            *SCORES[:3],
+            "95 % of F1",
+            *SCORES[3:],
+        ]
         yield _table(header, rows)
     yield "</details>\n"
 
@@ -174,7 +187,7 @@ def _present(part: Data) -> list[str]:
         "curves": any(any(system.get("curves", {}).values()) for system in systems),
         "names": any("names" in system for system in systems),
         "published": any(system["published"] for system in systems),
-        "confusion": len(part["documents"]) > 1,
+        "confusion": len(part["labels"]) > 1,
         "examples": any(any(system.get("examples", {}).values()) for system in systems),
     }
     return [heading for heading in HEADINGS if present.get(heading, True)]
@@ -218,20 +231,30 @@ def _comparisons(part: Data, data: Data) -> Iterator[str]:
         header += ["found by both", f"only {one}", f"only {other}", "by none"]
         yield _table(header, rows)
         rows = [
-            ([_text(row["document"]), f"{row['gold']:,}", *map(str, row["errors"]), f"{row['difference']:+}"], [])
+            (
+                [
+                    _text(row["document"]),
+                    f"{row['gold']:,}",
+                    *map(str, row["errors"]),
+                    f"{row['difference']:+}",
+                ],
+                [],
+            )
             for row in comparison["documents"]
         ]
         if rows:
             yield "<h3>Documents in which they differ most</h3>\n"
-            yield _table(["document", "gold", f"errors of {one}", f"errors of {other}", "difference"], rows)
+            yield _table(
+                ["document", "gold", f"errors of {one}", f"errors of {other}", "difference"], rows
+            )
 
 
 def _sections(part: Data, data: Data) -> Iterator[str]:
     yield (
-        '<p class="about">Strict F1 of the entities that start in each section, and the number of '
-        "gold entities. Sections are found by their titles.</p>\n"
+        '<p class="about">Strict F1 of the entities that start in each section; below it the 95 % '
+        "interval and the number of gold entities. Sections are found by their titles.</p>\n"
     )
-    labels = [*part["documents"], *([ALL] if ALL in part["systems"][0]["scores"]["strict"] else [])]
+    labels = [*part["labels"], *([ALL] if ALL in part["systems"][0]["scores"]["strict"] else [])]
     categories = dict.fromkeys(c for system in part["systems"] for c in system["sections"])
     rows = []
     for category in categories:
@@ -249,10 +272,9 @@ def _sections(part: Data, data: Data) -> Iterator[str]:
 def _of_section(scores: Data | None) -> str:
     if scores is None:
         return ""
-    return (
-        f"{scores['f1']:.3f} <span class=\"interval\">{_interval(scores)}, "
-        f"{scores['counts']['gold']:,}</span>"
-    )
+    low, high = scores["interval"]["f1"]
+    about = f"{low:.2f} to {high:.2f}, {scores['counts']['gold']:,}"
+    return f'{scores["f1"]:.3f}<br><span class="interval">{about}</span>'
 
 
 def _curves(part: Data, data: Data) -> Iterator[str]:
@@ -261,32 +283,37 @@ def _curves(part: Data, data: Data) -> Iterator[str]:
     yield (
         '<p class="about">Precision and recall while the threshold of the score falls. The mark is '
         f"the threshold of this report ({chosen}). Calibration: of the entities with a score of "
-        "about 0.8, eight of ten should be right; below the dotted line, scores are too high.</p>\n"
-        '<div class="panels">\n'
+        "about 0.8, eight of ten should be right; below the dotted line, scores are too high. Large "
+        "marks stand for many entities.</p>\n"
+        '<h3>Precision and recall</h3>\n<div class="panels">\n'
     )
-    for label in part["documents"]:
+    for label in part["labels"]:
         found = [
             (number, points)
             for number, system in enumerate(part["systems"])
             if (points := system.get("curves", {}).get(label))
         ]
         if found:
-            yield _panel(label, "precision and recall", _curve(label, found, threshold))
-    for label in part["documents"]:
+            yield _panel(label, _curve(label, found, threshold))
+    yield '</div>\n<h3>Calibration</h3>\n<div class="panels">\n'
+    for label in part["labels"]:
         lines = [
-            charts.Line(number, places, places)
+            _calibrated(number, made)
             for number, system in enumerate(part["systems"])
             if (made := system.get("calibration", {}).get(label))
-            and (places := [(one["score"], one["right"]) for one in made["bins"]])
         ]
         if lines:
-            start = charts.start_of(value for line in lines for place in line.places for value in place)
+            start = charts.start_of(
+                value for line in lines for place in line.places for value in place
+            )
             axes = ("mean score", "right")
-            drawn = charts.plot(lines, axes, (start, start), f"calibration of {label}", diagonal=True)
-            yield _panel(label, "calibration", drawn)
+            drawn = charts.plot(
+                lines, axes, (start, start), f"calibration of {label}", diagonal=True
+            )
+            yield _panel(label, drawn)
     yield "</div>\n"
     rows = []
-    for label in part["documents"]:
+    for label in part["labels"]:
         for number, system in enumerate(part["systems"]):
             if points := system.get("curves", {}).get(label):
                 best = max(points, key=lambda point: point["f1"])
@@ -304,6 +331,15 @@ def _curves(part: Data, data: Data) -> Iterator[str]:
     )
 
 
+def _calibrated(system: int, made: Data) -> charts.Line:
+    """The bins of a system. The area of a mark is the share of its entities."""
+    sizes = {
+        (one["score"], one["right"]): 1.5 + 5 * (one["entities"] / made["entities"]) ** 0.5
+        for one in made["bins"]
+    }
+    return charts.Line(system, list(sizes), sizes)
+
+
 def _at(points: Sequence[Data], threshold: float | None) -> Data:
     """The point of the chosen threshold: the last that does not lie above it."""
     return next(
@@ -316,10 +352,13 @@ def _curve(label: str, found: Sequence[tuple[int, Sequence[Data]]], threshold: f
     for number, points in found:
         places = [(point["recall"], point["precision"]) for point in points]
         now = _at(points, threshold)
-        lines.append(charts.Line(number, places, [(now["recall"], now["precision"])]))
-    lowest = charts.start_of(point["precision"] for _, points in found for point in points)
+        lines.append(charts.Line(number, places, {(now["recall"], now["precision"]): 4}))
+    starts = [
+        charts.start_of(point[axis] for _, points in found for point in points)
+        for axis in ("recall", "precision")
+    ]
     axes = ("recall", "precision")
-    return charts.plot(lines, axes, (0.0, lowest), f"precision and recall of {label}")
+    return charts.plot(lines, axes, (starts[0], starts[1]), f"precision and recall of {label}")
 
 
 def _names(part: Data, data: Data) -> Iterator[str]:
@@ -328,13 +367,17 @@ def _names(part: Data, data: Data) -> Iterator[str]:
         "trained on, and on the others.</p>\n"
     )
     rows = []
-    for label in part["documents"]:
+    for label in part["labels"]:
         for number, system in enumerate(part["systems"]):
             if "names" in system:
                 cells = [_label(label) if number == 0 else "", *_system(data["systems"], number)]
                 for which in ("seen", "unseen"):
                     one = system["names"][label][which]
-                    cells += [f"{one['recall']:.3f}", charts.share(one["recall"]), f"{one['gold']:,}"]
+                    cells += [
+                        f"{one['recall']:.3f}",
+                        charts.share(one["recall"], number),
+                        f"{one['gold']:,}",
+                    ]
                 rows.append((cells, ["first"] * (number == 0) + [_colour(label)]))
     header = ["", *_system(["system"] * len(data["systems"]), 0), "seen: recall", "", "gold"]
     yield _table([*header, "unseen: recall", "", "gold"], rows)
@@ -348,14 +391,16 @@ def _errors(part: Data, data: Data) -> Iterator[str]:
         "Merged: one prediction in place of several.</p>\n"
         '<div class="panels">\n'
     )
-    for label in part["documents"]:
-        kinds = dict.fromkeys(kind for system in part["systems"] for kind in system["errors"][label])
+    for label in part["labels"]:
+        kinds = dict.fromkeys(
+            kind for system in part["systems"] for kind in system["errors"][label]
+        )
         side = {kind: "predicted" if kind == SPURIOUS else "gold" for kind in kinds}
         rows = [
             (kind, [s["errors"][label].get(kind, {}).get(side[kind], 0) for s in part["systems"]])
             for kind in _in_order(kinds)
         ]
-        yield _panel(label, "", charts.bars(rows, f"errors of {label} by kind") if rows else "no error")
+        yield _panel(label, charts.bars(rows, f"errors of {label} by kind") if rows else "no error")
     yield "</div>\n"
 
 
@@ -370,7 +415,7 @@ def _traits(part: Data, data: Data) -> Iterator[str]:
         "The first system shows its errors too.</p>\n"
     )
     systems = data["systems"]
-    for label in part["documents"]:
+    for label in part["labels"]:
         rows = []
         for group, traits in GROUPS.items():
             ours = [t for t in traits if any(t in s["traits"][label] for s in part["systems"])]
@@ -378,9 +423,9 @@ def _traits(part: Data, data: Data) -> Iterator[str]:
                 rows.append(([group], ["group"]))
             rows += [(_of_trait(trait, part, label), [_colour(label)]) for trait in ours]
         header = ["", "gold"]
-        for name in systems:
-            of = f" {_text(name)}" if len(systems) > 1 else ""
-            header += [f"recall{of}", "", f"precision{of}"]
+        names = [f" {_text(name)}" if len(systems) > 1 else "" for name in systems]
+        header += [cell for name in names for cell in (f"recall{name}", "")]
+        header += [f"precision{name}" for name in names]
         header += ["missed", "border", "spurious"]
         yield f"<details{' open' * (label == next(iter(part['documents'])))}><summary>{_label(label)}</summary>\n"
         yield _table(header, rows)
@@ -391,9 +436,11 @@ def _of_trait(trait: str, part: Data, label: str) -> list[str]:
     rows = [system["traits"][label].get(trait) for system in part["systems"]]
     known = next(row for row in rows if row)
     cells = [trait, f"{known['gold']['number']:,}"]
+    for number, row in enumerate(rows):
+        gold = row["gold"] if row and row["gold"]["number"] else None
+        cells += [_share(gold), charts.share(gold["share"], number) if gold else ""]
     for row in rows:
-        gold, pred = (row["gold"], row["predicted"]) if row else (None, None)
-        cells += [_share(gold), charts.share(gold["share"]) if gold and gold["number"] else "", _share(pred)]
+        cells.append(_share(row["predicted"]) if row and known["gold"]["number"] else "")
     kinds = rows[0]["gold"]["kinds"] if rows[0] else {}
     spurious = rows[0]["predicted"]["kinds"].get(SPURIOUS, 0) if rows[0] else 0
     border = sum(kinds.get(kind, 0) for kind in BORDERS)
@@ -425,13 +472,13 @@ def _published(part: Data, data: Data) -> Iterator[str]:
         header += ["gold", "recall", "predicted", "precision", "missed", "border", "spurious"]
         yield _table(header, rows)
     rows = []
-    for label in part["documents"]:
+    for label in part["labels"]:
         for number, system in enumerate(part["systems"]):
             found = system["differences"][label]
             cells = [_label(label) if number == 0 else "", *_system(data["systems"], number)]
             cells += [f"{one:,}" for one in found.values()]
             rows.append((cells, ["first"] * (number == 0) + [_colour(label)]))
-    named = list(part["systems"][0]["differences"][next(iter(part["documents"]))])
+    named = list(part["systems"][0]["differences"][next(iter(part["labels"]))])
     yield "<h3>Entities with a wrong border</h3>\n"
     yield _table(["", *_system(["system"] * len(data["systems"]), 0), *named], rows)
 
@@ -441,9 +488,9 @@ def _confusion(part: Data, data: Data) -> Iterator[str]:
         '<p class="about">Each row is a gold label: how many of its entities were found under which '
         "label, also with other borders, and how many were missed. The last row: predictions where "
         "nothing is annotated.</p>\n"
-        '<div class="panels">\n'
+        '<div class="panels tables">\n'
     )
-    labels = list(part["documents"])
+    labels = list(part["labels"])
     for system in part["systems"]:
         rows = []
         for label in [*labels, NOTHING]:
@@ -461,33 +508,35 @@ def _confusion(part: Data, data: Data) -> Iterator[str]:
 
 
 def _documents(part: Data, data: Data) -> Iterator[str]:
-    values = [[row["f1"] for row in s["documents"] if row["f1"] is not None] for s in part["systems"]]
+    systems, documents = part["systems"], part["documents"]
+    values = [
+        [one["f1"] for row in documents if (one := row["systems"][number])["f1"] is not None]
+        for number in range(len(systems))
+    ]
     yield (
-        '<p class="about">The strict F1 of each document. Those without any entity, annotated or '
-        "predicted, have none.</p>\n"
-        f'<div class="panels plain">{charts.histogram(values, "number of documents by F1")}</div>\n'
+        '<p class="about">The strict F1 of each document, of those with the most errors first. One '
+        "without any entity, annotated or predicted, has none.</p>\n"
+        '<div class="panels tables"><figure class="panel plain">'
+        f"{charts.histogram(values, 'documents by F1')}</figure>\n<div>"
     )
-    for number, system in enumerate(part["systems"]):
-        rows = [
-            (
-                [
-                    _text(row["document"]),
-                    *(f"{row[key]:,}" for key in ("gold", "predicted", "right", "errors")),
-                    "" if row["f1"] is None else f"{row['f1']:.3f}",
-                    "" if row["f1"] is None else charts.share(row["f1"]),
-                ],
-                ["plain"],
-            )
-            for row in system["documents"]
-        ]
-        header = ["document", "gold", "predicted", "right", "errors", "F1", ""]
-        name = f" of {_text(system['name'])}" if len(data["systems"]) > 1 else ""
-        yield f"<h3>Documents with the most errors{name}</h3>\n"
-        yield _table(header, rows[:WORST])
-        if rest := rows[WORST:]:
-            yield f"<details><summary>{_number(len(rest), 'more document')}</summary>\n"
-            yield _table(header, rest)
-            yield "</details>\n"
+    header = ["document", "gold"]
+    for system in systems:
+        of = f" {_text(system['name'])}" if len(systems) > 1 else ""
+        header += [f"errors{of}", f"F1{of}", ""]
+    rows = []
+    for document in documents:
+        cells = [_text(document["document"]), f"{document['gold']:,}"]
+        for number, row in enumerate(document["systems"]):
+            known = row["f1"] is not None
+            cells += [f"{row['errors']:,}", f"{row['f1']:.3f}" if known else ""]
+            cells.append(charts.share(row["f1"], number) if known else "")
+        rows.append((cells, ["plain"]))
+    yield _table(header, rows[:WORST])
+    if rest := rows[WORST:]:
+        yield f"<details><summary>{_number(len(rest), 'more document')}</summary>\n"
+        yield _table(header, rest)
+        yield "</details>\n"
+    yield "</div></div>\n"
 
 
 def _examples(part: Data, data: Data) -> Iterator[str]:
@@ -522,7 +571,9 @@ def _notes(data: Data, twin: str) -> Iterator[str]:
         items = "".join(f"<li>{_text(remark)}</li>" for remark in data["remarks"])
         yield f'<ul class="remarks">{items}</ul>\n'
     threshold = settings["threshold"]
-    kept = "all predictions count" if threshold is None else f"predictions from {threshold:g} on count"
+    kept = (
+        "all predictions count" if threshold is None else f"predictions from {threshold:g} on count"
+    )
     yield (
         f'<p class="about">Seed {settings["seed"]}, {settings["resamples"]:,} resamples; {kept}. A '
         "gold entity counts as often as it occurs, a prediction once.</p>\n"
@@ -533,7 +584,9 @@ def _notes(data: Data, twin: str) -> Iterator[str]:
             for one in data["manifest"]["inputs"]
         ]
         yield _table(["made from", "SHA-256"], rows)
-        made = ", ".join(f"{name} {version}" for name, version in data["manifest"]["versions"].items())
+        made = ", ".join(
+            f"{name} {version}" for name, version in data["manifest"]["versions"].items()
+        )
         yield f'<p class="about">{_text(made)}</p>\n'
     if twin:
         yield f'<p class="about">The same figures as JSON: {_text(twin)}</p>\n'
@@ -560,9 +613,9 @@ def _key(systems: Sequence[str]) -> str:
     return f'<ul class="key plain" aria-label="Systems">{"".join(items)}</ul>\n'
 
 
-def _panel(label: str, title: str, drawn: str) -> str:
-    name = f"{_text(label)}{': ' * bool(title)}{title}"
-    return f'<figure class="panel l{colour_of(label)}" style="margin:0"><h3>{name}</h3>{drawn}</figure>\n'
+def _panel(label: str, drawn: str) -> str:
+    title = f"<figcaption>{_text(label)}</figcaption>"
+    return f'<figure class="panel l{colour_of(label)}">{title}{drawn}</figure>\n'
 
 
 def _table(header: Sequence[str], rows: Sequence[tuple[Sequence[str], Sequence[str]]]) -> str:
@@ -570,7 +623,8 @@ def _table(header: Sequence[str], rows: Sequence[tuple[Sequence[str], Sequence[s
     if not rows:
         return ""
     drawn = "".join(
-        f'<tr class="{" ".join(classes)}">{_cells(cells, len(header))}</tr>\n' for cells, classes in rows
+        f'<tr class="{" ".join(classes)}">{_cells(cells, len(header))}</tr>\n'
+        for cells, classes in rows
     )
     return f'<div class="wide"><table>\n{_header(header)}<tbody>\n{drawn}</tbody></table></div>\n'
 
@@ -625,7 +679,12 @@ def _name(part: Data) -> str:
 def _figures(scores: Data) -> list[str]:
     counts = scores["counts"] or {}
     numbers = [f"{counts[key]:,}" if counts else "" for key in ("gold", "predicted", "right")]
-    return [f"{scores['precision']:.3f}", f"{scores['recall']:.3f}", f"{scores['f1']:.3f}", *numbers]
+    return [
+        f"{scores['precision']:.3f}",
+        f"{scores['recall']:.3f}",
+        f"{scores['f1']:.3f}",
+        *numbers,
+    ]
 
 
 def _interval(scores: Data) -> str:

@@ -71,7 +71,9 @@ def read_annotations(
     elif path.is_file():
         found = brat.read_tsv(path, repeated=True, lenient=lenient, changes=changes)
     else:
-        raise CardionerError(f"{path}: no such folder or file. Give a BRAT folder, a TSV or a JSONL.")
+        raise CardionerError(
+            f"{path}: no such folder or file. Give a BRAT folder, a TSV or a JSONL."
+        )
     spelled = {
         name: _spelled(entities)
         for name, entities in relabelled(found, rename or {}).items()

@@ -11,7 +11,14 @@ from spacy_cardioner import brat, layout
 from spacy_cardioner.errors import CardionerError, listed, shown
 from spacy_cardioner.evaluation.evaluate import read_names, training_in, trainings_of_runs
 from spacy_cardioner.evaluation.matching import Annotations, labels_of
-from spacy_cardioner.evaluation.sources import Source, align, joined, read_annotations, read_gold, remarks
+from spacy_cardioner.evaluation.sources import (
+    Source,
+    align,
+    joined,
+    read_annotations,
+    read_gold,
+    remarks,
+)
 from spacy_cardioner.evaluation.unseen import Training
 
 # A name, and paths of that name.
@@ -71,15 +78,21 @@ def read_parts(
     RAISES (CardionerError): The input is invalid, or two splits have the same document.
     """
     settings: dict[str, Any] = {"documents": documents, "rename": rename, "lenient": lenient}
-    splits = {name: joined([read_annotations(p, **settings) for p in golds[name]]) for name in golds}
-    systems = [joined([read_annotations(path, **settings) for path in preds[name]]) for name in preds]
+    splits = {
+        name: joined([read_annotations(p, **settings) for p in golds[name]]) for name in golds
+    }
+    systems = [
+        joined([read_annotations(path, **settings) for path in preds[name]]) for name in preds
+    ]
     _check(splits, systems, documents, lenient)
     found = [*splits.values(), *systems]
     brat.check_labels(set().union(*(source.labels for source in found)), rename or {}, labels)
     trained = training_in(training, lenient)
     parts, said = [], list[str]()
     for name, gold in splits.items():
-        elsewhere = {one for other in splits.values() if other is not gold for one in other.entities}
+        elsewhere = {
+            one for other in splits.values() if other is not gold for one in other.entities
+        }
         ours = [_without(source, elsewhere) for source in systems]
         wanted, aligned = align(gold, ours, lenient=lenient)
         scored = sorted(
@@ -118,7 +131,9 @@ def read_runs(
         said.append(f"Not scored, as only some of the runs predicted them: {left} documents.")
     trainings = trainings_of_runs(corpora, folders_of, lang)
     for language in layout.languages_of(lang):
-        golds = read_gold(layout.find(corpora, language, layout.SPLIT), documents=documents, lenient=lenient)
+        golds = read_gold(
+            layout.find(corpora, language, layout.SPLIT), documents=documents, lenient=lenient
+        )
         golds = {label: gold for label, gold in golds.items() if labels is None or label in labels}
         if not golds:
             raise CardionerError(f"No label to score was annotated in '{language}'.")

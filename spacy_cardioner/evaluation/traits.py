@@ -44,8 +44,12 @@ ONLY_DOSE, PART = "they differ by a dose", "one is a part of a combination"
 INCOMPLETE, TOO_LONG = "the prediction is incomplete", "the prediction is too long"
 DIFFERENCES = (INCOMPLETE, TOO_LONG, ONLY_DOSE, PART)
 
-_CAPITALS = re.compile(r"(?<![^\W_])(?:[A-ZÀ-ÖØ-Þ]{2,6}s?|[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ]?[A-ZÀ-ÖØ-Þ]+\w{0,3})(?![^\W_])")
-_COORDINATED = re.compile(r"(?<!\w)(?:y|e|o|u|ni|and|or|nor|ed|od|né)(?!\w)|[,;]|\w\s*/\s*[^\W\d]", re.I)
+_CAPITALS = re.compile(
+    r"(?<![^\W_])(?:[A-ZÀ-ÖØ-Þ]{2,6}s?|[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ]?[A-ZÀ-ÖØ-Þ]+\w{0,3})(?![^\W_])"
+)
+_COORDINATED = re.compile(
+    r"(?<!\w)(?:y|e|o|u|ni|and|or|nor|ed|od|né)(?!\w)|[,;]|\w\s*/\s*[^\W\d]", re.I
+)
 _SIGN = re.compile(r"[^\s\w]|\d")
 
 
