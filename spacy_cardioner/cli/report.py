@@ -18,9 +18,9 @@ def report(
         list[str],
         typer.Option(
             metavar="[NAME=]PATH",
-            help="Predictions of a system: a BRAT folder, a TSV, or a JSONL of `cardioner annotate`, "
-            "which has scores. With --corpus: a folder with the results of `cardioner crossval`. "
-            "Repeatable: paths of the same name are one system.",
+            help="Predictions of a system: a BRAT folder, a TSV, or a JSONL of `cardioner "
+            "annotate`, which has scores. With --corpus: a folder with the results of "
+            "`cardioner crossval`. Repeatable: paths of the same name are one system.",
         ),
     ],
     output: Annotated[

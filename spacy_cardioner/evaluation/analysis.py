@@ -64,7 +64,7 @@ class System(NamedTuple):
 def analyse(
     parts: Sequence[Part],
     names: Sequence[str],
-    settings: Settings = Settings(),
+    settings: Settings,
     remarks: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Analyse the predictions of systems.

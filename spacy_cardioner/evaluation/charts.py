@@ -49,8 +49,9 @@ def legend_mark(system: int) -> str:
     return _svg(30, 14, line + mark(system, 15, 7), "")
 
 
-def interval(system: int, value: float, low: float, high: float, lowest: float) -> str:
-    """A value and its interval on a scale from `lowest` to 1."""
+def interval(system: int, value: float, around: Place, lowest: float) -> str:
+    """A value and the interval around it on a scale from `lowest` to 1."""
+    low, high = around
 
     def x(number: float) -> float:
         return 6 + 148 * (max(number, lowest) - lowest) / (1 - lowest)

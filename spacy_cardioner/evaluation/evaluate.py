@@ -144,7 +144,7 @@ def training_in(paths: Sequence[Path], lenient: bool = False) -> Training:
 
 
 def trainings_of_runs(corpora: Sequence[Path], runs: Sequence[Path], lang: str) -> list[Training]:
-    """What the pipelines of the folds of each run were trained on: all but the documents of theirs."""
+    """What the pipelines of each run were trained on: all but the documents of their fold."""
     from spacy_cardioner.evaluation.held_out import read_run_folds  # spaCy is slow to import
 
     texts: dict[str, list[Name]] = {}

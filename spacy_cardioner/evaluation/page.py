@@ -1,33 +1,43 @@
-"""The report as one HTML page, drawn from what `analysis` returns. It has no script, and loads nothing."""
+"""The report as one HTML page, drawn from what `analysis` returns.
+
+It has no script and loads nothing. The pieces of HTML are in `pieces`, the pictures in `charts`.
+"""
 
 from __future__ import annotations
 
-import html
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
-from spacy_cardioner.errors import plain
 from spacy_cardioner.evaluation import charts
-from spacy_cardioner.evaluation.analysis import ALL, MACRO
-from spacy_cardioner.evaluation.mistakes import (
-    BORDERS,
-    LABEL,
-    LABEL_AND_BORDER,
-    MISSED,
-    NOTHING,
-    SPURIOUS,
+from spacy_cardioner.evaluation.analysis import ALL
+from spacy_cardioner.evaluation.mistakes import BORDERS, KINDS, MISSED, NOTHING, SPURIOUS
+from spacy_cardioner.evaluation.pieces import (
+    Cell,
+    Data,
+    Row,
+    anchor_of,
+    class_of,
+    counted,
+    difference_cells,
+    escaped,
+    figure_cells,
+    heat_table,
+    interval_text,
+    key_of,
+    label_tag,
+    panel,
+    part_name,
+    system_cell,
+    system_head,
+    table,
+    write_section,
 )
 from spacy_cardioner.evaluation.traits import GROUPS
 from spacy_cardioner.files import RESOURCES
 from spacy_cardioner.view import PAGE_FOOT, colour_of, page_head
 
-LANGUAGES = {"es": "Spanish", "en": "English", "it": "Italian"}
 # Documents that are listed before the others are folded away.
 WORST = 12
 SCORES = ("precision", "recall", "F1", "gold", "predicted", "right")
-
-Data = Mapping[str, Any]
 
 
 def render_page(data: Data, twin: str = "") -> str:
@@ -40,12 +50,12 @@ def render_page(data: Data, twin: str = "") -> str:
     style = (RESOURCES / "report.css").read_text(encoding="utf-8")
     title = "Report: " + " and ".join(data["systems"])
     drawn = [page_head(title, style), '<div class="cardioner report">\n', *_start(data, twin)]
-    drawn += _section("Scores", *_scores(data))
+    drawn += write_section("Scores", *_scores(data))
     if data["gaps"]:
-        drawn += _section("From one split to the next", *_gaps(data))
+        drawn += write_section("From one split to the next", *_gaps(data))
     for part in data["parts"]:
         drawn += _part(part, data, several=len(data["parts"]) > 1)
-    drawn += _section("Notes", *_notes(data, twin))
+    drawn += write_section("Notes", *_notes(data, twin))
     return "".join([*drawn, "</div>\n", PAGE_FOOT])
 
 
@@ -53,7 +63,7 @@ def _start(data: Data, twin: str) -> Iterator[str]:
     parts, settings = data["parts"], data["settings"]
     documents = sum(len(part["documents"]) for part in parts)
     gold = sum(part["gold"] for part in parts)
-    lead = f"{_number(documents, 'document')}, {_number(gold, 'gold entity', 'gold entities')}"
+    lead = f"{counted(documents, 'document')}, {counted(gold, 'gold entity', 'gold entities')}"
     yield (
         f'<p class="lead">{lead}. Strict scores: document, offsets, label and text agree. '
         f"Intervals are 95 % of {settings['resamples']:,} resamples of documents.</p>\n"
@@ -62,9 +72,9 @@ def _start(data: Data, twin: str) -> Iterator[str]:
         yield '<p class="warning">This page quotes notes. They are patients\' data.</p>\n'
     titles = ["Scores", *(["From one split to the next"] if data["gaps"] else [])]
     titles += [title for part in parts for title in _titles(part, len(parts) > 1)]
-    links = (f'<a href="#{_anchor(title)}">{_text(title)}</a>' for title in [*titles, "Notes"])
+    links = (f'<a href="#{anchor_of(title)}">{escaped(title)}</a>' for title in [*titles, "Notes"])
     yield f'<nav aria-label="Contents">{"".join(links)}</nav>\n'
-    yield _key(data["systems"])
+    yield key_of(data["systems"])
     yield '<div class="cards">\n'
     for part in parts:
         for label in part["labels"]:
@@ -78,10 +88,11 @@ def _card(part: Data, label: str, *, several: bool) -> str:
         scores = system["scores"]["strict"][label]
         mark = charts.legend_mark(number) if len(part["systems"]) > 1 else ""
         lines.append(
-            f"<div>{mark}<strong>{scores['f1']:.3f}</strong> <span>{_interval(scores)}</span></div>"
+            f"<div>{mark}<strong>{scores['f1']:.3f}</strong> "
+            f"<span>{interval_text(scores)}</span></div>"
             f"<span>precision {scores['precision']:.3f}, recall {scores['recall']:.3f}</span>"
         )
-    name = _text(f"{label} {_name(part)}" if several else label)
+    name = escaped(f"{label} {part_name(part)}" if several else label)
     return f'<div class="card l{colour_of(label)}"><h3>{name}: F1</h3>{"".join(lines)}</div>\n'
 
 
@@ -89,28 +100,21 @@ def _card(part: Data, label: str, *, several: bool) -> str:
 
 
 def _scores(data: Data) -> Iterator[str]:
-    rows, several, systems = [], len(data["parts"]) > 1, data["systems"]
-    found = [
-        scores["f1"]
-        for part in data["parts"]
-        for system in part["systems"]
-        for scores in system["scores"]["strict"].values()
-    ]
+    rows: list[Row] = []
+    several, systems = len(data["parts"]) > 1, data["systems"]
+    found = [scores["f1"] for *_, scores in _each(data["parts"], "strict")]
     lowest = charts.start_of([*found, 0.9])
-    for part in data["parts"]:
-        for label in part["systems"][0]["scores"]["strict"]:
-            for number, system in enumerate(part["systems"]):
-                scores = system["scores"]["strict"][label]
-                name = f"{label} {_name(part)}" if several else label
-                plot = charts.interval(number, scores["f1"], *scores["interval"]["f1"], lowest)
-                cells = [_label(label, name) if number == 0 else "", *_system(systems, number)]
-                cells += [f"<strong>{scores['f1']:.3f}</strong>"]
-                cells += [f'<span class="interval">{_interval(scores)}</span>', plot]
-                cells += [*_figures(scores)[:2], *_figures(scores)[3:]]
-                rows.append((cells, ["first"] * (number == 0) + [_colour(label)]))
-    header = ["", *_system(["system"] * len(systems), 0), "F1", "95 %"]
+    for part, number, label, scores in _each(data["parts"], "strict"):
+        name = f"{label} {part_name(part)}" if several else label
+        cells = [label_tag(label, name) if number == 0 else "", *system_cell(systems, number)]
+        cells += [f"<strong>{scores['f1']:.3f}</strong>"]
+        cells += [f'<span class="interval">{interval_text(scores)}</span>']
+        cells += [charts.interval(number, scores["f1"], scores["interval"]["f1"], lowest)]
+        cells += [*figure_cells(scores)[:2], *figure_cells(scores)[3:]]
+        rows.append((cells, ["first"] * (number == 0) + [class_of(label)]))
+    header = ["", *system_head(systems), "F1", "95 %"]
     header += [charts.scale(lowest), "precision", "recall", "gold", "predicted", "right"]
-    yield _table(header, rows)
+    yield table(header, rows)
     yield (
         '<p class="about">“all” counts the entities of all labels; “macro” is the mean of the '
         "labels.</p>\n<details><summary>Overlapping and official scores</summary>\n"
@@ -120,42 +124,43 @@ def _scores(data: Data) -> Iterator[str]:
     )
     for measure in ("overlapping", "official"):
         rows = []
-        for part, number, system, label, scores in _each(data["parts"], measure):
-            name = f"{label} {_name(part)}" if several else label
-            cells = [_label(label, name) if number == 0 else "", *_system(systems, number)]
-            cells += [*_figures(scores)[:3], _interval(scores), *_figures(scores)[3:]]
-            rows.append((cells, ["first"] * (number == 0) + [_colour(label)]))
+        for part, number, label, scores in _each(data["parts"], measure):
+            name = f"{label} {part_name(part)}" if several else label
+            cells = [label_tag(label, name) if number == 0 else "", *system_cell(systems, number)]
+            cells += [*figure_cells(scores)[:3], interval_text(scores), *figure_cells(scores)[3:]]
+            rows.append((cells, ["first"] * (number == 0) + [class_of(label)]))
         header = [
             measure,
-            *_system(["system"] * len(systems), 0),
+            *system_head(systems),
             *SCORES[:3],
             "95 % of F1",
             *SCORES[3:],
         ]
-        yield _table(header, rows)
+        yield table(header, rows)
     yield "</details>\n"
 
 
-def _each(parts: Sequence[Data], measure: str) -> Iterator[tuple[Data, int, Data, str, Data]]:
+def _each(parts: Sequence[Data], measure: str) -> Iterator[tuple[Data, int, str, Data]]:
+    """The scores of each part, label and system, which is a number."""
     for part in parts:
         for label in part["systems"][0]["scores"][measure]:
             for number, system in enumerate(part["systems"]):
-                yield part, number, system, label, system["scores"][measure][label]
+                yield part, number, label, system["scores"][measure][label]
 
 
 def _gaps(data: Data) -> Iterator[str]:
     yield (
-        '<p class="about">The F1 of a system on two splits, and the 95 % interval of the difference. '
-        "Each split is resampled on its own. A system that was tuned on a split falls on the next."
-        "</p>\n"
+        '<p class="about">The F1 of a system on two splits, and the 95 % interval of the '
+        "difference. Each split is resampled on its own. A system that was tuned on a split falls "
+        "on the next.</p>\n"
     )
     for gap in data["gaps"]:
         rows = [
-            ([_label(label), *_difference(one)], [_colour(label)])
+            ([label_tag(label), *difference_cells(one)], [class_of(label)])
             for label, one in gap["labels"].items()
         ]
         header = [gap["system"], *gap["splits"], "difference", "95 %"]
-        yield _table([_text(one) for one in header], rows)
+        yield table([escaped(one) for one in header], rows)
 
 
 # --- A part ---
@@ -175,7 +180,7 @@ HEADINGS = {
 
 
 def _title(part: Data, heading: str, several: bool) -> str:
-    return f"{HEADINGS[heading]}: {_name(part)}" if several else HEADINGS[heading]
+    return f"{HEADINGS[heading]}: {part_name(part)}" if several else HEADINGS[heading]
 
 
 def _present(part: Data) -> list[str]:
@@ -212,7 +217,7 @@ def _part(part: Data, data: Data, *, several: bool) -> Iterator[str]:
     }
     for heading in _present(part):
         body = draw[heading](part, data)
-        yield from _section(_title(part, heading, several), *body)
+        yield from write_section(_title(part, heading, several), *body)
 
 
 def _comparisons(part: Data, data: Data) -> Iterator[str]:
@@ -221,19 +226,21 @@ def _comparisons(part: Data, data: Data) -> Iterator[str]:
         "the choice of documents does not explain the difference.</p>\n"
     )
     for comparison in part["comparisons"]:
-        one, other = map(_text, comparison["systems"])
+        one, other = map(escaped, comparison["systems"])
         rows = []
         for label, scores in comparison["labels"].items():
             found = comparison["found"].get(label)
             numbers = [f"{found[key]:,}" for key in found] if found else [""] * 4
-            rows.append(([_label(label), *_difference(scores), *numbers], [_colour(label)]))
+            rows.append(
+                ([label_tag(label), *difference_cells(scores), *numbers], [class_of(label)])
+            )
         header = ["F1", one, other, "difference", "95 %"]
         header += ["found by both", f"only {one}", f"only {other}", "by none"]
-        yield _table(header, rows)
+        yield table(header, rows)
         rows = [
             (
                 [
-                    _text(row["document"]),
+                    escaped(row["document"]),
                     f"{row['gold']:,}",
                     *map(str, row["errors"]),
                     f"{row['difference']:+}",
@@ -244,7 +251,7 @@ def _comparisons(part: Data, data: Data) -> Iterator[str]:
         ]
         if rows:
             yield "<h3>Documents in which they differ most</h3>\n"
-            yield _table(
+            yield table(
                 ["document", "gold", f"errors of {one}", f"errors of {other}", "difference"], rows
             )
 
@@ -259,14 +266,14 @@ def _sections(part: Data, data: Data) -> Iterator[str]:
     rows = []
     for category in categories:
         for number, system in enumerate(part["systems"]):
-            cells = [_text(category.replace("_", " ")) if number == 0 else ""]
-            cells += _system(data["systems"], number)
+            cells = [escaped(category.replace("_", " ")) if number == 0 else ""]
+            cells += system_cell(data["systems"], number)
             for label in labels:
                 scores = system["sections"].get(category, {}).get(label)
                 cells.append(_of_section(scores))
             rows.append((cells, ["first"] * (number == 0)))
-    header = ["section", *_system(["system"] * len(data["systems"]), 0), *map(_label, labels)]
-    yield _table(header, rows)
+    header = ["section", *system_head(data["systems"]), *map(label_tag, labels)]
+    yield table(header, rows)
 
 
 def _of_section(scores: Data | None) -> str:
@@ -283,8 +290,8 @@ def _curves(part: Data, data: Data) -> Iterator[str]:
     yield (
         '<p class="about">Precision and recall while the threshold of the score falls. The mark is '
         f"the threshold of this report ({chosen}). Calibration: of the entities with a score of "
-        "about 0.8, eight of ten should be right; below the dotted line, scores are too high. Large "
-        "marks stand for many entities.</p>\n"
+        "about 0.8, eight of ten should be right; below the dotted line, scores are too high. "
+        "Large marks stand for many entities.</p>\n"
         '<h3>Precision and recall</h3>\n<div class="panels">\n'
     )
     for label in part["labels"]:
@@ -294,7 +301,7 @@ def _curves(part: Data, data: Data) -> Iterator[str]:
             if (points := system.get("curves", {}).get(label))
         ]
         if found:
-            yield _panel(label, _curve(label, found, threshold))
+            yield panel(label, _curve(label, found, threshold))
     yield '</div>\n<h3>Calibration</h3>\n<div class="panels">\n'
     for label in part["labels"]:
         lines = [
@@ -310,7 +317,7 @@ def _curves(part: Data, data: Data) -> Iterator[str]:
             drawn = charts.plot(
                 lines, axes, (start, start), f"calibration of {label}", diagonal=True
             )
-            yield _panel(label, drawn)
+            yield panel(label, drawn)
     yield "</div>\n"
     rows = []
     for label in part["labels"]:
@@ -319,12 +326,16 @@ def _curves(part: Data, data: Data) -> Iterator[str]:
                 best = max(points, key=lambda point: point["f1"])
                 now = _at(points, threshold)
                 error = system["calibration"][label]["error"]
-                cells = [_label(label), *_system(data["systems"], number), f"{now['f1']:.3f}"]
+                cells = [
+                    label_tag(label),
+                    *system_cell(data["systems"], number),
+                    f"{now['f1']:.3f}",
+                ]
                 cells += [f"{best['threshold']:.2f}", f"{best['f1']:.3f}", f"{error:.3f}"]
-                rows.append((cells, [_colour(label)]))
-    header = ["", *_system(["system"] * len(data["systems"]), 0), "F1"]
+                rows.append((cells, [class_of(label)]))
+    header = ["", *system_head(data["systems"]), "F1"]
     header += ["threshold of the best F1", "best F1", "expected calibration error"]
-    yield _table(header, rows)
+    yield table(header, rows)
     yield (
         '<p class="about">The best threshold was chosen on these documents: on others it is worth '
         "less.</p>\n"
@@ -363,14 +374,17 @@ def _curve(label: str, found: Sequence[tuple[int, Sequence[Data]]], threshold: f
 
 def _names(part: Data, data: Data) -> Iterator[str]:
     yield (
-        '<p class="about">Recall on gold entities whose name stands in a text that the pipeline was '
-        "trained on, and on the others.</p>\n"
+        '<p class="about">Recall on gold entities whose name stands in a text that the pipeline '
+        "was trained on, and on the others.</p>\n"
     )
     rows = []
     for label in part["labels"]:
         for number, system in enumerate(part["systems"]):
             if "names" in system:
-                cells = [_label(label) if number == 0 else "", *_system(data["systems"], number)]
+                cells = [
+                    label_tag(label) if number == 0 else "",
+                    *system_cell(data["systems"], number),
+                ]
                 for which in ("seen", "unseen"):
                     one = system["names"][label][which]
                     cells += [
@@ -378,9 +392,9 @@ def _names(part: Data, data: Data) -> Iterator[str]:
                         charts.share(one["recall"], number),
                         f"{one['gold']:,}",
                     ]
-                rows.append((cells, ["first"] * (number == 0) + [_colour(label)]))
-    header = ["", *_system(["system"] * len(data["systems"]), 0), "seen: recall", "", "gold"]
-    yield _table([*header, "unseen: recall", "", "gold"], rows)
+                rows.append((cells, ["first"] * (number == 0) + [class_of(label)]))
+    header = ["", *system_head(data["systems"]), "seen: recall", "", "gold"]
+    yield table([*header, "unseen: recall", "", "gold"], rows)
 
 
 def _errors(part: Data, data: Data) -> Iterator[str]:
@@ -400,19 +414,18 @@ def _errors(part: Data, data: Data) -> Iterator[str]:
             (kind, [s["errors"][label].get(kind, {}).get(side[kind], 0) for s in part["systems"]])
             for kind in _in_order(kinds)
         ]
-        yield _panel(label, charts.bars(rows, f"errors of {label} by kind") if rows else "no error")
+        yield panel(label, charts.bars(rows, f"errors of {label} by kind") if rows else "no error")
     yield "</div>\n"
 
 
 def _in_order(kinds: Iterable[str]) -> list[str]:
-    order = [MISSED, SPURIOUS, *BORDERS, "split", "merged", LABEL, LABEL_AND_BORDER, "text"]
-    return sorted(kinds, key=order.index)
+    return sorted(kinds, key=KINDS.index)
 
 
 def _traits(part: Data, data: Data) -> Iterator[str]:
     yield (
-        '<p class="about">Recall of the gold entities and precision of the predictions with a trait. '
-        "The first system shows its errors too.</p>\n"
+        '<p class="about">Recall of the gold entities and precision of the predictions with a '
+        "trait. The first system shows its errors too.</p>\n"
     )
     systems = data["systems"]
     for label in part["labels"]:
@@ -421,14 +434,15 @@ def _traits(part: Data, data: Data) -> Iterator[str]:
             ours = [t for t in traits if any(t in s["traits"][label] for s in part["systems"])]
             if ours:
                 rows.append(([group], ["group"]))
-            rows += [(_of_trait(trait, part, label), [_colour(label)]) for trait in ours]
+            rows += [(_of_trait(trait, part, label), [class_of(label)]) for trait in ours]
         header = ["", "gold"]
-        names = [f" {_text(name)}" if len(systems) > 1 else "" for name in systems]
+        names = [f" {escaped(name)}" if len(systems) > 1 else "" for name in systems]
         header += [cell for name in names for cell in (f"recall{name}", "")]
         header += [f"precision{name}" for name in names]
         header += ["missed", "border", "spurious"]
-        yield f"<details{' open' * (label == next(iter(part['documents'])))}><summary>{_label(label)}</summary>\n"
-        yield _table(header, rows)
+        opened = " open" * (label == next(iter(part["labels"])))
+        yield f"<details{opened}><summary>{label_tag(label)}</summary>\n"
+        yield table(header, rows)
         yield "</details>\n"
 
 
@@ -463,30 +477,34 @@ def _published(part: Data, data: Data) -> Iterator[str]:
                 row = system["published"][label][name]
                 gold, pred = row["gold"], row["predicted"]
                 cells = [("all drugs" if name == "all" else name) if number == 0 else ""]
-                cells += [*_system(data["systems"], number), f"{gold['number']:,}", _share(gold)]
+                cells += [
+                    *system_cell(data["systems"], number),
+                    f"{gold['number']:,}",
+                    _share(gold),
+                ]
                 cells += [f"{pred['number']:,}", _share(pred), f"{gold['kinds'].get(MISSED, 0):,}"]
                 cells += [f"{sum(gold['kinds'].get(kind, 0) for kind in BORDERS):,}"]
                 cells += [f"{pred['kinds'].get(SPURIOUS, 0):,}"]
                 rows.append((cells, ["first"] * (number == 0)))
-        header = [_label(label), *_system(["system"] * len(data["systems"]), 0)]
+        header = [label_tag(label), *system_head(data["systems"])]
         header += ["gold", "recall", "predicted", "precision", "missed", "border", "spurious"]
-        yield _table(header, rows)
+        yield table(header, rows)
     rows = []
     for label in part["labels"]:
         for number, system in enumerate(part["systems"]):
             found = system["differences"][label]
-            cells = [_label(label) if number == 0 else "", *_system(data["systems"], number)]
+            cells = [label_tag(label) if number == 0 else "", *system_cell(data["systems"], number)]
             cells += [f"{one:,}" for one in found.values()]
-            rows.append((cells, ["first"] * (number == 0) + [_colour(label)]))
+            rows.append((cells, ["first"] * (number == 0) + [class_of(label)]))
     named = list(part["systems"][0]["differences"][next(iter(part["labels"]))])
     yield "<h3>Entities with a wrong border</h3>\n"
-    yield _table(["", *_system(["system"] * len(data["systems"]), 0), *named], rows)
+    yield table(["", *system_head(data["systems"]), *named], rows)
 
 
 def _confusion(part: Data, data: Data) -> Iterator[str]:
     yield (
-        '<p class="about">Each row is a gold label: how many of its entities were found under which '
-        "label, also with other borders, and how many were missed. The last row: predictions where "
+        '<p class="about">Each row is a gold label: how many of its entities were found under '
+        "which label, also with other borders, and how many were missed. The last row: predictions where "
         "nothing is annotated.</p>\n"
         '<div class="panels tables">\n'
     )
@@ -496,14 +514,15 @@ def _confusion(part: Data, data: Data) -> Iterator[str]:
         for label in [*labels, NOTHING]:
             row = system["confusion"].get(label, {})
             total = sum(row.values())
-            cells = [_label(label) if label else "nothing"]
+            cells: list[Cell] = []
             for predicted in [*labels, NOTHING]:
                 number = row.get(predicted, 0)
                 text = f"{number:,}" if number else ("" if label == predicted == NOTHING else "0")
                 cells.append((text, number / total if total else 0.0, predicted == label))
-            rows.append((cells, [_colour(label)]))
-        header = [_text(system["name"]) if len(data["systems"]) > 1 else "gold"]
-        yield _heat([*header, *map(_label, labels), "missed"], rows)
+            name = label_tag(label) if label else "nothing"
+            rows.append((name, cells, class_of(label)))
+        header = [escaped(system["name"]) if len(data["systems"]) > 1 else "gold"]
+        yield heat_table([*header, *map(label_tag, labels), "missed"], rows)
     yield "</div>\n"
 
 
@@ -521,20 +540,20 @@ def _documents(part: Data, data: Data) -> Iterator[str]:
     )
     header = ["document", "gold"]
     for system in systems:
-        of = f" {_text(system['name'])}" if len(systems) > 1 else ""
+        of = f" {escaped(system['name'])}" if len(systems) > 1 else ""
         header += [f"errors{of}", f"F1{of}", ""]
     rows = []
     for document in documents:
-        cells = [_text(document["document"]), f"{document['gold']:,}"]
+        cells = [escaped(document["document"]), f"{document['gold']:,}"]
         for number, row in enumerate(document["systems"]):
             known = row["f1"] is not None
             cells += [f"{row['errors']:,}", f"{row['f1']:.3f}" if known else ""]
             cells.append(charts.share(row["f1"], number) if known else "")
         rows.append((cells, ["plain"]))
-    yield _table(header, rows[:WORST])
+    yield table(header, rows[:WORST])
     if rest := rows[WORST:]:
-        yield f"<details><summary>{_number(len(rest), 'more document')}</summary>\n"
-        yield _table(header, rest)
+        yield f"<details><summary>{counted(len(rest), 'more document')}</summary>\n"
+        yield table(header, rest)
         yield "</details>\n"
     yield "</div></div>\n"
 
@@ -546,12 +565,13 @@ def _examples(part: Data, data: Data) -> Iterator[str]:
     )
     for system in part["systems"]:
         for label, kinds in system["examples"].items():
-            of = f" of {_text(system['name'])}" if len(data["systems"]) > 1 else ""
+            of = f" of {escaped(system['name'])}" if len(data["systems"]) > 1 else ""
             for kind in _in_order(kinds):
-                yield f'<details class="l{colour_of(label)}"><summary>{_label(label)}{of}: {kind}</summary>\n'
+                title = f"<summary>{label_tag(label)}{of}: {kind}</summary>"
+                yield f'<details class="l{colour_of(label)}">{title}\n'
                 yield '<ol class="names">\n'
                 for one in kinds[kind]:
-                    yield f"<li>{_text(one['mention'])} ({one['number']})\n"
+                    yield f"<li>{escaped(one['mention'])} ({one['number']})\n"
                     places = "".join(map(_place, one["places"]))
                     yield f'<ul class="places">{places}</ul></li>\n' if places else "</li>\n"
                 yield "</ol></details>\n"
@@ -559,16 +579,16 @@ def _examples(part: Data, data: Data) -> Iterator[str]:
 
 def _place(place: Data) -> str:
     quoted = "".join(
-        f'<span class="{" ".join(["g"] * gold + ["p"] * pred)}">{_text(text)}</span>'
+        f'<span class="{" ".join(["g"] * gold + ["p"] * pred)}">{escaped(text)}</span>'
         for gold, pred, text in place["pieces"]
     )
-    return f'<li>{_text(place["document"])}: <span class="quote">{quoted}</span></li>'
+    return f'<li>{escaped(place["document"])}: <span class="quote">{quoted}</span></li>'
 
 
 def _notes(data: Data, twin: str) -> Iterator[str]:
     settings = data["settings"]
     if data["remarks"]:
-        items = "".join(f"<li>{_text(remark)}</li>" for remark in data["remarks"])
+        items = "".join(f"<li>{escaped(remark)}</li>" for remark in data["remarks"])
         yield f'<ul class="remarks">{items}</ul>\n'
     threshold = settings["threshold"]
     kept = (
@@ -579,133 +599,14 @@ def _notes(data: Data, twin: str) -> Iterator[str]:
         "gold entity counts as often as it occurs, a prediction once.</p>\n"
     )
     if "manifest" in data:
-        rows = [
-            ([_text(one["name"]), f"<code>{one['sha256'][:16]}</code>"], [])
+        rows: list[Row] = [
+            ([escaped(one["name"]), f"<code>{one['sha256'][:16]}</code>"], [])
             for one in data["manifest"]["inputs"]
         ]
-        yield _table(["made from", "SHA-256"], rows)
+        yield table(["made from", "SHA-256"], rows)
         made = ", ".join(
             f"{name} {version}" for name, version in data["manifest"]["versions"].items()
         )
-        yield f'<p class="about">{_text(made)}</p>\n'
+        yield f'<p class="about">{escaped(made)}</p>\n'
     if twin:
-        yield f'<p class="about">The same figures as JSON: {_text(twin)}</p>\n'
-
-
-# --- Pieces ---
-
-
-def _section(title: str, *body: str) -> Iterator[str]:
-    yield f'<section>\n<h2 id="{_anchor(title)}">{_text(title)}</h2>\n'
-    yield from body
-    yield "</section>\n"
-
-
-def _anchor(title: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", title.lower())
-
-
-def _key(systems: Sequence[str]) -> str:
-    """The marks of the systems, if there are several."""
-    if len(systems) == 1:
-        return ""
-    items = (f"<li>{charts.legend_mark(n)}{_text(name)}</li>" for n, name in enumerate(systems))
-    return f'<ul class="key plain" aria-label="Systems">{"".join(items)}</ul>\n'
-
-
-def _panel(label: str, drawn: str) -> str:
-    title = f"<figcaption>{_text(label)}</figcaption>"
-    return f'<figure class="panel l{colour_of(label)}">{title}{drawn}</figure>\n'
-
-
-def _table(header: Sequence[str], rows: Sequence[tuple[Sequence[str], Sequence[str]]]) -> str:
-    """A table of cells that are HTML. Of each row its cells and its classes."""
-    if not rows:
-        return ""
-    drawn = "".join(
-        f'<tr class="{" ".join(classes)}">{_cells(cells, len(header))}</tr>\n'
-        for cells, classes in rows
-    )
-    return f'<div class="wide"><table>\n{_header(header)}<tbody>\n{drawn}</tbody></table></div>\n'
-
-
-def _header(header: Sequence[str]) -> str:
-    first, *others = header
-    cells = "".join(f'<th scope="col">{cell}</th>' for cell in others)
-    return f'<thead><tr><th scope="col" class="name">{first}</th>{cells}</tr></thead>\n'
-
-
-def _cells(cells: Sequence[str], width: int) -> str:
-    first, *others = cells
-    span = f' colspan="{width}"' if not others else ""
-    return f'<th scope="row"{span}>{first}</th>' + "".join(f"<td>{cell}</td>" for cell in others)
-
-
-def _heat(header: Sequence[str], rows: Sequence[tuple[Sequence[Any], Sequence[str]]]) -> str:
-    """A table whose cells are coloured by their share of the row."""
-    drawn = []
-    for (first, *others), classes in rows:
-        cells = "".join(
-            f'<td class="{"same" * same}" style="--share:{min(60, 60 * share):.0f}%">{text}</td>'
-            for text, share, same in others
-        )
-        drawn.append(f'<tr class="{" ".join(classes)}"><th scope="row">{first}</th>{cells}</tr>\n')
-    body = "".join(drawn)
-    return f'<div class="wide"><table class="heat">\n{_header(header)}<tbody>\n{body}</tbody></table></div>\n'
-
-
-def _label(label: str, name: str = "") -> str:
-    """A label with its colour."""
-    if label in (ALL, MACRO):
-        return _text(name or label)
-    return f'<span class="l{colour_of(label)}"><span class="swatch"></span></span>{_text(name or label)}'
-
-
-def _colour(label: str) -> str:
-    return "plain" if label in (ALL, MACRO, NOTHING) else f"l{colour_of(label)}"
-
-
-def _system(systems: Sequence[str], number: int) -> list[str]:
-    """The cell with the name of a system, if there are several."""
-    return [f'<span class="name">{_text(systems[number])}</span>'] if len(systems) > 1 else []
-
-
-def _name(part: Data) -> str:
-    """What to call a part: its language and split."""
-    named = [LANGUAGES.get(part["lang"], part["lang"]), part["split"]]
-    return ", ".join(filter(None, named))
-
-
-def _figures(scores: Data) -> list[str]:
-    counts = scores["counts"] or {}
-    numbers = [f"{counts[key]:,}" if counts else "" for key in ("gold", "predicted", "right")]
-    return [
-        f"{scores['precision']:.3f}",
-        f"{scores['recall']:.3f}",
-        f"{scores['f1']:.3f}",
-        *numbers,
-    ]
-
-
-def _interval(scores: Data) -> str:
-    low, high = scores["interval"]["f1"]
-    return f"{low:.3f} to {high:.3f}"
-
-
-def _difference(one: Data) -> list[str]:
-    """The cells of a comparison: both values, the difference and its interval."""
-    low, high = one["interval"]
-    text = f"{one['difference']:+.3f}"
-    certain = low > 0 or high < 0
-    difference = f'<span class="certain">{text}</span>' if certain else text
-    interval = f'<span class="interval">{low:+.3f} to {high:+.3f}</span>'
-    return [f"{one['first']:.3f}", f"{one['second']:.3f}", difference, interval]
-
-
-def _number(number: int, unit: str, units: str = "") -> str:
-    return f"{number:,} {unit if number == 1 else units or unit + 's'}"
-
-
-def _text(value: object) -> str:
-    """Text of the input as the content of an element: what is not seen is spelled out."""
-    return html.escape(plain(re.sub(r"[\t\r\n]", " ", str(value))))
+        yield f'<p class="about">The same figures as JSON: {escaped(twin)}</p>\n'

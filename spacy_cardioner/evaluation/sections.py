@@ -13,7 +13,7 @@ NO_SECTION = "no section"
 
 
 class Sections:
-    """Where the sections of the documents of a part are. None are known without texts or language."""
+    """Where the sections of documents are. None are known without texts or a language."""
 
     def __init__(self, part: Part) -> None:
         """Find the sections by their titles in the language of the part."""

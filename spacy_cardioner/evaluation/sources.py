@@ -47,8 +47,8 @@ def read_annotations(
 ) -> Source:
     """Read a BRAT folder, a TSV of the task, or a JSONL of `cardioner annotate`, which has scores.
 
-    An entity is kept each time that it occurs. A TSV has spaces for line ends, so any white space inside a mention is replaced with
-    one space.
+    An entity is kept each time that it occurs. A TSV has spaces for line ends, so any white space
+    inside a mention is replaced with one space.
 
     documents (Collection[str] | None): The documents to keep. Default: all.
     rename (Mapping[str, str] | None): New labels by the old ones.

@@ -1,4 +1,4 @@
-"""Traits of mentions that make them hard: their length, how rare they are, what they are made of."""
+"""Traits that make mentions hard: their length, how rare they are, what they are made of."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Traits:
     """
 
     def __init__(self, gold: Mapping[str, Iterable[Entity]], lang: str) -> None:
-        """gold (Mapping): The gold entities of one label. lang (str): "" if unknown."""
+        """Count the names of the gold entities of one label. lang (str): "" if unknown."""
         self.names: Counter[Name] = Counter(
             words_of(one.text) for entities in gold.values() for one in entities
         )
