@@ -12,6 +12,9 @@ import typer
 from spacy_cardioner.cli.options import Published, Relabel, named, renames
 from spacy_cardioner.errors import echo, text_is_shown
 
+# So many have marks of their own in the pictures.
+MOST_SYSTEMS = 4
+
 
 def report(
     pred: Annotated[
@@ -90,12 +93,15 @@ def report(
     from spacy_cardioner.evaluation.page import render_page
     from spacy_cardioner.evaluation.systems import read_parts, read_runs
     from spacy_cardioner.files import manifest, refuse_overlap, write_texts
+    from spacy_cardioner.layout import LANGUAGES
 
     if output.suffix.lower() not in (".html", ".htm"):
         raise typer.BadParameter("give a name that ends in .html", param_hint="--output")
     if bool(corpus) == bool(gold):
         raise typer.BadParameter("give --gold or --corpus, and not both")
     systems = _by_name(pred)
+    if len(systems) > MOST_SYSTEMS:
+        raise typer.BadParameter(f"give at most {MOST_SYSTEMS} systems", param_hint="--pred")
     choice: dict[str, Any] = {"labels": only or None, "lenient": lenient}
     if corpus:
         if lang is None:
@@ -107,6 +113,8 @@ def report(
         inputs = [path for paths in systems.values() for path in paths]
         parts, remarks = read_runs(named(corpus), systems, lang, **choice)
     else:
+        if lang not in (None, *LANGUAGES):
+            raise typer.BadParameter("give es, en or it", param_hint="--lang")
         golds = _by_name(gold)
         parts, remarks = read_parts(
             golds if len(golds) > 1 else {"": next(iter(golds.values()))},
@@ -138,7 +146,7 @@ def _by_name(given: Sequence[str]) -> dict[str, list[Path]]:
     for name, path in split:
         own = path.name or str(path)
         if sum(other.name == path.name for other in unnamed) > 1:
-            own = f"{path.parent.name}/{own}"
+            own = f"{path.absolute().parent.name}/{own}"
         if not name and own in found:
             raise typer.BadParameter(f"two systems or splits are called {own}: give NAME=PATH")
         found.setdefault(name or own, []).append(path)

@@ -152,7 +152,9 @@ def _system(
     }
     if training is not None and training.texts:
         names = recalls(part.gold, system.kept, training, list(part.annotated))
-        made["names"] = {label: asdict(one) for label, one in names.items()}
+        made["names"] = {
+            label: asdict(one) for label, one in names.items() if one.seen.gold + one.unseen.gold
+        }
     scored = [one.score is not None for entities in system.given.values() for one in entities]
     if scored and all(scored):
         made["calibration"] = {

@@ -48,7 +48,7 @@ def render_page(data: Data, twin: str = "") -> str:
     RETURNS (str): An HTML page.
     """
     style = (RESOURCES / "report.css").read_text(encoding="utf-8")
-    title = "Report: " + " and ".join(data["systems"])
+    title = f"Report: {', '.join(data['systems'])}"
     drawn = [page_head(title, style), '<div class="cardioner report">\n', *_start(data, twin)]
     drawn += write_section("Scores", *_scores(data))
     if data["gaps"]:
@@ -190,7 +190,7 @@ def _present(part: Data) -> list[str]:
         "comparison": part["comparisons"],
         "sections": any(system["sections"] for system in systems),
         "curves": any(any(system.get("curves", {}).values()) for system in systems),
-        "names": any("names" in system for system in systems),
+        "names": any(system.get("names") for system in systems),
         "published": any(system["published"] for system in systems),
         "confusion": len(part["labels"]) > 1,
         "examples": any(any(system.get("examples", {}).values()) for system in systems),
@@ -380,7 +380,7 @@ def _names(part: Data, data: Data) -> Iterator[str]:
     rows = []
     for label in part["labels"]:
         for number, system in enumerate(part["systems"]):
-            if "names" in system:
+            if label in system.get("names", {}):
                 cells = [
                     label_tag(label) if number == 0 else "",
                     *system_cell(data["systems"], number),
@@ -504,8 +504,8 @@ def _published(part: Data, data: Data) -> Iterator[str]:
 def _confusion(part: Data, data: Data) -> Iterator[str]:
     yield (
         '<p class="about">Each row is a gold label: how many of its entities were found under '
-        "which label, also with other borders, and how many were missed. The last row: predictions where "
-        "nothing is annotated.</p>\n"
+        "which label, also with other borders, and how many were missed. The last row: "
+        "predictions where nothing is annotated.</p>\n"
         '<div class="panels tables">\n'
     )
     labels = list(part["labels"])

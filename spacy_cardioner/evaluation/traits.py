@@ -48,7 +48,7 @@ _CAPITALS = re.compile(
     r"(?<![^\W_])(?:[A-ZÀ-ÖØ-Þ]{2,6}s?|[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ]?[A-ZÀ-ÖØ-Þ]+\w{0,3})(?![^\W_])"
 )
 _COORDINATED = re.compile(
-    r"(?<!\w)(?:y|e|o|u|ni|and|or|nor|ed|od|né)(?!\w)|[,;]|\w\s*/\s*[^\W\d]", re.I
+    r"\s(?:y|e|o|u|ni|and|or|nor|ed|od|né)\s|,(?!\d)|;|[^\W\d]\s*/\s*[^\W\d]", re.IGNORECASE
 )
 _SIGN = re.compile(r"[^\s\w]|\d")
 
@@ -73,7 +73,7 @@ class Traits:
         beside (Iterable[Entity]): The entities of its side in its document.
         """
         name = words_of(entity.text)
-        number, times = max(1, len(name)), self.names[name]
+        number, times = len(entity.text.split()), self.names[name]
         found = [next(text for most, text in LENGTHS.items() if number <= most)]
         found.append(next(text for most, text in FREQUENCIES.items() if times <= most))
         if self._is_abbreviated(entity):
