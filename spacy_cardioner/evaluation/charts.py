@@ -66,7 +66,7 @@ def scale(lowest: float) -> str:
     """The numbers above a column of intervals."""
     places = [(6 + 148 * (one - lowest) / (1 - lowest), one) for one in ticks_of(lowest)]
     drawn = "".join(
-        f'<text x="{min(x, 146):.1f}" y="11" text-anchor="middle">{one:g}</text>'
+        f'<text x="{x:.1f}" y="11" text-anchor="{"middle" if one < 1 else "end"}">{one:g}</text>'
         for x, one in places
     )
     return _svg(160, 14, drawn, f"scale from {lowest:g} to 1")

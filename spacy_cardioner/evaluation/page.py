@@ -102,7 +102,7 @@ def _card(part: Data, label: str, *, several: bool) -> str:
 def _scores(data: Data) -> Iterator[str]:
     rows: list[Row] = []
     several, systems = len(data["parts"]) > 1, data["systems"]
-    found = [scores["f1"] for *_, scores in _each(data["parts"], "strict")]
+    found = [scores["interval"]["f1"][0] for *_, scores in _each(data["parts"], "strict")]
     lowest = charts.start_of([*found, 0.9])
     for part, number, label, scores in _each(data["parts"], "strict"):
         name = f"{label} {part_name(part)}" if several else label
@@ -166,11 +166,11 @@ def _gaps(data: Data) -> Iterator[str]:
 # --- A part ---
 
 HEADINGS = {
+    "errors": "Errors by kind",
+    "curves": "Thresholds and calibration",
     "comparison": "Side by side",
     "sections": "By section",
-    "curves": "Thresholds and calibration",
     "names": "Seen and unseen names",
-    "errors": "Errors by kind",
     "traits": "What makes entities hard",
     "published": "Errors that others reported",
     "confusion": "Confusion of labels",
