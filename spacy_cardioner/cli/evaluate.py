@@ -16,7 +16,7 @@ def evaluate(
     pred: Annotated[
         Path,
         typer.Option(
-            help="Predictions: a BRAT folder or a TSV. With --corpus: a folder with the results of "
+            help="Predictions: a BRAT folder, a TSV or a JSONL. With --corpus: a folder with the results of "
             "`cardioner crossval`."
         ),
     ],

@@ -67,7 +67,7 @@ def evaluate(
     seed: int = 13,
     lenient: bool = False,
 ) -> Evaluation:
-    """Score predictions against gold annotations. Both are a BRAT folder or a TSV.
+    """Score predictions against gold annotations. Both are a BRAT folder, a TSV or a JSONL.
 
     gold (Path | Source): A source is not renamed.
     other (Path | None): Other predictions to compare `pred` with.
