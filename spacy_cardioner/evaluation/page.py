@@ -93,7 +93,7 @@ def _card(part: Data, label: str, *, several: bool) -> str:
             f"<span>precision {scores['precision']:.3f}, recall {scores['recall']:.3f}</span>"
         )
     name = escaped(f"{label} {part_name(part)}" if several else label)
-    return f'<div class="card l{colour_of(label)}"><h3>{name}: F1</h3>{"".join(lines)}</div>\n'
+    return f'<div class="card l{colour_of(label)}"><p>{name}: F1</p>{"".join(lines)}</div>\n'
 
 
 # --- Scores ---

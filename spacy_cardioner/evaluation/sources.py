@@ -132,9 +132,12 @@ def joined(sources: Sequence[Source]) -> Source:
         counts.update(source.counts)
         for name, of_note in source.entities.items():
             entities.setdefault(name, []).extend(of_note)
-    path = Path(os.path.commonpath([source.path for source in sources]))
+    paths = [source.path for source in sources]
+    if len({path.is_absolute() for path in paths}) > 1:
+        paths = [path.absolute() for path in paths]
     known = all(source.texts is not None for source in sources)
     labels = set().union(*(source.labels for source in sources))
+    path = Path(os.path.commonpath(paths))
     return Source(path, entities, texts if known else None, counts, labels)
 
 

@@ -90,10 +90,7 @@ def read_parts(
     trained = training_in(training, lenient)
     parts, said = [], list[str]()
     for name, gold in splits.items():
-        elsewhere = {
-            one for other in splits.values() if other is not gold for one in other.entities
-        }
-        ours = [_without(source, elsewhere) for source in systems]
+        ours = [_within(source, gold.entities) if len(splits) > 1 else source for source in systems]
         wanted, aligned = align(gold, ours, lenient=lenient)
         scored = sorted(
             set().union(*map(labels_of, [wanted, *aligned])) if labels is None else labels
@@ -208,8 +205,8 @@ def _check(
             )
 
 
-def _without(source: Source, documents: Collection[str]) -> Source:
-    """A source without some documents."""
-    entities = {name: of for name, of in source.entities.items() if name not in documents}
+def _within(source: Source, documents: Collection[str]) -> Source:
+    """A source without other documents than these."""
+    entities = {name: of for name, of in source.entities.items() if name in documents}
     texts = source.texts and {name: source.texts[name] for name in entities if name in source.texts}
     return replace(source, entities=entities, texts=texts)

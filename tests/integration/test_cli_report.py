@@ -212,6 +212,36 @@ def test_the_figures_of_runs_are_those_of_evaluate(
     assert seen == {path.name for path in Path("out").iterdir()}
 
 
+def test_a_label_counts_only_where_it_was_annotated(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    annotated = {"one": {"n1": "FARMACO 0 3\tAAS", "n2": ""}, "two": {"n1": "ENFERMEDAD 4 7\tIAM"}}
+    for corpus, notes in annotated.items():
+        folder = Path(corpus) / "cardioccc_dev/en/brat"
+        folder.mkdir(parents=True)
+        for name, ann in notes.items():
+            (folder / f"{name}.txt").write_text("AAS IAM", encoding="utf-8")
+            (folder / f"{name}.ann").write_text(f"T1\t{ann}\n" * bool(ann), encoding="utf-8")
+    Path("run").mkdir()
+    Path("run/documents.txt").write_text("n1\nn2\n", encoding="utf-8")
+    Path("run/folds.json").write_text('[["n1"], ["n2"]]', encoding="utf-8")
+    rows = "n1\tFARMACO\t0\t3\tAAS\nn1\tENFERMEDAD\t4\t7\tIAM\nn2\tENFERMEDAD\t4\t7\tIAM\n"
+    Path("run/en.tsv").write_text(HEADER + rows, encoding="utf-8")
+    arguments = ["--corpus", "one", "--corpus", "two", "--lang", "en", "--pred", "run"]
+    assert cardioner(monkeypatch, "report", *arguments, "-o", "out.html") == 0
+    data = read("out.json")
+    [part] = data["parts"]
+    [system] = part["systems"]
+    assert part["labels"] == {"FARMACO": 2, "ENFERMEDAD": 1}
+    assert system["confusion"] == {"ENFERMEDAD": {"ENFERMEDAD": 1}, "FARMACO": {"FARMACO": 1}}
+    assert {label: made["f1"] for label, made in system["scores"]["strict"].items()} == {
+        "FARMACO": 1.0,
+        "ENFERMEDAD": 1.0,
+    }
+    said = "Not scored, without gold annotations of ENFERMEDAD en: 1 document."
+    assert said in data["remarks"]
+
+
 def test_the_page_shows_the_figures(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     systems = ["--pred", "one=a.jsonl", "--pred", "two=b.jsonl", "--lang", "es"]
     options = ["--resamples", "20", "-o", "report.html"]
@@ -302,15 +332,15 @@ def test_ids_of_tables_are_hidden(files: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_splits_and_their_gap(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, text in (("dev", "AAS AAS"), ("test", "AAS AAS")):
+    for name in ("dev", "test"):
         Path(name).mkdir()
-        Path(f"{name}/{name}.txt").write_text(text, encoding="utf-8")
+        Path(f"{name}/{name}.txt").write_text("AAS AAS", encoding="utf-8")
         ann = "T1\tFARMACO 0 3\tAAS\nT2\tFARMACO 4 7\tAAS\n"
         Path(f"{name}/{name}.ann").write_text(ann, encoding="utf-8")
     Path("dev.tsv").write_text(f"{HEADER}dev\tFARMACO\t0\t3\tAAS\ndev\tFARMACO\t4\t7\tAAS\n")
     Path("test.tsv").write_text(f"{HEADER}test\tFARMACO\t0\t3\tAAS\n")
-    gold = ["--gold", "dev=dev", "--gold", "test=test"]
-    pred = ["--pred", "ours=dev.tsv", "--pred", "ours=test.tsv", "-o", "out.html"]
+    gold = ["--gold", "dev=dev", "--gold", f"test={files / 'test'}"]
+    pred = ["--pred", "ours=dev.tsv", "--pred", f"ours={files / 'test.tsv'}", "-o", "out.html"]
     assert cardioner(monkeypatch, "report", *gold, *pred) == 0
     data = read("out.json")
     assert data["systems"] == ["ours"]
@@ -379,8 +409,8 @@ def test_the_same_twice_is_the_same(files: Path, monkeypatch: pytest.MonkeyPatch
         ("--gold gold --pred pred.tsv -o gold/out.html", 1, "write somewhere else"),
         ("--gold gold --pred pred.json -o pred.html", 1, "write somewhere else"),
         (
-            "--gold gold --pred 1=a.tsv --pred 2=a.tsv --pred 3=a.tsv --pred 4=a.tsv --pred 5=a.tsv "
-            "-o out.html",
+            "--gold gold --pred 1=a.tsv --pred 2=a.tsv --pred 3=a.tsv --pred 4=a.tsv "
+            "--pred 5=a.tsv -o out.html",
             2,
             "at most 4 systems",
         ),
