@@ -65,9 +65,12 @@ PAGE_HEAD = """<!DOCTYPE html>
 PAGE_FOOT = "</main>\n</body>\n</html>\n"
 
 
-def page_head(title: str) -> str:
-    """The start of a page, with its title and the style. Pictures follow, and `PAGE_FOOT`."""
-    return PAGE_HEAD.format(title=_content(plain(title)), style=read_style())
+def page_head(title: str, style: str = "") -> str:
+    """The start of a page, with its title and the style. Pictures follow, and `PAGE_FOOT`.
+
+    style (str): What comes after the style of the fragments.
+    """
+    return PAGE_HEAD.format(title=_content(plain(title)), style=read_style() + style)
 
 
 @cache

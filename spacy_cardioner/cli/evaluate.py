@@ -16,8 +16,8 @@ def evaluate(
     pred: Annotated[
         Path,
         typer.Option(
-            help="Predictions: a BRAT folder or a TSV. With --corpus: a folder with the results of "
-            "`cardioner crossval`."
+            help="Predictions: a BRAT folder, a TSV or a JSONL. With --corpus: a folder with the "
+            "results of `cardioner crossval`."
         ),
     ],
     gold: Annotated[Path | None, typer.Option(help="Gold: a BRAT folder or a TSV.")] = None,

@@ -17,7 +17,7 @@ from spacy_cardioner.errors import SHOW_TEXT, masked, plain
 from spacy_cardioner.files import refuse_overlap
 
 # Arguments that may be files or folders but are no paths: names of pipelines, KIND=FILE, or "".
-NAMED = {"model", "models", "encoder", "rawtext", "sources", "corpus", "gold"}
+NAMED = {"model", "models", "encoder", "rawtext", "sources", "corpus", "gold", "pred"}
 
 Lang = Annotated[str, typer.Option(help="Language of the pipeline: es, en, it, or xx for several.")]
 DocBins = Annotated[

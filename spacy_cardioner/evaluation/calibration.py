@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from spacy_cardioner.errors import CardionerError, reason
 from spacy_cardioner.evaluation.matching import Annotations
@@ -84,21 +85,30 @@ def calibrations(
     return made
 
 
-def read_scored(path: Path) -> dict[str, list[Entity]]:
+def read_scored(path: Path, *, needed: bool = True) -> dict[str, list[Entity]]:
     """Read predictions with scores, as ``cardioner annotate --format jsonl`` writes them.
 
+    needed (bool): Whether an entity without a score is an error.
     RAISES (CardionerError): The file is missing or malformed, or an entity has no score.
     """
-    found = {}
+    found: dict[str, list[Entity]] = {}
     for number, row in read_jsonl(path):
         try:
-            found[str(row["id"])] = [
-                Entity(int(e["start"]), int(e["end"]), e["label"], e["text"], float(e["score"]))
-                for e in row["entities"]
-            ]
-        except (ValueError, KeyError, TypeError) as error:
+            name, entities = str(row["id"]), [_entity(one, needed) for one in row["entities"]]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CardionerError(
-                f"{path}:{number}: not a note with scored entities, as `cardioner annotate "
-                f"--format jsonl` writes them ({reason(error)})"
+                f"{path}:{number}: not a note with {'scored ' * needed}entities, as `cardioner "
+                f"annotate --format jsonl` writes them ({reason(error)})"
             ) from error
+        if name in found:
+            raise CardionerError(f"{path}:{number}: an earlier note has the same id")
+        found[name] = entities
     return found
+
+
+def _entity(given: Mapping[str, Any], needed: bool) -> Entity:
+    start, end, label = int(given["start"]), int(given["end"]), given["label"]
+    if not (0 <= start < end and isinstance(label, str) and isinstance(given["text"], str)):
+        raise ValueError("an offset, a label or a text is invalid")
+    score = float(given["score"]) if needed or given.get("score") is not None else None
+    return Entity(start, end, label, given["text"], score)

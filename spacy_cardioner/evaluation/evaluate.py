@@ -67,7 +67,7 @@ def evaluate(
     seed: int = 13,
     lenient: bool = False,
 ) -> Evaluation:
-    """Score predictions against gold annotations. Both are a BRAT folder or a TSV.
+    """Score predictions against gold annotations. Both are a BRAT folder, a TSV or a JSONL.
 
     gold (Path | Source): A source is not renamed.
     other (Path | None): Other predictions to compare `pred` with.
@@ -94,7 +94,7 @@ def evaluate(
     present = set().union(*(source.labels for source in sources))
     brat.check_labels(present, rename or {}, labels)
     made = None if scored is None else relabelled(read_scored(scored), rename or {})
-    trained = training if isinstance(training, Training) else _training(training, lenient)
+    trained = training if isinstance(training, Training) else training_in(training, lenient)
     settings: dict[str, Any] = {"labels": labels, "resamples": resamples, "seed": seed}
     said = [line for source in pred_sources for line in remarks(gold_source, source, labels)]
     return Evaluation(
@@ -119,7 +119,7 @@ def evaluate_run(
     RAISES (CardionerError): The input is invalid, or no document was annotated with a label.
     """
     documents = read_names(run / "documents.txt")
-    settings["training"] = _training_of_run(corpora, run, lang) if unseen else ()
+    settings["training"] = trainings_of_runs(corpora, [run], lang)[0] if unseen else ()
     for language in layout.languages_of(lang):
         folders = layout.find(corpora, language, layout.SPLIT)
         for label, gold in read_gold(folders, documents=documents).items():
@@ -134,7 +134,7 @@ def evaluate_run(
             yield task, done
 
 
-def _training(paths: Sequence[Path], lenient: bool) -> Training:
+def training_in(paths: Sequence[Path], lenient: bool = False) -> Training:
     """What a pipeline was trained on, from its gold annotations."""
     texts: dict[str, list[Name]] = {}
     for path in paths:
@@ -143,8 +143,8 @@ def _training(paths: Sequence[Path], lenient: bool) -> Training:
     return Training(texts)
 
 
-def _training_of_run(corpora: Sequence[Path], run: Path, lang: str) -> Training:
-    """What the pipelines of the folds were trained on: all but the documents of their fold."""
+def trainings_of_runs(corpora: Sequence[Path], runs: Sequence[Path], lang: str) -> list[Training]:
+    """What the pipelines of each run were trained on: all but the documents of their fold."""
     from spacy_cardioner.evaluation.held_out import read_run_folds  # spaCy is slow to import
 
     texts: dict[str, list[Name]] = {}
@@ -154,11 +154,14 @@ def _training_of_run(corpora: Sequence[Path], run: Path, lang: str) -> Training:
         for note in folder.notes(lenient=True):
             name = named[folder.part, folder.lang].name(note, folder, [])
             texts[f"{folder.part}/{folder.lang}/{name}"] = [words_of(note.text)]
-    held_out = {}
-    for fold in read_run_folds(run):
-        ours = {f"{layout.SPLIT}/{language}/{name}" for language in langs for name in fold}
-        held_out.update(dict.fromkeys(fold, ours))
-    return Training(texts, held_out)
+    trainings = []
+    for run in runs:
+        held_out = {}
+        for fold in read_run_folds(run):
+            ours = {f"{layout.SPLIT}/{language}/{name}" for language in langs for name in fold}
+            held_out.update(dict.fromkeys(fold, ours))
+        trainings.append(Training(texts, held_out))
+    return trainings
 
 
 def read_names(path: Path) -> set[str]:

@@ -143,6 +143,29 @@ def compare(
     return Comparison(one, other, one - other, interval, resamples, seed)
 
 
+def gap(
+    first: tuple[Annotations, Annotations],
+    second: tuple[Annotations, Annotations],
+    *,
+    labels: Collection[str] | None = None,
+    resamples: int = 1000,
+    seed: int = 13,
+) -> Comparison:
+    """Compare the scores of a system on two sets of documents, each resampled on its own.
+
+    first, second (tuple): The gold annotations and the predictions, see `score`.
+    """
+    names = _names(labels, *first, *second)
+    points, samples = [], []
+    for number, (gold, pred) in enumerate((first, second)):
+        counts = count(gold, pred, names)
+        points.append(float(np.nan_to_num(_strict_micro_f1(counts.sum(axis=0)))))
+        samples.append(_strict_micro_f1(_resample(counts, resamples, seed + number)))
+    one, other = points
+    interval = _interval(samples[0] - samples[1])
+    return Comparison(one, other, one - other, interval, resamples, seed)
+
+
 def _names(labels: Collection[str] | None, *annotations: Annotations) -> list[str]:
     return sorted(set().union(*map(labels_of, annotations)) if labels is None else set(labels))
 

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from spacy_cardioner import brat
 from spacy_cardioner.errors import CardionerError, listed
+from spacy_cardioner.evaluation.calibration import read_scored
 from spacy_cardioner.evaluation.matching import Annotations, labels_of, relabelled
 from spacy_cardioner.folders import Documents, Folder
 from spacy_cardioner.spans import Entity
@@ -44,9 +45,10 @@ def read_annotations(
     rename: Mapping[str, str] | None = None,
     lenient: bool = False,
 ) -> Source:
-    """Read a BRAT folder or a TSV of the task. An entity is kept each time that it occurs.
+    """Read a BRAT folder, a TSV of the task, or a JSONL of `cardioner annotate`, which has scores.
 
-    A TSV has spaces for line ends, so any white space inside a mention is replaced with one space.
+    An entity is kept each time that it occurs. A TSV has spaces for line ends, so any white space
+    inside a mention is replaced with one space.
 
     documents (Collection[str] | None): The documents to keep. Default: all.
     rename (Mapping[str, str] | None): New labels by the old ones.
@@ -64,10 +66,14 @@ def read_annotations(
             texts[note.name] = note.text
             if not note.annotated:
                 changes.append(brat.Change("without .ann", note.name))
+    elif path.is_file() and ".jsonl" in path.suffixes:
+        found = read_scored(path, needed=False)
     elif path.is_file():
         found = brat.read_tsv(path, repeated=True, lenient=lenient, changes=changes)
     else:
-        raise CardionerError(f"{path}: no such folder or file. Give a BRAT folder or a TSV.")
+        raise CardionerError(
+            f"{path}: no such folder or file. Give a BRAT folder, a TSV or a JSONL."
+        )
     spelled = {
         name: _spelled(entities)
         for name, entities in relabelled(found, rename or {}).items()
@@ -117,10 +123,10 @@ def read_gold(
             counts = _counts(of_label, changes)
             source = Source(folder.annotations, of_label, texts, counts, {label})
             found.setdefault(label, []).append(source)
-    return {label: _joined(sources) for label, sources in found.items()}
+    return {label: joined(sources) for label, sources in found.items()}
 
 
-def _joined(sources: Sequence[Source]) -> Source:
+def joined(sources: Sequence[Source]) -> Source:
     """One source of the documents of several."""
     entities: dict[str, list[Entity]] = {}
     texts: dict[str, str] = {}
@@ -130,8 +136,13 @@ def _joined(sources: Sequence[Source]) -> Source:
         counts.update(source.counts)
         for name, of_note in source.entities.items():
             entities.setdefault(name, []).extend(of_note)
-    path = Path(os.path.commonpath([source.path for source in sources]))
-    return Source(path, entities, texts, counts, sources[0].labels)
+    paths = [source.path for source in sources]
+    if len({path.is_absolute() for path in paths}) > 1:
+        paths = [path.absolute() for path in paths]
+    known = all(source.texts is not None for source in sources)
+    labels = set().union(*(source.labels for source in sources))
+    path = Path(os.path.commonpath(paths))
+    return Source(path, entities, texts if known else None, counts, labels)
 
 
 def _spelled(entities: Iterable[Entity]) -> list[Entity]:

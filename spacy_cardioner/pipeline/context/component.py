@@ -19,9 +19,6 @@ from spacy_cardioner.pipeline.context.checks import (
     ANSWERS,
     CONTEXT_RULES,
     NAMES,
-    ONE_PARAGRAPH,
-    OPENERS,
-    PATIENTS,
     SECTION_RULES,
     TERMINATING_TYPES,
     RuleFile,
@@ -142,12 +139,7 @@ class Context(StoredPipe):
 
         self.rules = rules
         self.sections = sections
-        self.section_finder = SectionFinder(
-            sections[SECTION_RULES],
-            sections.get(ONE_PARAGRAPH, ()),
-            sections.get(OPENERS, {}),
-            sections.get(PATIENTS, ()),
-        )
+        self.section_finder = SectionFinder.from_file(sections)
         self.context = LinearConText(
             self.nlp,
             self.name,

@@ -24,6 +24,12 @@ from typing import Any, NamedTuple
 
 from spacy.tokens import Doc, Span, SpanGroup
 
+from spacy_cardioner.pipeline.context.checks import (
+    ONE_PARAGRAPH,
+    OPENERS,
+    PATIENTS,
+    SECTION_RULES,
+)
 from spacy_cardioner.pipeline.context.segments import LIST_MARK
 
 SECTIONS_KEY = "sections"
@@ -95,6 +101,16 @@ class SectionFinder:
             if category != EVERY
         }
         self.patients = [re.compile(pattern) for pattern in patients]
+
+    @classmethod
+    def from_file(cls, content: Mapping[str, Any]) -> SectionFinder:
+        """Make a finder from what `rules.read_sections` returned."""
+        return cls(
+            content[SECTION_RULES],
+            content.get(ONE_PARAGRAPH, ()),
+            content.get(OPENERS, {}),
+            content.get(PATIENTS, ()),
+        )
 
     def __call__(self, doc: Doc) -> SpanGroup:
         """RETURNS (SpanGroup): The sections, titles included, with their category as label."""
