@@ -37,8 +37,9 @@ class Encoder:
         if not 0 <= layer <= n_layers:
             raise CardionerError(f"{name}: has {n_layers} layers, so that --layer {layer} is none")
         self.layer = layer
-        # The layers above are not run.
-        del self.model.encoder.layer[layer:]
+        # The layers above need not run. Not all architectures name them so.
+        stack: Any = getattr(getattr(self.model, "encoder", None), "layer", [])
+        del stack[layer:]
 
     def vectors(self, sentences: Sequence[tuple[str, Sequence[tuple[int, int]]]]) -> list[Vectors]:
         """Encode each sentence alone.
@@ -63,10 +64,12 @@ class Encoder:
         found: list[Any] = [None] * len(sentences)
         with torch.inference_mode():
             for batch in _batches([len(one) for one in ids]):
-                padded = self.tokenizer.pad(
-                    {"input_ids": [ids[i] for i in batch]}, return_tensors="pt", verbose=False
-                )
-                hidden = self.model(**padded).last_hidden_state.numpy()
+                padded = torch.full((len(batch), len(ids[batch[0]])), self.tokenizer.pad_token_id)
+                for row, i in enumerate(batch):
+                    padded[row, : len(ids[i])] = torch.tensor(ids[i])
+                mask = torch.arange(padded.shape[1]) < torch.tensor([[len(ids[i])] for i in batch])
+                states = self.model(padded, mask.long(), output_hidden_states=True)
+                hidden = states.hidden_states[self.layer].numpy()
                 for row, i in enumerate(batch):
                     found[i] = pooled(hidden[row, : len(ids[i])], offsets[i], sentences[i][1])
         return found

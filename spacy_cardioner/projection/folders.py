@@ -50,8 +50,7 @@ def project_folder(
     ours, theirs = map(blank, langs)
     mentions = [brat.entities(note) for note in both]
     texts = [
-        parallel(read(ours, note.text), read(theirs, translations[note.name].text))
-        for note in both
+        parallel(read(ours, note.text), read(theirs, translations[note.name].text)) for note in both
     ]
     function = Function(*(frozenset(nlp.Defaults.stop_words) for nlp in (ours, theirs)))
     done = [
@@ -80,7 +79,5 @@ def _write(output: Path, notes: Iterable[Note], done: Iterable[list[Carried]]) -
         for note, each in zip(notes, done, strict=True):
             found = sorted(one.found for one in each if one.found is not None)
             scored = [Mention(*entity[:5]) for entity in found]
-            written = brat.note_from_entities(
-                note.name, note.text, found, map(attributes, scored)
-            )
+            written = brat.note_from_entities(note.name, note.text, found, map(attributes, scored))
             put(Rendered(PurePosixPath(note.name), replace(written, bom=note.bom), known(scored)))

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from spacy_cardioner.projection.encoder import Encoder, Vectors
-from spacy_cardioner.projection.sentences import Pair
+from spacy_cardioner.projection.spans import Range
 from spacy_cardioner.projection.statistical import Matrix, align_words
-from spacy_cardioner.projection.texts import Parallel
+from spacy_cardioner.projection.texts import Parallel, Text
 
 # Divides the cosines before the softmax.
 TEMPERATURE = 0.05
@@ -36,12 +36,10 @@ def add_contextual(
     for first in range(0, len(texts), GROUP):
         group = range(first, min(first + GROUP, len(texts)))
         chosen = [(i, k) for i in group for k in sorted(wanted[i])]
-        sides = [
-            _encoded([(texts[i], texts[i].pairs[k]) for i, k in chosen], side, encoder)
-            for side in (0, 1)
-        ]
-        for (i, k), ours, theirs in zip(chosen, *sides, strict=True):
-            links[i][k] = (links[i][k] + similar(ours, theirs)) / 2
+        ours = _encoded([(texts[i].source, texts[i].pairs[k].source) for i, k in chosen], encoder)
+        theirs = _encoded([(texts[i].target, texts[i].pairs[k].target) for i, k in chosen], encoder)
+        for (i, k), our, their in zip(chosen, ours, theirs, strict=True):
+            links[i][k] = (links[i][k] + similar(our, their)) / 2
 
 
 def similar(ours: Vectors, theirs: Vectors) -> Matrix:
@@ -57,19 +55,17 @@ def similar(ours: Vectors, theirs: Vectors) -> Matrix:
     return np.asarray(closeness / np.sqrt(both), np.float32)
 
 
-def _encoded(pairs: Sequence[tuple[Parallel, Pair]], side: int, encoder: Encoder) -> list[Vectors]:
-    """The vectors of the words on one side of pairs: without their mean, of length 1."""
+def _encoded(places: Sequence[tuple[Text, Range]], encoder: Encoder) -> list[Vectors]:
+    """The vectors of the words of some sentences of texts: without their mean, of length 1."""
     sentences = []
-    for text, pair in pairs:
-        own = text[side]
-        for words in own.sentences[slice(*pair[side])]:
+    for text, numbers in places:
+        for words in text.sentences[slice(*numbers)]:
             start, end = words[0][0], words[-1][1]
-            sentences.append((own.text[start:end], [(a - start, b - start) for a, b in words]))
-    vectors = encoder.vectors(sentences)
-    if not vectors:
-        return [np.zeros((0, 0), np.float32) for _ in pairs]
-    every = np.concatenate(vectors)
+            sentences.append((text.text[start:end], [(a - start, b - start) for a, b in words]))
+    if not sentences:
+        return [np.zeros((0, 0), np.float32) for _ in places]
+    every = np.concatenate(encoder.vectors(sentences))
     every -= every.mean(0)
     every /= np.maximum(np.linalg.norm(every, axis=1, keepdims=True), 1e-6)
-    sizes = [len(text[side].words(pair[side])) for text, pair in pairs]
+    sizes = [len(text.words(numbers)) for text, numbers in places]
     return np.split(every, np.cumsum(sizes)[:-1])

@@ -99,12 +99,18 @@ def project(
         if found := place.carry():
             known.learn(place.spelled, place.translation[slice(*found[0])], found[1])
     return [
-        list(_distinct(_carried(one, place, text, known) for one, place in zip(each, own, strict=True)))
+        list(
+            _distinct(
+                _carried(one, place, text, known) for one, place in zip(each, own, strict=True)
+            )
+        )
         for text, each, own in zip(texts, mentions, places, strict=True)
     ]
 
 
-def _place(text: Parallel, links: Sequence[Matrix], one: Entity, function: Function) -> Place | None:
+def _place(
+    text: Parallel, links: Sequence[Matrix], one: Entity, function: Function
+) -> Place | None:
     """Where a mention lies; None if no word, or no sentence of the translation, lies there."""
     numbers = text.around(one.start, one.end)
     sides = [text.words(text.pairs[number]) for number in numbers]

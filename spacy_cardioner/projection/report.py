@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from statistics import mean
 from typing import Any
 
 from wasabi.tables import table
@@ -21,13 +22,13 @@ def report(carried: Iterable[tuple[str, Carried]]) -> dict[str, Any]:
     """
     read: Counter[str] = Counter()
     done: Counter[str] = Counter()
-    scores: Counter[str] = Counter()
+    scores: dict[str, list[float]] = {}
     left = []
     for file, (mention, found, reason) in carried:
         read[mention.label] += 1
         if found is not None:
             done[mention.label] += 1
-            scores[mention.label] += found.score or 0.0
+            scores.setdefault(mention.label, []).append(found.score or 0.0)
             continue
         place = {"file": file, "label": mention.label, "start": mention.start, "end": mention.end}
         left.append({**place, "reason": reason})
@@ -37,7 +38,7 @@ def report(carried: Iterable[tuple[str, Carried]]) -> dict[str, Any]:
                 "mentions": read[label],
                 "carried": done[label],
                 "share": round(done[label] / read[label], 4),
-                "mean_score": round(scores[label] / max(done[label], 1), 4),
+                "mean_score": round(mean(scores.get(label) or [0.0]), 4),
             }
             for label in sorted(read)
         },
@@ -48,7 +49,10 @@ def report(carried: Iterable[tuple[str, Carried]]) -> dict[str, Any]:
 
 def show(data: dict[str, Any]) -> str:
     """A report as text: a table of the labels, the reasons, and each mention not carried."""
-    rows = [(label, *counts.values()) for label, counts in data["labels"].items()]
+    rows = [
+        (label, one["mentions"], one["carried"], f"{one['share']:.4f}", f"{one['mean_score']:.4f}")
+        for label, one in data["labels"].items()
+    ]
     printed = [table(rows, header=HEADER, divider=True, aligns=("l", "r", "r", "r", "r"))]
     printed += [f"not carried: {reason}: {n}" for reason, n in data["reasons"].items()]
     printed += [

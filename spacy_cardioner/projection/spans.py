@@ -58,7 +58,8 @@ def carry(
     if found is None:
         return None
     start, end = _trimmed(*found, links, mention, source, target)
-    return ((start, end), agreement(links, mention, (start, end))) if start < end else None
+    sure = agreement(links, mention, (start, end))
+    return ((start, end), sure) if sure else None
 
 
 def agreement(links: NDArray[np.float32], mention: Range, found: Range) -> float:

@@ -25,9 +25,9 @@ PASSES = 5
 # Probability that a word has no translation.
 NULL = 0.08
 # How fast the probability of a link falls with its distance from the diagonal.
-TENSION = 6.0
+TENSION = 4.0
 # How many times as likely a translation that looks the same is at first.
-ALIKE = 20.0
+ALIKE = 200.0
 
 Matrix = NDArray[np.float32]
 Words = Sequence[str]
