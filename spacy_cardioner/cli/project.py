@@ -45,7 +45,7 @@ def project(
     from spacy_cardioner.projection.report import show
 
     langs = (source_lang, target_lang)
-    settings = {"langs": langs, "encoder": encoder, "layer": layer, "min_score": min_score}
+    settings = {"langs": [*langs], "encoder": encoder, "layer": layer, "min_score": min_score}
     folders = [source, target, *([Path(encoder)] if Path(encoder).is_dir() and encoder else [])]
     claim = manifest(folders, {**settings, "lenient": lenient})
     done = made_once(
