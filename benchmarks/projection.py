@@ -42,9 +42,7 @@ def tuned_on(name: str) -> bool:
     return int(hashlib.sha256(name.encode()).hexdigest(), 16) % 2 == 0
 
 
-def figures(
-    gold: dict[str, list[Entity]], found: dict[str, list[Entity]], label: str
-) -> list[str]:
+def figures(gold: dict[str, list[Entity]], found: dict[str, list[Entity]], label: str) -> list[str]:
     """Precision, recall and F1, strict and overlapping."""
     counts = count(gold, {name: found[name] for name in gold}, [label]).sum(0)[:2, 0]
     return [
