@@ -1,0 +1,1 @@
+"""Annotation projection: annotations of texts, carried over to translations of the texts."""
