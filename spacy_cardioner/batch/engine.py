@@ -67,6 +67,10 @@ class Annotated(NamedTuple):
     names: Mapping[str, str] | None = None
 
 
+class Changed(CardionerError):
+    """A pipeline is no longer what it was at the start."""
+
+
 # Annotates notes lazily, in their order.
 Annotate = Callable[[Iterable[SourceNote]], Iterator[Annotated]]
 
@@ -135,10 +139,10 @@ def unchanged(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
     """Check that a pipeline is still what it was when the run started.
 
     before (dict[str, Any]): Its identity at the start, empty if there was none.
-    RAISES (CardionerError): It is not.
+    RAISES (Changed): It is not.
     """
     if before and before != now:
-        raise CardionerError(
+        raise Changed(
             f"{now['name']}: the pipeline, or the names that were added to it, changed during the "
             "run; start the run again"
         )
