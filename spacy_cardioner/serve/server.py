@@ -36,6 +36,7 @@ def run(service: Service, host: str, port: int) -> None:
                 server.should_exit = True
 
             pool.failed = failed
+            bound.listen(BACKLOG)  # who connects from now on is answered
             place = f"[{host}]" if ":" in host else host
             tell(f"ready: http://{place}:{bound.getsockname()[1]}{service.root_path}/")
             server.run(sockets=[bound])

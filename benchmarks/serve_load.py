@@ -1,0 +1,199 @@
+"""Measure `cardioner serve` under load against the pipeline itself, in one run.
+
+Usage: python benchmarks/serve_load.py [NOTES_DIR] [--model es_cardioner] [--clients 32]
+           [--workers 2] [--notes 400] [--words 300] [--rounds 3] [--kill] [--new-words 200000]
+
+Each client sends a note, waits for the answer, and sends the next (httpx, one connection each). The
+clients run on the cores of this machine too. The pipeline itself annotates the same notes as
+`cardioner annotate` does, with as many worker processes, and both take turns; words a second by the
+clock, the median of the rounds. Each answer of the service must equal that of the pipeline: none
+may be lost or mixed up.
+
+--kill ends a worker with SIGKILL in each round.
+--new-words shows the memory of the workers while so many words that are all different pass.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+import httpx
+
+from spacy_cardioner.batch.engine import Annotate, started
+from spacy_cardioner.batch.readers import SourceNote, open_source
+from spacy_cardioner.batch.settings import Settings
+from spacy_cardioner.batch.writers.lines import JsonLines
+
+ROOT = Path(__file__).parent.parent
+WARM_UP = 64
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", nargs="?", default=str(ROOT / "assets/sample"))
+    parser.add_argument("--model", "-m", default="es_cardioner")
+    parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--notes", type=int, default=400)
+    parser.add_argument("--words", type=int, default=300, help="of a note")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--kill", action="store_true")
+    parser.add_argument("--new-words", type=int, default=0)
+    return parser.parse_args()
+
+
+def make_notes(folder: str, number: int, words: int) -> list[SourceNote]:
+    """Notes with so many words, cut from the texts of a folder, no two of them the same."""
+    texts = [note.text for note in open_source(folder, recursive=True) if not note.fault]
+    source = " ".join(texts).split(" ")
+    rng = random.Random(0)
+    starts = [rng.randrange(max(len(source) - words, 1)) for _ in range(number)]
+    return [
+        SourceNote(str(n), f"{n} " + " ".join(source[start : start + words - 1]))
+        for n, start in enumerate(starts)
+    ]
+
+
+@contextmanager
+def served(options: argparse.Namespace) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Start the service. YIELDS: Its address and its process."""
+    command = [sys.executable, "-m", "spacy_cardioner", "serve", "--port", "0"]
+    command += ["--model", options.model, "--workers", str(options.workers)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        line = process.stderr.readline()
+        yield line.partition("ready: ")[2].strip(), process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    found = [int(pid) for pid in listed]
+    return [pid for pid in found if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def memory(pids: Sequence[int]) -> list[int]:
+    """The resident memory of processes in MB."""
+    pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids]
+    return [each * os.sysconf("SC_PAGESIZE") // 2**20 for each in pages]
+
+
+async def client(
+    url: str, notes: Iterator[SourceNote], answers: dict[str, Any], seconds: list[float]
+) -> None:
+    async with httpx.AsyncClient(base_url=url, timeout=120) as session:
+        for note in notes:
+            start = time.perf_counter()
+            body = {"notes": [{"id": note.id, "text": note.text}], "lang": "es"}
+            answer = await session.post("annotate", json=body)
+            seconds.append(time.perf_counter() - start)
+            assert answer.status_code == 200, answer.text
+            [found] = answer.json()["notes"]
+            assert found["id"] == note.id
+            answers[note.id] = found["entities"]
+
+
+async def load(
+    url: str, notes: Sequence[SourceNote], clients: int, kill: int | None = None
+) -> tuple[float, dict[str, Any], list[float]]:
+    """Send the notes. RETURNS (tuple): Seconds for all, the answers, and seconds of each."""
+    answers: dict[str, Any] = {}
+    seconds: list[float] = []
+    left = iter(notes)
+    start = time.perf_counter()
+    tasks = [asyncio.ensure_future(client(url, left, answers, seconds)) for _ in range(clients)]
+    if kill is not None:
+        await asyncio.sleep(1)
+        os.kill(kill, signal.SIGKILL)
+    await asyncio.gather(*tasks)
+    return time.perf_counter() - start, answers, seconds
+
+
+def alone(annotate: Annotate, notes: Sequence[SourceNote]) -> tuple[float, dict[str, Any]]:
+    """Annotate as `cardioner annotate` does. RETURNS (tuple): Seconds, and the entities by id."""
+    writer = JsonLines()
+    start = time.perf_counter()
+    lines = [writer.render(found) for found in annotate(notes)]
+    seconds = time.perf_counter() - start
+    rows = map(json.loads, lines)
+    return seconds, {row["id"]: row["entities"] for row in rows}
+
+
+def same(answers: dict[str, Any], expected: dict[str, Any]) -> bool:
+    """Whether both have the same notes with the same entities. Scores depend on the batch."""
+
+    def plain(entities: Sequence[dict[str, Any]]) -> list[tuple[Any, ...]]:
+        fields = ("start", "end", "label", "text", "kb_id")
+        return [tuple(entity.get(name, "") for name in fields) for entity in entities]
+
+    return {k: plain(v) for k, v in answers.items()} == {k: plain(v) for k, v in expected.items()}
+
+
+def main() -> None:
+    options = arguments()
+    notes = make_notes(options.folder, options.notes, options.words)
+    words = sum(len(note.text.split()) for note in notes)
+    settings = Settings(options.model, workers=options.workers)
+    shares, ours, service, latencies = [], [], [], []
+    with served(options) as (url, process), started(settings) as (annotate, _):
+        alone(annotate, notes[:WARM_UP])
+        asyncio.run(load(url, notes[:WARM_UP], options.clients))
+        for _ in range(options.rounds):
+            seconds, expected = alone(annotate, notes)
+            victim = workers_of(process)[0] if options.kill else None
+            used = time.process_time()
+            taken, answers, each = asyncio.run(load(url, notes, options.clients, victim))
+            used = time.process_time() - used
+            print(f"pipeline {words / seconds:,.0f} words/s, service {words / taken:,.0f} words/s")
+            print(f"  CPU of the clients: {used:.1f} of {taken:.1f} s")
+            print(f"  answers: {len(answers)} of {len(notes)}, same: {same(answers, expected)}")
+            ours.append(words / seconds)
+            service.append(words / taken)
+            shares.append(seconds / taken)
+            latencies += each
+        cuts = quantiles(latencies, n=100)
+        print(f"share: {median(shares):.0%} ({', '.join(f'{one:.0%}' for one in shares)})")
+        print(f"{options.clients} clients: p50 {cuts[49] * 1e3:.0f} ms, p99 {cuts[98] * 1e3:.0f} ms")
+        _, _, single = asyncio.run(load(url, notes[:100], 1))
+        cuts = quantiles(single, n=100)
+        print(f"1 client: p50 {cuts[49] * 1e3:.0f} ms, p99 {cuts[98] * 1e3:.0f} ms")
+        if options.new_words:
+            show_memory(url, process, options)
+
+
+def show_memory(url: str, process: subprocess.Popen[str], options: argparse.Namespace) -> None:
+    """Send words that are all different, and print the memory of the processes now and then."""
+    pids = [process.pid, *workers_of(process)]
+    print("new words  memory of the service and its workers (MB)")
+    print(f"{0:9}  {memory(pids)}")
+    sent, step = 0, options.new_words // 10
+    while sent < options.new_words:
+        batch = [
+            SourceNote(str(n), " ".join(f"palabra{n + i:x}z" for i in range(options.words)))
+            for n in range(sent, sent + step, options.words)
+        ]
+        asyncio.run(load(url, batch, options.clients))
+        sent += step
+        print(f"{sent:9}  {memory(pids)}")
+
+
+if __name__ == "__main__":
+    main()
