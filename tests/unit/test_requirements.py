@@ -13,7 +13,11 @@ from packaging.requirements import Requirement
 from tests.conftest import ROOT
 
 LISTS = ("build", "run", "test", "trf", "torch")
-EXTRAS = {"run": ["train"], "test": ["train", "context", "parquet", "omop", "serve", "dev"], "trf": ["trf"]}
+EXTRAS = {
+    "run": ["train"],
+    "test": ["train", "context", "parquet", "omop", "serve", "dev"],
+    "trf": ["trf"],
+}
 PYTHONS = ("3.10.13", "3.11.7", "3.12.1", "3.13.0")
 
 
