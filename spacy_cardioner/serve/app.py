@@ -122,6 +122,7 @@ def make_app(service: Service, pool: Dispatcher) -> Guard:
         docs_url=None,
         redoc_url=None,
         root_path_in_servers=False,
+        redirect_slashes=False,
     )
 
     @app.exception_handler(Refused)
@@ -157,9 +158,9 @@ def make_app(service: Service, pool: Dispatcher) -> Guard:
         """
         if _content_type(request) == NDJSON:
             options = parse(Options, _query(request))
-            lines = Lines(request, options, api.bodies, pool, metrics)
             choose(options, [], pool.pipelines)  # what no note can be asked for
-            return Stream(lines.answers(), service.timeout, media_type=NDJSON)
+            lines = Lines(request, options, api.bodies, pool, metrics)
+            return Stream(lines.answers(), api.bodies, media_type=NDJSON)
         with api.bodies.hold(api.bodies.check_length(request)):
             kind = _format(format)
             body = await api.body(request, Body)
@@ -168,7 +169,7 @@ def make_app(service: Service, pool: Dispatcher) -> Guard:
             found = await api.annotated(request, notes, wanted)
             if kind is None:
                 return Response(to_json(as_object(found, footers, wanted)), media_type=JSON)
-            content, failed = as_file(found, wanted, kind)
+            content, failed = await asyncio.to_thread(as_file, found, wanted, kind)
             headers = {
                 "content-disposition": f'attachment; filename="{NAMES[kind]}"',
                 "x-failed-notes": str(failed),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -109,11 +109,15 @@ class Stream(StreamingResponse):
 
     Starlette's own waits for the end of the connection meanwhile, and takes from the body what it
     receives then.
+
+    RAISES (Refused): Too many large requests are in memory.
     """
 
-    def __init__(self, content: AsyncIterator[bytes], seconds: float, **options: Any) -> None:
+    def __init__(self, content: AsyncIterator[bytes], bodies: Bodies, **options: Any) -> None:
         super().__init__(content, **options)
-        self.seconds = seconds
+        self.seconds = bodies.service.timeout
+        self.held = ExitStack()
+        self.held.enter_context(bodies.hold(bodies.service.max_body))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answer. A client that does not read it in time is left."""
@@ -121,5 +125,6 @@ class Stream(StreamingResponse):
         async def in_time(message: Any) -> None:
             await asyncio.wait_for(send(message), self.seconds)
 
-        with suppress(ClientDisconnect, asyncio.TimeoutError, TimeoutError, OSError):
+        left = (ClientDisconnect, asyncio.TimeoutError, TimeoutError, OSError)
+        with self.held, suppress(*left):
             await self.stream_response(in_time)

@@ -68,7 +68,9 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        path = scope["path"].removeprefix(self.root) or "/"
+        path = scope["path"]
+        if f"{path}/".startswith(f"{self.root}/"):
+            path = path[len(self.root) :] or "/"
         placed = {**scope, "root_path": self.root, "path": self.root + path}
         try:
             if path in PROTECTED and not self._may(scope):

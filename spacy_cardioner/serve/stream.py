@@ -46,42 +46,41 @@ class Lines:
         self.bodies = bodies
         self.pool = pool
         self.metrics = metrics
-        self.renderers: dict[str, Renderer] = {}
+        self.renderers: dict[tuple[str, str], Renderer] = {}
         self.waiting: deque[_Line] = deque()
 
     async def answers(self) -> AsyncIterator[bytes]:
         """Read lines and answer them. Few notes are in memory at a time."""
-        with self.bodies.hold(self.bodies.service.max_body):
-            lines = self.bodies.lines(self.request).__aiter__()
-            following: asyncio.Future[bytes] | None = None
-            number, ended = 0, False
-            try:
-                while not ended or self.waiting:
-                    if following is None and not ended and self._has_room():
-                        following = asyncio.ensure_future(lines.__anext__())
-                    first = self.waiting[0].answer if self.waiting else None
-                    if self.waiting and (first is None or first.done()):
-                        yield self._answer(self.waiting.popleft())
-                        continue
-                    awaited = {one for one in (first, following) if one is not None}
-                    await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
-                    if following is not None and following.done():
-                        number += 1
-                        try:
-                            line = following.result()
-                            self.waiting.append(await self._submit(line, number))
-                        except StopAsyncIteration:
-                            ended = True
-                        except Refused as error:  # of the body: there is no next line
-                            ended = True
-                            self.waiting.append(_failed(number, error))
-                        following = None
-            finally:
-                if following is not None:
-                    following.cancel()
-                for left in self.waiting:
-                    if left.answer is not None:
-                        left.answer.cancel()
+        lines = self.bodies.lines(self.request).__aiter__()
+        following: asyncio.Future[bytes] | None = None
+        number, ended = 0, False
+        try:
+            while not ended or self.waiting:
+                if following is None and not ended and self._has_room():
+                    following = asyncio.ensure_future(lines.__anext__())
+                first = self.waiting[0].answer if self.waiting else None
+                if self.waiting and (first is None or first.done()):
+                    yield self._answer(self.waiting.popleft())
+                    continue
+                awaited = {one for one in (first, following) if one is not None}
+                await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+                if following is not None and following.done():
+                    number += 1
+                    try:
+                        line = following.result()
+                        self.waiting.append(await self._submit(line, number))
+                    except StopAsyncIteration:
+                        ended = True
+                    except Refused as error:  # of the body: there is no next line
+                        ended = True
+                        self.waiting.append(_failed(number, error))
+                    following = None
+        finally:
+            if following is not None:
+                following.cancel()
+            for left in self.waiting:
+                if left.answer is not None:
+                    left.answer.cancel()
 
     def _has_room(self) -> bool:
         characters = sum(line.characters for line in self.waiting)
@@ -105,7 +104,8 @@ class Lines:
         if line.answer is None or line.wanted is None:
             return to_json(line.error) + b"\n"
         name = line.wanted.info["name"]
-        render = self.renderers.setdefault(name, Renderer(line.wanted))
+        key = (name, line.wanted.lang)
+        render = self.renderers.setdefault(key, Renderer(line.wanted))
         found = line.answer.result()
         self.metrics.count(name, [found])
         about = {"pipeline": name, "lang": line.wanted.lang}
