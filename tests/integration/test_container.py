@@ -67,7 +67,7 @@ def test_what_is_copied_is_there_and_the_shell_understands_what_runs() -> None:
 @pytest.mark.slow
 def test_the_commands_make_an_environment_that_serves(tmp_path: Path) -> None:
     """All but the download of other packages: those of this environment are used."""
-    pytest.importorskip("fastapi", reason="needs the extra serve")
+    pytest.importorskip("fastapi", reason='needs "spacy_cardioner[serve]"')
     build, final = stages()
     root = tmp_path / "root"
     wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]

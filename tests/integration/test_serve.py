@@ -28,7 +28,7 @@ from tests.serving import Served, obedient_pipeline, served, with_site
 from tests.shipped import shipped
 
 for package in ("fastapi", "uvicorn", "httptools", "prometheus_client"):
-    pytest.importorskip(package, reason="needs the extra serve")
+    pytest.importorskip(package, reason='needs "spacy_cardioner[serve]"')
 
 ES = "Niega dolor torácico. Alérgico a penicilina; toma bisoprolol 2,5 mg. Fiebre reumática.\r\n"
 IT = "Il paziente assume ramipril e non ha la febbre."
