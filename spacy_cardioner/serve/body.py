@@ -51,8 +51,7 @@ class Bodies:
         content = bytearray()
         async for chunk in self.chunks(request):
             content += chunk
-            if len(content) > self.service.max_body:
-                raise self._too_large()
+            self._check(content)
         return bytes(content)
 
     async def chunks(self, request: Request) -> AsyncIterator[bytes]:
@@ -74,14 +73,18 @@ class Bodies:
             *whole, rest = chunk.split(b"\n")
             for line in whole:
                 left += line
+                self._check(left)
                 if left.strip():
                     yield bytes(left)
                 left.clear()
             left += rest
-            if len(left) > self.service.max_body:
-                raise self._too_large()
+            self._check(left)
         if left.strip():
             yield bytes(left)
+
+    def _check(self, content: bytearray) -> None:
+        if len(content) > self.service.max_body:
+            raise self._too_large()
 
     def _too_large(self) -> Refused:
         return Refused(413, f"more than {self.service.max_body} bytes: send less, or a stream")

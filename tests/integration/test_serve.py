@@ -63,9 +63,17 @@ def obedient(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def small(folder: Path, obedient: Path) -> Iterator[Served]:
     """A service with small limits."""
-    limits = {"timeout": 5, "max-body": 5000, "max-characters": 1000, "max-notes": 4, "queue": 6}
+    limits = {"timeout": 60, "max-body": 5000, "max-characters": 1000, "max-notes": 4, "queue": 6}
     options = [word for name, value in limits.items() for word in (f"--{name}", str(value))]
     with served(folder, [obedient], *options, "--access-log", env=with_site(folder)) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def hasty(folder: Path, obedient: Path) -> Iterator[Served]:
+    """A service that does not wait."""
+    options = ("--timeout", "1", "--workers", "1")
+    with served(folder, [obedient], *options, env=with_site(folder)) as service:
         yield service
 
 
@@ -311,20 +319,20 @@ def test_too_much_to_do_is_refused_at_once(small: Served) -> None:
     assert small.metric("cardioner_queue_notes") == 0
 
 
-def test_what_takes_too_long_is_given_up_and_its_worker_replaced(small: Served) -> None:
-    before = small.metric("cardioner_workers_replaced_total")
+def test_what_takes_too_long_is_given_up_and_its_worker_replaced(hasty: Served) -> None:
+    before = hasty.metric("cardioner_workers_replaced_total")
     start = time.monotonic()
-    answer = small.annotate(text="sleep 1000")
-    assert time.monotonic() - start < 10
+    answer = hasty.annotate(text="sleep 1000")
+    assert time.monotonic() - start < 100
     late = answer.status_code == 503 and "not done" in answer.json()["error"]
     assert late or "not done" in answer.json()["failed"][0]["error"]
-    until(lambda: small.metric("cardioner_workers_replaced_total") > before)
-    until(lambda: small.metric("cardioner_workers_ready") == 2)
-    assert small.annotate(text="fiebre").json()["notes"][0]["entities"]
+    until(lambda: hasty.metric("cardioner_workers_replaced_total") > before)
+    until(lambda: hasty.metric("cardioner_workers_ready") == 1)
+    assert hasty.annotate(text="fiebre").json()["notes"][0]["entities"]
 
 
-def test_a_slow_client_is_left(small: Served) -> None:
-    address = urlsplit(small.url)
+def test_a_slow_client_is_left(hasty: Served) -> None:
+    address = urlsplit(hasty.url)
     with socket.create_connection((address.hostname, address.port), timeout=15) as connection:
         connection.sendall(
             b"POST /annotate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -335,8 +343,10 @@ def test_a_slow_client_is_left(small: Served) -> None:
 
 def test_a_client_that_leaves_takes_its_notes_with_it(small: Served) -> None:
     with small.client() as client, pytest.raises(httpx.ReadTimeout):
-        client.post("annotate", json={"notes": [{"text": "sleep 1"}] * 4}, timeout=0.2)
-    until(lambda: small.metric("cardioner_queue_notes") == 0, seconds=1.5)
+        client.post("annotate", json={"notes": [{"text": "sleep 1.5"}] * 4}, timeout=0.2)
+    start = time.monotonic()
+    until(lambda: small.metric("cardioner_queue_notes") == 0)
+    assert time.monotonic() - start < 3
 
 
 # Faults.
@@ -417,8 +427,8 @@ def test_the_documentation_refers_to_no_other_host(small: Served) -> None:
 
 def test_health_and_readiness(small: Served) -> None:
     with small.client() as client:
+        until(lambda: client.get("ready").json() == {"workers": 2})
         assert client.get("health").json()["status"] == "ok"
-        assert client.get("ready").json() == {"workers": 2}
         assert client.get("nothing").json() == {"error": "Not Found"}
 
 
@@ -458,7 +468,7 @@ def test_a_signal_ends_the_service_after_what_runs(folder: Path, obedient: Path)
         assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
-def until(holds: Any, seconds: float = 30) -> None:
+def until(holds: Any, seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end
