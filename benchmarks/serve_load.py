@@ -5,9 +5,10 @@ Usage: python benchmarks/serve_load.py [NOTES_DIR] [--model es_cardioner] [--cli
 
 Each client sends a note, waits for the answer, and sends the next (httpx, one connection each). The
 clients run on the cores of this machine too. The pipeline itself annotates the same notes as
-`cardioner annotate` does, with as many worker processes, and both take turns; words a second by the
-clock, the median of the rounds. Each answer of the service must equal that of the pipeline: none
-may be lost or mixed up.
+`cardioner annotate` does, with as many worker processes, and both take turns. The share is that of
+the median round: by the clock, where the clients count against the service if they have no core of
+their own, and by CPU time, that of the processes of the service alone. Each answer of the service
+must equal that of the pipeline: none may be lost or mixed up.
 
 --kill ends a worker with SIGKILL in each round.
 --new-words shows the memory of the workers while so many words that are all different pass.
@@ -84,10 +85,21 @@ def served(options: argparse.Namespace) -> Iterator[tuple[str, subprocess.Popen[
         process.wait()
 
 
-def workers_of(process: subprocess.Popen[str]) -> list[int]:
-    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+def workers_of(pid: int) -> list[int]:
+    """The worker processes that a process has started."""
+    listed = [
+        one
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for one in (task / "children").read_text().split()
+    ]
     found = [int(pid) for pid in listed]
     return [pid for pid in found if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def cpu(pids: Sequence[int]) -> float:
+    """The CPU seconds of processes."""
+    stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
+    return sum(int(each[11]) + int(each[12]) for each in stats) / os.sysconf("SC_CLK_TCK")
 
 
 def memory(pids: Sequence[int]) -> list[int]:
@@ -152,26 +164,37 @@ def main() -> None:
     notes = make_notes(options.folder, options.notes, options.words)
     words = sum(len(note.text.split()) for note in notes)
     settings = Settings(options.model, workers=options.workers)
-    shares, ours, service, latencies = [], [], [], []
+    shares, of_cpu, latencies = [], [], []
     with served(options) as (url, process), started(settings) as (annotate, _):
         alone(annotate, notes[:WARM_UP])
         asyncio.run(load(url, notes[:WARM_UP], options.clients))
         for _ in range(options.rounds):
+            ours = [os.getpid(), *workers_of(os.getpid())]
+            before = cpu(ours)
             seconds, expected = alone(annotate, notes)
-            victim = workers_of(process)[0] if options.kill else None
-            used = time.process_time()
+            used = cpu(ours) - before
+            theirs = [process.pid, *workers_of(process.pid)]
+            victim = theirs[1] if options.kill else None
+            before, clients = cpu(theirs), time.process_time()
             taken, answers, each = asyncio.run(load(url, notes, options.clients, victim))
-            used = time.process_time() - used
+            clients = time.process_time() - clients
             print(f"pipeline {words / seconds:,.0f} words/s, service {words / taken:,.0f} words/s")
-            print(f"  CPU of the clients: {used:.1f} of {taken:.1f} s")
+            if not options.kill:
+                served_in = cpu(theirs) - before
+                of_cpu.append(used / served_in)
+                print(f"  CPU: pipeline {used:.1f} s, service {served_in:.1f} s")
+            print(f"  CPU of the clients: {clients:.1f} s")
             print(f"  answers: {len(answers)} of {len(notes)}, same: {same(answers, expected)}")
-            ours.append(words / seconds)
-            service.append(words / taken)
             shares.append(seconds / taken)
             latencies += each
+        print(f"share by the clock: {median(shares):.0%} ({spread(shares)})")
+        if of_cpu:
+            print(f"share by CPU time: {median(of_cpu):.0%} ({spread(of_cpu)})")
         cuts = quantiles(latencies, n=100)
         print(f"share: {median(shares):.0%} ({', '.join(f'{one:.0%}' for one in shares)})")
-        print(f"{options.clients} clients: p50 {cuts[49] * 1e3:.0f} ms, p99 {cuts[98] * 1e3:.0f} ms")
+        print(
+            f"{options.clients} clients: p50 {cuts[49] * 1e3:.0f} ms, p99 {cuts[98] * 1e3:.0f} ms"
+        )
         _, _, single = asyncio.run(load(url, notes[:100], 1))
         cuts = quantiles(single, n=100)
         print(f"1 client: p50 {cuts[49] * 1e3:.0f} ms, p99 {cuts[98] * 1e3:.0f} ms")
@@ -179,9 +202,13 @@ def main() -> None:
             show_memory(url, process, options)
 
 
+def spread(values: Sequence[float]) -> str:
+    return ", ".join(f"{one:.0%}" for one in values)
+
+
 def show_memory(url: str, process: subprocess.Popen[str], options: argparse.Namespace) -> None:
     """Send words that are all different, and print the memory of the processes now and then."""
-    pids = [process.pid, *workers_of(process)]
+    pids = [process.pid, *workers_of(process.pid)]
     print("new words  memory of the service and its workers (MB)")
     print(f"{0:9}  {memory(pids)}")
     sent, step = 0, options.new_words // 10
