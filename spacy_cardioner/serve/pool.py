@@ -165,8 +165,9 @@ class Dispatcher(Workers):
                 worker.give(batch)
 
     def _next_batch(self) -> Batch | None:
-        """The first note of the queue, and its share of those that want the same."""
-        size = min(BATCH, -(-len(self._queue) // max(self.ready, 1)))
+        """The first note of the queue, and those that want the same: the share of an idle worker."""
+        idle = sum(worker.state is State.IDLE for worker in self._workers)
+        size = min(BATCH, -(-len(self._queue) // max(idle, 1)))
         chosen: list[Ticket] = []
         others: list[Ticket] = []
         characters = 0
