@@ -67,7 +67,9 @@ def _config(service: Service, pool: Dispatcher) -> uvicorn.Config:
 def _bound(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        bound = socket.socket(family)
+        # asyncio sends at once only what goes through a socket that says it is one of TCP; others
+        # wait 40 ms for the end of an answer.
+        bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
     except OSError as error:
