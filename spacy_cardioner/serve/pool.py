@@ -22,8 +22,9 @@ from spacy_cardioner.errors import CardionerError, reason
 from spacy_cardioner.serve.settings import Service
 from spacy_cardioner.serve.worker import Choice, work
 
-# Most notes of a batch, and its characters: larger ones are hardly faster, and others wait longer.
-BATCH = 16
+# Most notes of a batch, and its characters. Larger ones are no faster, and a worker that has all that
+# waits leaves single notes for the next.
+BATCH = 8
 BATCH_CHARACTERS = 50_000
 STOPPING = "the service is stopping"
 
