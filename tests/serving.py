@@ -93,8 +93,8 @@ class Served:
 
     def workers(self) -> list[int]:
         pid = self.process.pid
-        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        found = [int(child) for child in listed]
+        tasks = Path(f"/proc/{pid}/task").glob("*/children")  # each thread has its own
+        found = [int(child) for task in tasks for child in task.read_text().split()]
         return [
             child for child in found if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
         ]

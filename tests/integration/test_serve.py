@@ -378,6 +378,7 @@ def test_a_killed_worker_is_not_missed_and_no_answer_is_mixed_up(small: Served) 
         answers = [threads.submit(ask, number) for number in range(120)]
         for _ in range(2):
             time.sleep(0.3)
+            until(small.workers)
             os.kill(small.workers()[0], signal.SIGKILL)
         assert all(answer.result() for answer in answers)
 
@@ -455,7 +456,7 @@ def test_a_token_is_asked_for_and_a_proxy_may_have_the_service_anywhere(
 
 
 def test_a_signal_ends_the_service_after_what_runs(folder: Path, obedient: Path) -> None:
-    with served(folder, [obedient], env=with_site(folder)) as service:
+    with served(folder, [obedient], "--workers", "1", env=with_site(folder)) as service:
         pids = service.workers()
         with ThreadPoolExecutor(1) as thread:
             running = thread.submit(service.annotate, text="fiebre sleep 1")
