@@ -22,8 +22,8 @@ from spacy_cardioner.errors import CardionerError, reason
 from spacy_cardioner.serve.settings import Service
 from spacy_cardioner.serve.worker import Choice, work
 
-# Most notes of a batch, and its characters. Larger ones are no faster, and a worker that has all that
-# waits leaves single notes for the next.
+# Most notes of a batch, and its characters. Larger ones are no faster, and a worker that has all
+# that waits leaves single notes for the next.
 BATCH = 8
 BATCH_CHARACTERS = 50_000
 STOPPING = "the service is stopping"
@@ -166,7 +166,7 @@ class Dispatcher(Workers):
                 worker.give(batch)
 
     def _next_batch(self) -> Batch | None:
-        """The first note of the queue, and those that want the same: the share of an idle worker."""
+        """The first note of the queue, and those that want the same: an idle worker's share."""
         idle = sum(worker.state is State.IDLE for worker in self._workers)
         size = min(BATCH, -(-len(self._queue) // max(idle, 1)))
         chosen: list[Ticket] = []
