@@ -101,3 +101,18 @@ def test_any_note_is_good_or_has_a_fault(text: str, note_id: Any) -> None:
     assert len(note.text) <= 100
     assert footer == {}
     assert note.id
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"Zacarias-Secreto": 1}',
+        b'{"notes": [{"text": "x", "Zacarias-Secreto": 1}]}',
+        b'{"min_score": "Zacarias-Secreto"}',
+        b'{"text": Zacarias-Secreto}',
+    ],
+)
+def test_messages_name_no_field_or_value_of_others(content: bytes) -> None:
+    with pytest.raises(Refused) as raised:
+        parse(Body, content)
+    assert "Zacarias" not in raised.value.message
