@@ -21,7 +21,7 @@ extras() {
     printf -- '--extra %s ' "$@"
 }
 
-tested=$(extras train context llm parquet omop dev)
+tested=$(extras train context llm parquet omop serve dev)
 # shellcheck disable=SC2086
 compile requirements/build.in setup.cfg $tested -o "$all" > /dev/null
 select_packages '^$' < "$all" > requirements/test.txt

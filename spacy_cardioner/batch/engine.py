@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import chain
 from operator import itemgetter
@@ -64,6 +64,10 @@ class Annotated(NamedTuple):
     counts: Mapping[str, float] | None = None
 
 
+class Changed(CardionerError):
+    """A pipeline is no longer what it was at the start."""
+
+
 # Annotates notes lazily, in their order.
 Annotate = Callable[[Iterable[SourceNote]], Iterator[Annotated]]
 
@@ -93,26 +97,16 @@ def started(settings: Settings) -> Iterator[tuple[Annotate, dict[str, Any]]]:
 def load(settings: Settings) -> Language:
     """Load the pipeline, on the GPU if the settings name one.
 
-    RAISES (CardionerError): The pipeline cannot be loaded or has no such label, or there is no such
-        GPU.
+    RAISES (CardionerError): The pipeline cannot be loaded, or there is no such GPU.
     """
     if settings.gpu is not None:
         use_gpu(settings.gpu)
-    nlp = load_pipeline(settings.model) if isinstance(settings.model, str) else settings.model
-    known = {label for labels in nlp.pipe_labels.values() for label in labels}
-    if known:  # components of others may not tell their labels
-        check_labels(known, {}, settings.only)
-    if isinstance(settings.model, str):  # a pipeline of the caller stays as it is
-        _open_labels(nlp, settings.only)
-    return nlp
+    return load_pipeline(settings.model) if isinstance(settings.model, str) else settings.model
 
 
-def _open_labels(nlp: Language, labels: Collection[str]) -> None:
-    """Let the pipeline find labels that it does not find by default."""
-    for _, pipe in nlp.components:
-        if isinstance(pipe, MultiHeadNER):
-            wanted = {*pipe.active, *labels}
-            pipe.active = [label for label in pipe.labels if label in wanted]
+def recognisers(nlp: Language) -> list[MultiHeadNER]:
+    """The components of a pipeline that find the entities of labels."""
+    return [pipe for _, pipe in nlp.components if isinstance(pipe, MultiHeadNER)]
 
 
 def context_of(nlp: Language, wanted: bool | str) -> Context | None:
@@ -142,10 +136,10 @@ def unchanged(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
     """Check that a pipeline is still what it was when the run started.
 
     before (dict[str, Any]): Its identity at the start, empty if there was none.
-    RAISES (CardionerError): It is not.
+    RAISES (Changed): It is not.
     """
     if before and before != now:
-        raise CardionerError(
+        raise Changed(
             f"{now['name']}: the pipeline, or the names that were added to it, changed during the "
             "run; start the run again"
         )
@@ -190,19 +184,39 @@ class Annotator:
         self.tick = limit.restart if limit else tick
         self.limit = limit or nullcontext()
         self.identity: dict[str, Any] = {}
+        self._loaded: dict[str, Any] = {}
         self._load()
-        self.attributes = OF_CONTEXT if self.context else known_attributes(self.nlp)
 
     def _load(self) -> None:
         self.nlp = load(self.settings)
-        self.context = context_of(self.nlp, self.settings.context)
         if isinstance(self.settings.model, str):
-            known = identity(self.nlp)
-            if self.context:
-                known["context"] = hashlib.sha256(self.context.to_bytes()).hexdigest()
-            self.identity = unchanged(self.identity, known)
+            self._loaded = unchanged(self._loaded, identity(self.nlp))
         self.code_names = code_names(self.nlp)
         self.max_words = len(self.nlp.vocab.strings) + MAX_NEW_WORDS
+        self._default = [(pipe, pipe.active) for pipe in recognisers(self.nlp)]
+        self._contexts: dict[bool | str, Context | None] = {}
+        self.choose(self.settings.only, self.settings.context)
+
+    def choose(self, only: tuple[str, ...], context: bool | str) -> None:
+        """Find other labels and other context from the next batch on, see `Settings`.
+
+        RAISES (CardionerError): The pipeline has no such label, or there are no rules for the
+            language, or medspaCy is missing.
+        """
+        known = {label for labels in self.nlp.pipe_labels.values() for label in labels}
+        if known:  # components of others may not tell their labels
+            check_labels(known, {}, only)
+        if context not in self._contexts:
+            self._contexts[context] = context_of(self.nlp, context)
+        self.settings = self.settings._replace(only=only, context=context)
+        self.context = self._contexts[context]
+        self.attributes = OF_CONTEXT if self.context else known_attributes(self.nlp)
+        self.identity = dict(self._loaded)
+        if isinstance(self.settings.model, str):  # a pipeline of the caller stays as it is
+            for pipe, active in self._default:
+                pipe.active = [label for label in pipe.labels if label in {*active, *only}]
+            if self.context:
+                self.identity["context"] = hashlib.sha256(self.context.to_bytes()).hexdigest()
 
     def __call__(self, notes: Sequence[SourceNote]) -> list[Annotated]:
         """Annotate a batch. If the pipeline fails on a note, that note gets a fault.

@@ -18,7 +18,7 @@ from enum import Enum
 from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from spacy_cardioner.batch.engine import Annotated, Annotator, batches, unchanged
 from spacy_cardioner.batch.readers.note import SourceNote
@@ -62,36 +62,48 @@ NEXT = {
 
 
 @dataclass(eq=False)
-class _Task:
+class Task:
     """A batch of notes and its result."""
 
     notes: list[SourceNote]
     found: list[Annotated] | None = None
     tries: int = 0
 
+    @property
+    def content(self) -> Any:
+        """What a worker receives."""
+        return self.notes
 
-class Pool:
-    """Worker processes, each with the pipeline and one thread. The order of notes is kept.
+
+Self = TypeVar("Self", bound="Workers")
+
+
+class Workers:
+    """Worker processes, each with one thread. A subclass says what they do, and with what.
 
     Each worker has its own connection, because a shared queue stays locked when the process that
     holds the lock is killed.
 
+    settings (Any): What each worker is started with; `workers` of it is their number, and `timeout`
+        the seconds without a sign of life after which one is lost.
     RAISES (CardionerError): The pipeline cannot be loaded, or workers die while they load it.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Any) -> None:
         self.settings = settings
         self.identity: dict[str, Any] = {}
         self._workers: list[_Worker] = []
         self._events: _Events = SimpleQueue()
-        # Batches in the order of the notes, and those among them that no worker has.
-        self._order: deque[_Task] = deque()
-        self._waiting: deque[_Task] = deque()
 
-    def __enter__(self) -> Pool:
+    @property
+    def work(self) -> Callable[[Connection, Any], None]:
+        """The function that a worker process runs."""
+        return _work
+
+    def __enter__(self: Self) -> Self:
         try:
             for _ in range(self.settings.workers):
-                self._workers.append(_Worker(self.settings, self._events))
+                self._workers.append(_Worker(self.settings, self._events, 1, self.work))
             while any(worker.state is State.LOADING for worker in self._workers):
                 self._collect()
         except BaseException:
@@ -104,6 +116,69 @@ class Pool:
             worker.process.kill()
         for worker in self._workers:
             worker.end()
+
+    def _collect(self) -> None:
+        """Wait for messages, and replace workers that died or hang."""
+        timeout = min(self.settings.timeout, 1)
+        with suppress(Empty):
+            while True:
+                self._receive(*self._events.get(timeout=timeout))
+                timeout = 0
+        for worker in list(self._workers):
+            limit = self.settings.timeout
+            if worker.state is State.LOADING:
+                limit = max(limit, LOAD_SECONDS)
+            if worker.state is not State.IDLE and time.monotonic() - worker.last >= limit:
+                self._replace(worker, f"not done after {limit:g} seconds", overdue=True)
+
+    def _receive(self, worker: _Worker, message: Message, content: Any) -> None:
+        if worker not in self._workers:  # it is replaced already
+            return
+        if message is Message.FAULT:
+            raise CardionerError(*content)
+        state = NEXT.get((worker.state, message))
+        if state is None:
+            self._replace(worker, worker.how_it_ended())
+            return
+        worker.state = state
+        if message is Message.LOADED:
+            self.identity = unchanged(self.identity, content)
+        elif message is Message.DONE and worker.task:
+            task, worker.task = worker.task, None
+            self._done(task, content)
+
+    def _replace(self, worker: _Worker, why: str, *, overdue: bool = False) -> None:
+        """Start another worker in place of a lost one, and repeat its batch."""
+        worker.end()
+        loads = worker.loads + 1 if worker.state is State.LOADING else 1
+        if loads > LOADS:
+            raise CardionerError(
+                f"a worker process died while it loaded the pipeline, {LOADS} times ({why}); "
+                "a process that is killed often lacks memory: use fewer workers"
+            )
+        place = self._workers.index(worker)
+        self._workers[place] = _Worker(self.settings, self._events, loads, self.work)
+        fault, tries = (why, 1) if overdue else (f"a worker process died on it ({why})", TRIES)
+        if worker.task:
+            self._repeat(worker.task, fault, tries)
+
+    def _repeat(self, task: Task, fault: str, tries: int) -> None:
+        """Do the task of a lost worker again, unless it was tried so often: then it has a fault."""
+        raise NotImplementedError
+
+    def _done(self, task: Task, found: list[Annotated]) -> None:
+        """Take the result of a task."""
+        task.found = found
+
+
+class Pool(Workers):
+    """Worker processes, each with the pipeline and one thread. The order of notes is kept."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        # Batches in the order of the notes, and those among them that no worker has.
+        self._order: deque[Task] = deque()
+        self._waiting: deque[Task] = deque()
 
     def __call__(self, notes: Iterable[SourceNote]) -> Iterator[Annotated]:
         """Annotate notes. A note that kills its worker or exceeds the timeout gets a fault.
@@ -134,68 +209,26 @@ class Pool:
     def _read(self, unread: Iterator[list[SourceNote]]) -> None:
         ahead = 4 * len(self._workers)  # batches in memory, finished ones included
         if not self._waiting and len(self._order) < ahead and (batch := next(unread, None)):
-            task = _Task(batch)
+            task = Task(batch)
             self._order.append(task)
             self._waiting.append(task)
 
-    def _collect(self) -> None:
-        """Wait for messages, and replace workers that died or hang."""
-        timeout = min(self.settings.timeout, 1)
-        with suppress(Empty):
-            while True:
-                self._receive(*self._events.get(timeout=timeout))
-                timeout = 0
-        for worker in list(self._workers):
-            limit = self.settings.timeout
-            if worker.state is State.LOADING:
-                limit = max(limit, LOAD_SECONDS)
-            if worker.state is not State.IDLE and time.monotonic() - worker.last >= limit:
-                self._replace(worker, f"not done after {limit:g} seconds", overdue=True)
-
-    def _receive(self, worker: _Worker, message: Message, content: Any) -> None:
-        if worker not in self._workers:  # it is replaced already
-            return
-        if message is Message.FAULT:
-            raise CardionerError(*content)
-        state = NEXT.get((worker.state, message))
-        if state is None:
-            self._replace(worker, worker.how_it_ended())
-            return
-        worker.state = state
-        if message is Message.LOADED:
-            self.identity = unchanged(self.identity, content)
-        elif message is Message.DONE and worker.task:
-            worker.task.found, worker.task = content, None
-
-    def _replace(self, worker: _Worker, why: str, *, overdue: bool = False) -> None:
-        """Start another worker in place of a lost one, and repeat its batch."""
-        worker.end()
-        loads = worker.loads + 1 if worker.state is State.LOADING else 1
-        if loads > LOADS:
-            raise CardionerError(
-                f"a worker process died while it loaded the pipeline, {LOADS} times ({why}); "
-                "a process that is killed often lacks memory: use fewer workers"
-            )
-        place = self._workers.index(worker)
-        self._workers[place] = _Worker(self.settings, self._events, loads)
-        fault, tries = (why, 1) if overdue else (f"a worker process died on it ({why})", TRIES)
-        if worker.task and worker.task in self._order:  # not of an iterator that was given up
-            self._repeat(worker.task, fault, tries)
-
-    def _repeat(self, task: _Task, reason: str, tries: int) -> None:
+    def _repeat(self, task: Task, fault: str, tries: int) -> None:
         """Queue the batch of a lost worker again, note by note, to find the note at fault."""
+        if task not in self._order:  # of an iterator that was given up
+            return
         task.tries += 1
         if len(task.notes) > 1:
             place = self._order.index(task)
             del self._order[place]
             for note in reversed(task.notes):
-                single = _Task([note])
+                single = Task([note])
                 self._order.insert(place, single)
                 self._waiting.appendleft(single)
         elif task.tries < tries:
             self._waiting.appendleft(task)
         else:
-            task.found = [Annotated(note._replace(fault=reason), []) for note in task.notes]
+            task.found = [Annotated(note._replace(fault=fault), []) for note in task.notes]
 
 
 class _Worker:
@@ -205,24 +238,31 @@ class _Worker:
     process may have stopped amid a message.
 
     loads (int): How many workers in this place have begun to load the pipeline.
+    work (Callable): What the process runs.
     """
 
-    def __init__(self, settings: Settings, events: _Events, loads: int = 1) -> None:
+    def __init__(
+        self,
+        settings: Any,
+        events: _Events,
+        loads: int,
+        work: Callable[[Connection, Any], None],
+    ) -> None:
         self.state = State.LOADING
-        self.task: _Task | None = None
+        self.task: Task | None = None
         self.loads = loads
         self.last = time.monotonic()
         self.connection, theirs = SPAWN.Pipe()
-        self.process = SPAWN.Process(target=_work, args=(theirs, settings), daemon=True)
+        self.process = SPAWN.Process(target=work, args=(theirs, settings), daemon=True)
         with one_thread():
             self.process.start()
         theirs.close()
         self._threads = [self._start(self._listen, events)]
 
-    def give(self, task: _Task) -> None:
+    def give(self, task: Task) -> None:
         """Send a batch of notes."""
         self.state, self.task, self.last = State.BUSY, task, time.monotonic()
-        self._threads[1:] = [self._start(self._send, task.notes)]
+        self._threads[1:] = [self._start(self._send, task.content)]
 
     def how_it_ended(self) -> str:
         """Why the process can no longer be used."""
@@ -253,9 +293,9 @@ class _Worker:
         except Exception:  # it has died, or what it sent is no message
             events.put((self, Message.LOST, None))
 
-    def _send(self, notes: list[SourceNote]) -> None:
+    def _send(self, content: Any) -> None:
         with suppress(OSError):  # it has died, which the other thread tells
-            self.connection.send(notes)
+            self.connection.send(content)
 
 
 _Events: TypeAlias = "SimpleQueue[tuple[_Worker, Message, Any]]"

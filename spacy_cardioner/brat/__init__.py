@@ -19,6 +19,7 @@ from spacy_cardioner.brat.notes import (
 )
 from spacy_cardioner.brat.standoff import (
     TXT,
+    note_files,
     note_from_entities,
     note_names,
     read_folder,
@@ -40,6 +41,7 @@ __all__ = [
     "count_labels",
     "entities",
     "located",
+    "note_files",
     "note_from_entities",
     "note_names",
     "read_folder",

@@ -161,25 +161,32 @@ def write_note(note: Note, folder: Path) -> None:
 
     RAISES (CardionerError): The name is not a file name, or the files cannot be written.
     """
-    txt = folder / f"{note.name}.txt"
     if not note.name or {"/", "\0"} & set(note.name):
         raise CardionerError(
             f"{folder}: the name of a note must be a file name without slashes: {shown(note.name)}."
         )
-    # A text that starts with U+FEFF needs a mark before it, or it would be read as the mark.
-    files = {txt: BOM * (note.bom or note.text.startswith(BOM)) + note.text}
-    if note.annotated:
-        lines = "".join(line.raw + line.eol for line in note.lines)
-        files[folder / f"{note.name}.ann"] = BOM * note.ann_bom + lines
     try:
-        contents = {path: text.encode("utf-8") for path, text in files.items()}
+        contents = note_files(note)
         folder.mkdir(parents=True, exist_ok=True)
-        for path, content in contents.items():
-            path.write_bytes(content)
+        for ending, content in contents.items():
+            (folder / f"{note.name}{ending}").write_bytes(content)
     except (OSError, ValueError) as error:
         raise CardionerError(
             f"{folder}: the note {shown(note.name)} cannot be written ({reason(error)})."
         ) from error
+
+
+def note_files(note: Note) -> dict[str, bytes]:
+    """The contents of the files of a note, by their endings: ``.txt`` and, if annotated, ``.ann``.
+
+    RAISES (UnicodeEncodeError): It holds what is not Unicode.
+    """
+    # A text that starts with U+FEFF needs a mark before it, or it would be read as the mark.
+    files = {".txt": BOM * (note.bom or note.text.startswith(BOM)) + note.text}
+    if note.annotated:
+        lines = "".join(line.raw + line.eol for line in note.lines)
+        files[ANN] = BOM * note.ann_bom + lines
+    return {ending: text.encode("utf-8") for ending, text in files.items()}
 
 
 def _files(folder: Path, ending: str) -> list[Path]:

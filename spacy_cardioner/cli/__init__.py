@@ -17,6 +17,7 @@ from spacy_cardioner.cli.evaluate import evaluate
 from spacy_cardioner.cli.options import Command, show_text
 from spacy_cardioner.cli.project import project
 from spacy_cardioner.cli.report import report
+from spacy_cardioner.cli.serve import serve
 from spacy_cardioner.cli.train import crossval, experiments, train
 from spacy_cardioner.errors import HIDDEN, CardionerError, guard_warnings, reason, tell
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = "Find diseases and drugs in cardiology notes in Spanish, English and Italian."
 PANELS: dict[str, tuple[Callable[..., Any] | typer.Typer, ...]] = {
-    "Use pipelines": (annotate, evaluate, report, gazetteer.app),
+    "Use pipelines": (annotate, serve, evaluate, report, gazetteer.app),
     "Corpus": (check_corpus, convert, audit, split, project),
     "Training": (pretrain.app, train, crossval, experiments),
     "Make pipelines": (stack, narrow, assemble, rerank, shrink, card, package),

@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 LISTS = ("build", "run", "test", "trf", "torch")
 EXTRAS = {
     "run": ["train"],
-    "test": ["train", "context", "llm", "parquet", "omop", "dev"],
+    "test": ["train", "context", "llm", "parquet", "omop", "serve", "dev"],
     "trf": ["trf"],
 }
 PYTHONS = ("3.10.13", "3.11.7", "3.12.1", "3.13.0")

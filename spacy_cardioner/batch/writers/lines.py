@@ -41,7 +41,7 @@ class JsonLines(Lines):
         row |= zip(self.keep, found.note.kept, strict=True)
         if self.with_text:
             row["text"] = found.note.text
-        row["entities"] = [_json_entity(mention) for mention in found.mentions]
+        row["entities"] = [json_entity(mention) for mention in found.mentions]
         return json.dumps(row, ensure_ascii=False, default=kept_text).encode() + b"\n"
 
 
@@ -87,7 +87,8 @@ class Tsv(Lines, Table):
         ]
 
 
-def _json_entity(mention: Mention) -> dict[str, Any]:
+def json_entity(mention: Mention) -> dict[str, Any]:
+    """A mention as JSON has it. Unknown attributes are left out."""
     start, end, label, text = mention[:4]
     return {"start": start, "end": end, "label": label, "text": text, **mention.attributes}
 
