@@ -131,7 +131,16 @@ function listen() {
   find("downloads").addEventListener("click", ({ target }) => target.dataset.format && download(target.dataset.format));
 }
 
+/** Filters take much of a small screen. */
+function fold() {
+  const wide = matchMedia("(min-width: 56rem)");
+  const fit = () => (find("filters").open = wide.matches);
+  wide.addEventListener("change", fit);
+  fit();
+}
+
 async function start() {
+  fold();
   await translate(preferred());
   listen();
   document.body.classList.add("ready");

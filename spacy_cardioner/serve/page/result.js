@@ -25,7 +25,7 @@ export class Result {
     this.text = find("marked");
     this.details = find("details");
     this.panes = [find("text-pane"), find("table-pane")];
-    this.table = new Table(root.querySelector("table"), find("more"));
+    this.table = new Table(root.querySelector("table"), root.querySelectorAll(".end"));
     this.filters = new Filters(find("filters"), () => this.filter(), wanted);
     arrows(this.text, "mark[tabindex]");
     arrows(find("rows"), "button");

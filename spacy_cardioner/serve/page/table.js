@@ -18,9 +18,9 @@ const KEYS = {
 export class Table {
   /**
    * @param table The table, with a `data-key` for each column.
-   * @param end An element after it. Rows are made when it comes into view.
+   * @param ends The elements before and after it. Rows are made when they come into view.
    */
-  constructor(table, end) {
+  constructor(table, ends) {
     this.head = table.tHead.rows[0];
     this.body = table.tBodies[0];
     this.table = table;
@@ -31,9 +31,10 @@ export class Table {
       const column = event.target.closest("[data-key]");
       if (column) this.sortBy(column.dataset.key);
     });
-    new IntersectionObserver((seen) => {
-      if (seen.some((one) => one.isIntersecting)) this.extend(this.body.rows.length + CHUNK);
-    }).observe(end);
+    const observer = new IntersectionObserver((seen) => {
+      for (const { target } of seen.filter((one) => one.isIntersecting)) this.extend(target === ends[1]);
+    });
+    for (const end of ends) observer.observe(end);
   }
 
   /** Show mentions, in the order of the chosen column. */
@@ -62,22 +63,36 @@ export class Table {
     });
     this.mentions = keyed.map(([, mention]) => mention);
     this.table.ariaRowCount = this.mentions.length + 1;
-    this.body.replaceChildren();
-    this.extend(CHUNK);
+    this.open(0);
   }
 
   /** The row of a mention, or null if the mention is not shown. */
   rowOf(mention) {
     const index = this.mentions.indexOf(mention);
-    if (index >= this.body.rows.length) this.extend(index + CHUNK);
-    return this.body.rows[index] ?? null;
+    if (index < 0) return null;
+    if (!this.body.rows[index - this.first]) this.open(Math.max(0, index - CHUNK / 2));
+    return this.body.rows[index - this.first];
   }
 
-  extend(wanted) {
-    const from = this.body.rows.length;
-    const rows = this.mentions.slice(from, wanted).map((mention, n) => row(mention, from + n));
-    if (rows.length && from === 0) rows[0].querySelector("button").tabIndex = 0;
-    this.body.append(...rows);
+  /** Make the rows from one on. */
+  open(first) {
+    this.first = first;
+    this.body.replaceChildren();
+    this.extend(true);
+    const row = this.body.rows[0];
+    if (row) row.querySelector("button").tabIndex = 0;
+  }
+
+  /** Make more rows, after the last or before the first. */
+  extend(after) {
+    const from = after ? this.first + this.body.rows.length : Math.max(0, this.first - CHUNK);
+    const to = after ? from + CHUNK : this.first;
+    const rows = this.mentions.slice(from, to).map((mention, n) => row(mention, from + n));
+    if (after) this.body.append(...rows);
+    else {
+      this.body.prepend(...rows);
+      this.first = from;
+    }
   }
 }
 
@@ -85,20 +100,29 @@ function row(mention, index) {
   const go = make("button", "go", make("bdi", "", mention.text));
   go.type = "button";
   go.tabIndex = -1;
-  const first = make("th", "", go);
-  first.scope = "row";
-  first.append(...contextOf(mention).flatMap((name) => [" ", make("span", "context", say(name))]));
+  const words = contextOf(mention).flatMap((name) => [" ", make("span", "context", say(name))]);
+  const name = mention.kb_name ? [" ", make("small", "", mention.kb_name)] : [];
   const result = make(
     "tr",
     "",
-    first,
-    make("td", "", make("span", colourOf(mention.label), say(`labels.${mention.label}`))),
-    make("td", "code", mention.kb_id ?? "", ...(mention.kb_name ? [" ", make("small", "", mention.kb_name)] : [])),
-    make("td", "number", mention.score === undefined ? "" : number(mention.score, 2)),
-    make("td", "", mention.section ? say(`sections.${mention.section}`) : ""),
-    make("td", "number", String(mention.start)),
+    cell("text", go, ...words),
+    cell("label", make("span", colourOf(mention.label), say(`labels.${mention.label}`))),
+    cell("code", mention.kb_id ?? "", ...name),
+    cell("score", mention.score === undefined ? "" : number(mention.score, 2)),
+    cell("section", mention.section ? say(`sections.${mention.section}`) : ""),
+    cell("start", String(mention.start)),
   );
+  result.role = "row";
   result.ariaRowIndex = index + 2;
   result.mention = mention;
+  return result;
+}
+
+/** A cell. Its role is that of the element, which the element loses where the style makes it a box. */
+function cell(key, ...children) {
+  const head = key === "text";
+  const result = make(head ? "th" : "td", key, ...children);
+  if (head) result.scope = "row";
+  result.role = head ? "rowheader" : "cell";
   return result;
 }
