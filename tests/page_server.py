@@ -1,17 +1,17 @@
 """A server for the tests of the page: the files of the page, and the answers of a real pipeline.
 
-It is not the service of `cardioner serve`. It answers as that does, in this process, and keeps what
-it was asked.
+It is not the service of `cardioner serve`. It answers as that does, in this process, keeps what it
+was asked, and can be told to refuse.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import mimetypes
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -22,57 +22,75 @@ from spacy_cardioner.batch.engine import Annotate, Annotated, started
 from spacy_cardioner.batch.readers.note import SourceNote
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.writers.lines import JsonLines, Tsv
-from spacy_cardioner.serve.static import INDEX, page_files
+from spacy_cardioner.view import STYLE
+from tests.conftest import ROOT
 from tests.shipped import shipped
 
-POLICY = "default-src 'self'"
-LABELS = {"labels": ["ENFERMEDAD", "FARMACO", "SINTOMA"], "active": ["ENFERMEDAD", "FARMACO"]}
-PIPELINES = [
-    {"name": f"{lang}_cardioner", "version": "0.1.0", "lang": lang, "threshold": 0.5, **LABELS}
-    for lang in ("es", "en", "it")
-]
+PAGE = ROOT / "spacy_cardioner/serve/page"
+# The strictest that the service may send.
+POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; object-src 'none'"
+LANGUAGES = ("es", "en", "it")
+ACTIVE = ["ENFERMEDAD", "FARMACO"]
+PIPELINE = {"version": "0.1.0", "labels": [*ACTIVE, "SINTOMA"], "active": ACTIVE, "threshold": 0.5}
 
 
-@dataclass
 class Service:
     """What the server answers.
 
-    asked (list): The addresses and bodies of the requests to annotate.
+    asked (list): The addresses of the requests, and the bodies of those that have one.
     canned (dict | None): An answer to give instead of that of the pipeline.
     refusal (tuple | None): A status and headers to answer with.
+    token (str): What requests must bear, "" for nothing.
+    context (bool): Whether the pipelines can detect it.
     """
 
-    stack: ExitStack
-    engines: dict[str, Annotate] = field(default_factory=dict)
-    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    canned: dict[str, Any] | None = None
-    refusal: tuple[int, dict[str, str]] | None = None
+    def __init__(self, stack: ExitStack) -> None:
+        self.stack = stack
+        self.engines: dict[Any, Annotate] = {}
+        self.reset()
 
-    def annotate(self, body: dict[str, Any]) -> tuple[str, list[Annotated]]:
+    def reset(self) -> None:
+        """Forget what was asked, and answer normally."""
+        self.asked: list[tuple[str, Any]] = []
+        self.canned: dict[str, Any] | None = None
+        self.refusal: tuple[int, dict[str, str]] | None = None
+        self.token = ""
+        self.context = True
+
+    def pipelines(self) -> dict[str, Any]:
+        """The answer to ``GET /pipelines``."""
+        known = [
+            {"name": f"{lang}_cardioner", "lang": lang, "context": [lang] * self.context, **PIPELINE}
+            for lang in LANGUAGES
+        ]
+        return {"pipelines": known}
+
+    def annotated(self, body: dict[str, Any]) -> tuple[str, list[Annotated]]:
         """RETURNS (tuple): The language, and the notes with the mentions that were asked for."""
         name = body["pipeline"] or body["lang"]
         lang = "es" if name == "auto" else name[:2]
-        if lang not in self.engines:
-            settings = Settings(str(shipped(lang)), context=True, max_characters=5_000_000)
-            self.engines[lang], _ = self.stack.enter_context(started(settings))
+        only = tuple(body["labels"] or ())
+        if (lang, only) not in self.engines:
+            settings = Settings(str(shipped(lang)), context=True, only=only)
+            self.engines[lang, only], _ = self.stack.enter_context(started(settings))
         notes = [SourceNote(note["id"], note["text"]) for note in body["notes"]]
-        labels = body["labels"] or LABELS["active"]
 
-        def chosen(found: Annotated) -> Annotated:
+        def kept(found: Annotated) -> Annotated:
+            least, labels = body["min_score"], only or ACTIVE
             mentions = [
                 mention
                 for mention in found.mentions
-                if mention.label in labels and (mention.score or 1) >= body["min_score"]
+                if mention.label in labels and (mention.score or 1) >= least
             ]
             return found._replace(mentions=mentions)
 
-        return lang, [chosen(found) for found in self.engines[lang](notes)]
+        return lang, [kept(found) for found in self.engines[lang, only](notes)]
 
     def answer(self, body: dict[str, Any]) -> dict[str, Any]:
         """The answer in JSON."""
         if self.canned is not None:
             return self.canned
-        lang, notes = self.annotate(body)
+        lang, notes = self.annotated(body)
         return {
             "pipeline": f"{lang}_cardioner",
             "lang": lang,
@@ -89,7 +107,7 @@ class Service:
 
     def file(self, body: dict[str, Any], kind: str) -> bytes:
         """The answer as a file."""
-        _, notes = self.annotate(body)
+        _, notes = self.annotated(body)
         if kind == "jsonl":
             return b"".join(map(JsonLines().render, notes))
         if kind == "tsv":
@@ -101,7 +119,7 @@ class Service:
                 entities = [mention.entity for mention in found.mentions]
                 note = brat.note_from_entities(found.note.id, found.note.text, entities)
                 archive.writestr(f"{note.name}.txt", note.text.encode())
-                lines = [f"{one.id}\t{one.label}\t{one.text}" for one in note.textbounds]
+                lines = [f"{one.label}\t{one.text}" for one in note.textbounds]
                 archive.writestr(f"{note.name}.ann", "\n".join(lines))
         return packed.getvalue()
 
@@ -120,25 +138,32 @@ class Handler(BaseHTTPRequestHandler):
         super().__init__(*args)
 
     def do_GET(self) -> None:
-        files = page_files()
-        name = self.path.partition("?")[0].removeprefix("/page/")
-        if self.path == "/pipelines":
-            self.send(json.dumps({"pipelines": PIPELINES}).encode(), "application/json")
-        elif (found := files.get(INDEX if name == "/" else name)) is not None:
-            self.send(found.path.read_bytes(), found.type)
+        self.service.asked.append((self.path, None))
+        files = {f"/page/{path.name}": path for path in (*PAGE.iterdir(), STYLE)}
+        files["/"] = PAGE / "index.html"
+        path = files.get(self.path.partition("?")[0])
+        if path is not None:
+            self.send(path.read_bytes(), mimetypes.guess_type(path)[0] or "")
+        elif self.path == "/pipelines":
+            self.reply(lambda: json.dumps(self.service.pipelines()).encode())
         else:
             self.send(b"", "text/plain", status=404)
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.service.asked.append((self.path, body))
-        if self.service.refusal:
-            status, headers = self.service.refusal
-            self.send(b'{"detail": "no"}', "application/json", status=status, **headers)
-        elif kind := self.path.partition("?format=")[2]:
-            self.send(self.service.file(body, kind), "application/octet-stream")
+        if kind := self.path.partition("?format=")[2]:
+            self.reply(lambda: self.service.file(body, kind))
         else:
-            self.send(json.dumps(self.service.answer(body)).encode(), "application/json")
+            self.reply(lambda: json.dumps(self.service.answer(body)).encode())
+
+    def reply(self, answer: Any) -> None:
+        status, headers = self.service.refusal or (200, {})
+        token = self.service.token
+        if token and self.headers["Authorization"] != f"Bearer {token}":
+            status = 401
+        data = answer() if status == 200 else b'{"error": "no <b>way</b>"}'
+        self.send(data, "application/json", status=status, **headers)
 
     def send(self, data: bytes, kind: str, *, status: int = 200, **headers: str) -> None:
         self.send_response(status)

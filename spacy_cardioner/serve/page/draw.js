@@ -5,8 +5,10 @@ export const CONTEXT = ["negated", "uncertain", "historical", "hypothetical", "f
 const LABELS = ["ENFERMEDAD", "FARMACO", "SINTOMA", "PROCEDIMIENTO"];
 const OTHERS = 4;
 const DEEPEST = 4;
-// A part of the text that is laid out on its own has at least so many characters.
+// A part of the text that is laid out on its own has at least so many characters, and ends with a
+// line, unless that is far too long.
 const PART = 2000;
+const LONGEST_LINE = 8000;
 const SPECIAL =
   /[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
 
@@ -114,13 +116,20 @@ class Drawing {
   }
 
   write(end) {
-    while (!this.open.length && this.place < end) {
-      const line = this.text.indexOf("\n", Math.max(this.place, this.place + PART - this.filled));
-      if (line < 0 || line >= end) break;
-      this.content(line + 1);
+    while (!this.open.length) {
+      const cut = this.find("\n", PART, end) ?? this.find(" ", PART + LONGEST_LINE, end);
+      if (cut === null) break;
+      this.content(cut);
       this.startPart();
     }
     this.content(end);
+  }
+
+  /** The place after a sign, before which the part has at least so many characters. */
+  find(sign, enough, end) {
+    const from = this.place + Math.max(0, enough - this.filled);
+    const found = this.text.slice(from, end).indexOf(sign);
+    return from < end && found >= 0 ? from + found + 1 : null;
   }
 
   content(end) {

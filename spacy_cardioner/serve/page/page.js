@@ -24,6 +24,14 @@ const result = new Result(find("result"), summarise, (label) =>
   annotate({ pipeline: found.pipeline, labels: [...found.labels, label] }),
 );
 
+/** What is asked for: by the user, and `more`. */
+function options(more) {
+  const name = pipeline.value || null;
+  const asked = pipelines.filter((one) => one.name === (name ?? one.name));
+  const context = asked.every((one) => one.context.length > 0);
+  return { pipeline: name, lang: language.value, labels: null, min_score: 0, context, ...more };
+}
+
 async function annotate(more = {}, notice = "") {
   running.abort();
   running = new AbortController();
@@ -32,12 +40,11 @@ async function annotate(more = {}, notice = "") {
   tell(notice);
   try {
     if (!note.text.trim()) throw new service.Problem(say("problems.empty"));
-    const asked = { pipeline: pipeline.value || null, lang: language.value, labels: null, min_score: 0, ...more };
     wait(true);
-    const answer = await service.annotate(note, asked, signal);
-    show(note, asked, answer);
+    const asked = options(more);
+    show(note, asked, await service.annotate(note, asked, signal));
   } catch (error) {
-    if (!signal.aborted) tell(error.message);
+    if (!signal.aborted) fail(error);
   }
   if (!signal.aborted) wait(false);
 }
@@ -57,7 +64,8 @@ function summarise(shown) {
   const version = pipelines.find((one) => one.name === found.pipeline)?.version ?? "";
   const name = say(`languages.${found.lang}`);
   const spoken = found.asked.lang === "auto" && !found.asked.pipeline ? say("guessed", { name }) : name;
-  status.textContent = [many, `${found.pipeline} ${version}`, spoken].join(" · ");
+  const without = found.asked.context ? [] : [say("contextless")];
+  status.textContent = [many, `${found.pipeline} ${version}`, spoken, ...without].join(" · ");
 }
 
 /** Show the result, or the editor. */
@@ -89,19 +97,24 @@ function tell(message = "") {
   if (message && !found) status.textContent = "";
 }
 
+function fail(error) {
+  tell(error.message);
+  if (error instanceof service.NoToken) find("token-label").hidden = false;
+}
+
 async function download(format) {
   const { note, pipeline, lang, asked } = found;
   const { labels, min_score } = result.filters.chosen;
   tell();
   try {
-    const options = { pipeline, lang, labels: labels ?? asked.labels, min_score };
+    const wanted = { ...asked, pipeline, lang, labels: labels ?? asked.labels, min_score };
     const link = make("a");
-    link.href = URL.createObjectURL(await service.file(note, options, format));
+    link.href = URL.createObjectURL(await service.file(note, wanted, format));
     link.download = note.id + ENDINGS[format];
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   } catch (error) {
-    tell(error.message);
+    fail(error);
   }
 }
 
@@ -126,6 +139,10 @@ function listen() {
     editor.show(say("note_example"));
     annotate();
   });
+  find("token").addEventListener("change", ({ target }) => {
+    service.bear(target.value);
+    offer();
+  });
   for (const choice of [language, pipeline]) choice.addEventListener("change", () => found && annotate());
   find("interface").addEventListener("change", (event) => translate(event.target.value));
   find("downloads").addEventListener("click", ({ target }) => target.dataset.format && download(target.dataset.format));
@@ -139,17 +156,27 @@ function fold() {
   fit();
 }
 
+/** Offer the pipelines of the service, and the languages that they are for. */
+async function offer() {
+  tell();
+  try {
+    pipelines = await service.pipelines();
+  } catch (error) {
+    return fail(error);
+  }
+  const names = pipelines.map(({ name }) => new Option(name, name));
+  pipeline.replaceChildren(pipeline.options[0], ...names);
+  for (const one of [...language.options].slice(1)) {
+    one.hidden = !pipelines.some(({ lang }) => [one.value, "xx"].includes(lang));
+  }
+}
+
 async function start() {
   fold();
   await translate(preferred());
   listen();
+  await offer();
   document.body.classList.add("ready");
-  try {
-    pipelines = await service.pipelines();
-    pipeline.append(...pipelines.map(({ name }) => new Option(name, name)));
-  } catch (error) {
-    tell(error.message);
-  }
 }
 
 start();

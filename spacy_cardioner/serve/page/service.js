@@ -2,8 +2,19 @@
 
 import { say } from "./texts.js";
 
+// What the service may ask for. It is kept as long as the page is open.
+let token = "";
+
 /** What went wrong, in words for the user. */
 export class Problem extends Error {}
+
+/** The service asks for a token, or for another one. */
+export class NoToken extends Problem {}
+
+/** Give a token with each request. */
+export function bear(given) {
+  token = given.trim();
+}
 
 /** The pipelines of the service. */
 export async function pipelines() {
@@ -31,26 +42,29 @@ export async function file(note, options, format) {
 }
 
 async function ask(address, note, options, signal) {
-  const request = note && {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ notes: [note], context: true, ...options }),
-  };
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const request = { headers, signal, cache: "no-store" };
+  if (note) {
+    request.method = "POST";
+    request.body = JSON.stringify({ notes: [note], ...options });
+    headers["Content-Type"] = "application/json";
+  }
   let answer;
   try {
-    answer = await fetch(address, { ...request, signal, cache: "no-store" });
+    answer = await fetch(address, request);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(say("problems.unreachable"));
   }
+  if (answer.status === 401) throw new NoToken(say("problems.token"));
   if (!answer.ok) throw new Problem(await explain(answer));
   return answer;
 }
 
 async function explain(answer) {
-  const { detail } = await answer.json().catch(() => ({}));
+  const { error } = await answer.json().catch(() => ({}));
   const seconds = Number(answer.headers.get("Retry-After")) || 1;
   if (answer.status === 413) return say("problems.large");
   if ([429, 503].includes(answer.status)) return say("problems.busy", { n: seconds });
-  return say("problems.refused", { detail: typeof detail === "string" ? detail : answer.status });
+  return say("problems.refused", { detail: error ?? String(answer.status) });
 }
