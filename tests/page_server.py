@@ -30,8 +30,7 @@ PAGE = ROOT / "spacy_cardioner/serve/page"
 # The strictest that the service may send.
 POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; object-src 'none'"
 LANGUAGES = ("es", "en", "it")
-ACTIVE = ["ENFERMEDAD", "FARMACO"]
-PIPELINE = {"version": "0.1.0", "labels": [*ACTIVE, "SINTOMA"], "active": ACTIVE, "threshold": 0.5}
+LABELS = ["ENFERMEDAD", "FARMACO"]
 
 
 class Service:
@@ -42,11 +41,12 @@ class Service:
     refusal (tuple | None): A status and headers to answer with.
     token (str): What requests must bear, "" for nothing.
     context (bool): Whether the pipelines can detect it.
+    active (list): The labels that they find by default.
     """
 
     def __init__(self, stack: ExitStack) -> None:
         self.stack = stack
-        self.engines: dict[Any, Annotate] = {}
+        self.engines: dict[str, Annotate] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -56,11 +56,20 @@ class Service:
         self.refusal: tuple[int, dict[str, str]] | None = None
         self.token = ""
         self.context = True
+        self.active = LABELS
 
     def pipelines(self) -> dict[str, Any]:
         """The answer to ``GET /pipelines``."""
         known = [
-            {"name": f"{lang}_cardioner", "lang": lang, "context": [lang] * self.context, **PIPELINE}
+            {
+                "name": f"{lang}_cardioner",
+                "version": "0.1.0",
+                "lang": lang,
+                "labels": LABELS,
+                "active": self.active,
+                "threshold": 0.5,
+                "context": [lang] if self.context else [],
+            }
             for lang in LANGUAGES
         ]
         return {"pipelines": known}
@@ -69,14 +78,13 @@ class Service:
         """RETURNS (tuple): The language, and the notes with the mentions that were asked for."""
         name = body["pipeline"] or body["lang"]
         lang = "es" if name == "auto" else name[:2]
-        only = tuple(body["labels"] or ())
-        if (lang, only) not in self.engines:
-            settings = Settings(str(shipped(lang)), context=True, only=only)
-            self.engines[lang, only], _ = self.stack.enter_context(started(settings))
+        if lang not in self.engines:
+            settings = Settings(str(shipped(lang)), context=True)
+            self.engines[lang], _ = self.stack.enter_context(started(settings))
         notes = [SourceNote(note["id"], note["text"]) for note in body["notes"]]
 
         def kept(found: Annotated) -> Annotated:
-            least, labels = body["min_score"], only or ACTIVE
+            least, labels = body["min_score"], body["labels"] or self.active
             mentions = [
                 mention
                 for mention in found.mentions
@@ -84,7 +92,7 @@ class Service:
             ]
             return found._replace(mentions=mentions)
 
-        return lang, [kept(found) for found in self.engines[lang, only](notes)]
+        return lang, [kept(found) for found in self.engines[lang](notes)]
 
     def answer(self, body: dict[str, Any]) -> dict[str, Any]:
         """The answer in JSON."""

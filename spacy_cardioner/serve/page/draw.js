@@ -45,7 +45,7 @@ export function make(tag, classes = "", ...children) {
  *
  * @param mentions Mentions with `from` and `to`, places in the string. They may overlap.
  * @param sections `{from, name}` of each section.
- * @param describe What a mention is called in the text, and what is known of it: `{label, lines}`.
+ * @param describe What is known of a mention, in words: `describe.describe`.
  * @returns {DocumentFragment} In it, each mark has its mention as `mark.mention`, and each mention
  *   its marks as `mention.marks`.
  */
@@ -151,13 +151,14 @@ class Drawing {
 
   start(mention, first) {
     const mark = make("mark");
-    const { label, lines } = this.describe(mention);
+    const { label, name, facts } = this.describe(mention);
     mark.dataset.label = label;
     mark.mention = mention;
     mention.marks.push(mark);
     if (first) {
       mark.setAttribute("role", "link");
-      mark.setAttribute("aria-description", lines.join("\n"));
+      mark.ariaLabel = name;
+      mark.setAttribute("aria-description", facts.join(", "));
       mark.tabIndex = -1;
       mark.append(...contextOf(mention).map((name) => make("i", name)));
     }

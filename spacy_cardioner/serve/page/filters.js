@@ -83,8 +83,8 @@ export class Filters {
   }
 
   write() {
-    this.lowest.value = number(Number(this.threshold.value), 2);
-    this.threshold.setAttribute("aria-valuetext", this.lowest.value);
+    this.lowest.textContent = number(Number(this.threshold.value), 2);
+    this.threshold.ariaValueText = this.lowest.textContent;
   }
 }
 

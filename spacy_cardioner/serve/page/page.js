@@ -53,8 +53,14 @@ function show(note, asked, answer) {
   const { labels: known = [], active = [] } = pipelines.find((one) => one.name === answer.pipeline) ?? {};
   const labels = asked.labels ?? active;
   found = { ...answer, note, asked, labels };
+  try {
+    result.show(note.text, answer, labels, known.filter((label) => !labels.includes(label)));
+  } catch (error) {
+    found = null;
+    turn(false);
+    throw error;
+  }
   turn(true);
-  result.show(note.text, answer, labels, known.filter((label) => !labels.includes(label)));
 }
 
 /** Say how many mentions are shown, and what found them. */

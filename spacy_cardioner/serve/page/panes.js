@@ -6,7 +6,6 @@
  * @param selector The items in the root.
  */
 export function arrows(root, selector) {
-  const items = () => [...root.querySelectorAll(selector)].filter((one) => !one.closest(".off"));
   root.addEventListener("focusin", ({ target }) => {
     if (!target.matches(selector)) return;
     for (const one of root.querySelectorAll(`${selector}[tabindex="0"]`)) one.tabIndex = -1;
@@ -15,7 +14,7 @@ export function arrows(root, selector) {
   root.addEventListener("keydown", (event) => {
     const item = event.target.closest(selector);
     if (!item || event.ctrlKey || event.metaKey || event.altKey) return;
-    const all = items();
+    const all = [...root.querySelectorAll(selector)];
     const place = all.indexOf(item);
     const next = {
       ArrowRight: all[place + 1],

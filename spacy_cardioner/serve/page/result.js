@@ -105,8 +105,8 @@ export class Result {
     this.details.replaceChildren();
     if (!mention) return;
     for (const one of [...mention.marks, this.table.rowOf(mention)]) one?.classList.add("lit");
-    const [first, ...lines] = describe(mention).lines;
-    this.details.append(make("strong", "", first), ...lines.map((line) => make("span", "", line)));
+    const { kind, facts } = describe(mention);
+    this.details.append(make("strong", "", kind), ...facts.map((fact) => make("span", "", fact)));
   }
 
   /** Scroll the other pane to a mention that is pointed at. */
@@ -119,10 +119,12 @@ export class Result {
   }
 
   /** A name in the table leads to the text, and Enter in the text to the table. */
-  goAcross({ type, target }) {
+  goAcross(event) {
+    const { type, target } = event;
     const row = target.closest("#rows tr");
     if (row && type === "click" && target.closest("button")) row.mention.marks[0].focus();
     else if (type === "keydown" && target.matches("mark")) {
+      event.preventDefault(); // it would press the button that gets the focus
       this.table.rowOf(target.mention)?.querySelector("button").focus();
     }
   }
