@@ -62,9 +62,9 @@ async function ask(address, note, options, signal) {
 }
 
 async function explain(answer) {
-  const { error } = await answer.json().catch(() => ({}));
+  const { error, detail } = await answer.json().catch(() => ({}));
   const seconds = Number(answer.headers.get("Retry-After")) || 1;
   if (answer.status === 413) return say("problems.large");
   if ([429, 503].includes(answer.status)) return say("problems.busy", { n: seconds });
-  return say("problems.refused", { detail: error ?? String(answer.status) });
+  return say("problems.refused", { detail: String(error ?? detail ?? answer.status) });
 }
