@@ -186,11 +186,11 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[tuple[str, Service]]:
-    """YIELDS (tuple): The address, and what is behind it."""
+def serving(port: int = 0) -> Iterator[tuple[str, Service]]:
+    """YIELDS (tuple): The address, and what is behind it. Port 0 takes a free one."""
     with ExitStack() as stack:
         service = Service(stack)
-        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, service))
+        server = ThreadingHTTPServer(("127.0.0.1", port), partial(Handler, service))
         stack.callback(server.server_close)
         thread = Thread(target=server.serve_forever)
         thread.start()
