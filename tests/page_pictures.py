@@ -40,7 +40,9 @@ def main() -> None:
                 page.wait_for_timeout(500)  # the table scrolls to it
                 path = FOLDER / f"page-{device}-{scheme}.png"
                 page.screenshot(path=path)
-                subprocess.run(["convert", path, "+dither", "-colors", "128", "-strip", path], check=True)
+                subprocess.run(
+                    ["convert", path, "+dither", "-colors", "128", "-strip", path], check=True
+                )
         browser.close()
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from spacy_cardioner import brat
 from spacy_cardioner.batch.engine import Annotate, Annotated, started
+from spacy_cardioner.batch.mentions import OF_CONTEXT
 from spacy_cardioner.batch.readers.note import SourceNote
 from spacy_cardioner.batch.settings import Settings
 from spacy_cardioner.batch.writers.lines import JsonLines, Tsv
@@ -90,6 +91,10 @@ class Service:
                 for mention in found.mentions
                 if mention.label in labels and (mention.score or 1) >= least
             ]
+            if not body["context"]:
+                unknown = dict.fromkeys(OF_CONTEXT)
+                mentions = [mention._replace(**unknown) for mention in mentions]
+                return found._replace(mentions=mentions, sections=())
             return found._replace(mentions=mentions)
 
         return lang, [kept(found) for found in self.engines[lang](notes)]

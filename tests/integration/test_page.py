@@ -43,7 +43,7 @@ FOUND = {
     "paracetamol": {"hypothetical"},
 }
 DISEASES = list(FOUND)[:3] + ["diabetes", "neumonía"]
-PLAIN = {"pipeline": None, "lang": "es", "labels": None, "min_score": 0}
+PLAIN = {"pipeline": None, "lang": "es", "labels": None, "min_score": 0, "context": True}
 HOSTILE = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>\'"&amp;\n{n}'
 
 
@@ -556,6 +556,11 @@ def test_the_language_and_the_pipeline_can_be_chosen(page: Opened, service: Serv
     page.page.wait_for_selector("#status >> text=es_cardioner")
     sent = service.asked[-1][1]
     assert (sent["pipeline"], sent["lang"], sent["labels"]) == ("es_cardioner", "en", None)
+    said = page.status
+    service.refusal = 503, {}
+    page.page.select_option("#language", "it")  # the answer before stays
+    page.page.wait_for_selector("#problem:not([hidden])")
+    assert page.status == said and page.shown == ["bisoprolol"]
 
 
 def test_other_labels_of_the_pipeline_can_be_looked_for(page: Opened, service: Service) -> None:
@@ -580,6 +585,7 @@ def test_a_pipeline_that_knows_no_context_is_not_asked_for_it(
     page.annotate(NOTE)
     assert service.asked[-1][1]["context"] is False
     assert page.status.endswith("context unknown")
+    assert page.page.is_hidden("#contexts") and page.count("#marked i, #marked b") == 0
     page.page.close()
 
 

@@ -18,8 +18,10 @@ export class Filters {
     this.lowest = root.querySelector("#lowest");
     this.search = root.querySelector("#search");
     root.addEventListener("input", (event) => {
-      if (event.target.dataset.wanted) wanted(event.target.value);
-      else {
+      if (event.target.dataset.wanted) {
+        event.target.checked = false; // until there is an answer
+        wanted(event.target.value);
+      } else {
         this.write();
         changed();
       }
@@ -43,14 +45,12 @@ export class Filters {
       ...all.map((label) => chip(label, colourOf(label), `labels.${label}`, labels.get(label) ?? 0, off)),
       ...others.map((label) => chip(label, colourOf(label), `labels.${label}`)),
     );
-    this.contexts.replaceChildren(
-      ...[...CONTEXT, NONE]
-        .filter((name) => contexts.has(name))
-        .map((name) => chip(name, "context", name, contexts.get(name), off)),
-    );
-    const scores = mentions.map((mention) => mention.score ?? 1);
+    const names = [...CONTEXT, NONE].filter((name) => contexts.has(name));
+    this.contexts.replaceChildren(...names.map((name) => chip(name, "context", name, contexts.get(name), off)));
+    this.contexts.parentElement.hidden = names.every((name) => name === NONE);
+    const least = mentions.reduce((score, mention) => Math.min(score, mention.score ?? 1), 0.99);
     const untouched = this.threshold.value === this.threshold.min;
-    this.threshold.min = Math.floor(100 * scores.reduce((one, other) => Math.min(one, other), 1)) / 100;
+    this.threshold.min = Math.floor(100 * least) / 100;
     if (untouched) this.threshold.value = this.threshold.min;
     this.write();
   }

@@ -28,7 +28,7 @@ const result = new Result(find("result"), summarise, (label) =>
 function options(more) {
   const name = pipeline.value || null;
   const asked = pipelines.filter((one) => one.name === (name ?? one.name));
-  const context = asked.every((one) => one.context.length > 0);
+  const context = asked.every((one) => one.context?.length !== 0);
   return { pipeline: name, lang: language.value, labels: null, min_score: 0, context, ...more };
 }
 
@@ -45,6 +45,7 @@ async function annotate(more = {}, notice = "") {
     show(note, asked, await service.annotate(note, asked, signal));
   } catch (error) {
     if (!signal.aborted) fail(error);
+    if (!signal.aborted && found) result.filter(); // the answer before is still there
   }
   if (!signal.aborted) wait(false);
 }
