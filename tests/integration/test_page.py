@@ -569,7 +569,7 @@ def test_other_labels_of_the_pipeline_can_be_looked_for(page: Opened, service: S
     page.page.wait_for_selector("body.ready")
     page.annotate("Niega diabetes. Toma bisoprolol.")
     assert page.shown == ["diabetes"]
-    page.page.check("#labels input[value=FARMACO]")
+    page.page.click("#labels input[value=FARMACO]")
     page.page.wait_for_selector("#rows tr >> text=bisoprolol")
     assert service.asked[-1][1]["labels"] == ["ENFERMEDAD", "FARMACO"]
     assert page.texts("#labels label") == ["disease 1", "drug 1"]
