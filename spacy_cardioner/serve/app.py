@@ -49,6 +49,7 @@ from spacy_cardioner.serve.request import (
 )
 from spacy_cardioner.serve.settings import Service
 from spacy_cardioner.serve.stream import Lines
+from spacy_cardioner.view import STYLE
 
 HERE = Path(str(files("spacy_cardioner.serve")))
 PAGE = HERE / "page"
@@ -238,12 +239,13 @@ def make_app(service: Service, pool: Dispatcher) -> Guard:
 
     @app.get("/", include_in_schema=False)
     async def index() -> Response:
-        if not (PAGE / "index.html").is_file():
-            raise Refused(404, "this installation has no page; /docs describes the service")
         return FileResponse(PAGE / "index.html")
 
-    if PAGE.is_dir():
-        app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    @app.get("/page/view.css", include_in_schema=False)
+    async def page_style() -> Response:
+        return FileResponse(STYLE)
+
+    app.mount("/page", StaticFiles(directory=PAGE), name="page")
     app.openapi = lambda: _openapi(app)
     return Guard(app, service, metrics)
 
