@@ -45,6 +45,7 @@ def run_project(project_dir: Path) -> RunProject:
     settings: dict[str, str | int] = {
         "corpus": "assets/sample",
         "rawtext": "",
+        "projected": "",
         "silver": "",
         "card": "configs/card_sample.json",
         "folds": 4,

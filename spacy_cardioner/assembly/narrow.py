@@ -18,10 +18,11 @@ from spacy_cardioner.errors import CardionerError
 from spacy_cardioner.pipeline.ner.component import MultiHeadNER
 
 
-def narrow(nlp: Language, *, lang: str, labels: Sequence[str]) -> Language:
+def narrow(nlp: Language, *, lang: str, labels: Sequence[str] = ()) -> Language:
     """Make a new pipeline of another language code, with some of the labels.
 
     nlp (Language): A pipeline, usually of the language "xx", with a `cardioner_ner` named "ner".
+    labels (Sequence[str]): The labels to keep. Default: all.
     RAISES (CardionerError): The pipeline has no `cardioner_ner`, or no such label.
     """
     known = ner_of(nlp).labels
@@ -34,7 +35,8 @@ def narrow(nlp: Language, *, lang: str, labels: Sequence[str]) -> Language:
     narrowed = load_model_from_config(config)
     copy_components(nlp, narrowed)
     narrowed.vocab.vectors = nlp.vocab.vectors
-    _keep_heads(ner_of(narrowed), [i for i, label in enumerate(known) if label in labels])
+    kept = labels or known
+    _keep_heads(ner_of(narrowed), [i for i, label in enumerate(known) if label in kept])
     return narrowed
 
 

@@ -48,7 +48,9 @@ def narrow(
     model: Model,
     output: Output,
     lang: Annotated[str, typer.Option(help="Language code of the new pipeline.")],
-    label: Annotated[list[str], typer.Option(help="A label to keep. Repeat for more.")],
+    label: Annotated[
+        list[str], typer.Option(help="A label to keep. Repeat for more. Default: all.")
+    ] = [],  # noqa: B006
 ) -> None:
     """Narrow a pipeline to one language and some labels.
 

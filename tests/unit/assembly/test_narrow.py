@@ -24,6 +24,7 @@ TEXT = " ".join(WORDS)
 def test_the_label_that_stays_is_scored_as_before(label: str, members: int) -> None:
     nlp = stack(MEMBERS[:members])
     before = steps(nlp, WORDS)
+    assert narrow(nlp, lang="it").get_pipe("ner").labels == nlp.get_pipe("ner").labels
     small = narrow(nlp, lang="it", labels=[label])
     head = nlp.get_pipe("ner").labels.index(label)  # type: ignore[attr-defined]
     numpy.testing.assert_allclose(steps(small, WORDS)[:, :, 0], before[:, :, head], rtol=1e-5)
