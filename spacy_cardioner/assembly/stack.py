@@ -41,6 +41,8 @@ def stack(pipelines: Sequence[Language], *, transformer_weight: float = 0.5) -> 
     """
     if not 0 < transformer_weight < 1:
         raise CardionerError("the weight of the transformer must be greater than 0 and less than 1")
+    if len(pipelines) == 1:
+        return pipelines[0]
     _check(pipelines)
     transformers = [nlp for nlp in pipelines if TRANSFORMER in nlp.pipe_names]
     if len(transformers) > 1:
@@ -49,7 +51,7 @@ def stack(pipelines: Sequence[Language], *, transformer_weight: float = 0.5) -> 
     if not transformers:
         return _stack_seeds(cnns)
     [transformer] = transformers
-    return _join(_stack_seeds(cnns), transformer, transformer_weight) if cnns else transformer
+    return _join(_stack_seeds(cnns), transformer, transformer_weight)
 
 
 def _stack_seeds(pipelines: Sequence[Language]) -> Language:

@@ -72,6 +72,8 @@ def test_a_fold_has_the_same_documents_in_every_language(
         "FARMACO_es.json",
         "FARMACO_en.json",
         "FARMACO_it.json",
+        "report.html",
+        "report.json",
     }
 
 

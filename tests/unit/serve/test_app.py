@@ -47,14 +47,6 @@ def test_the_page_is_served_with_its_files_and_no_others(
         assert asked.get(f"{root_path}/{path}").status_code == 404
 
 
-def test_without_a_page_the_answer_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(application, "PAGE", tmp_path / "page")
-    asked = client()
-    assert asked.get("/").status_code == 404
-    assert "no page" in asked.get("/").json()["error"]
-    assert asked.get("/page/app.js").status_code == 404
-
-
 def test_a_fault_is_told_without_its_message(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
