@@ -14,6 +14,7 @@ const [text, status, problem, language, pipeline] = ["text", "status", "problem"
 let pipelines = []; // of the service
 let found = null; // the answer that is shown
 let running = new AbortController(); // stops the request that runs
+let offering = new AbortController(); // stops the request for the pipelines
 
 const editor = new Editor(text, find("file"), (error, notice) => {
   edit();
@@ -165,11 +166,17 @@ function fold() {
 
 /** Offer the pipelines of the service, and the languages that they are for. */
 async function offer() {
+  offering.abort(); // an answer to an earlier token would come in between
+  offering = new AbortController();
+  const { signal } = offering;
   tell();
   try {
-    pipelines = await service.pipelines();
+    const offered = await service.pipelines(signal);
+    if (signal.aborted) return;
+    pipelines = offered;
   } catch (error) {
-    return fail(error);
+    if (!signal.aborted) fail(error);
+    return;
   }
   const names = pipelines.map(({ name }) => new Option(name, name));
   pipeline.replaceChildren(pipeline.options[0], ...names);

@@ -17,8 +17,8 @@ export function bear(given) {
 }
 
 /** The pipelines of the service. */
-export async function pipelines() {
-  return (await (await ask("pipelines")).json()).pipelines;
+export async function pipelines(signal) {
+  return (await (await ask("pipelines", null, null, signal)).json()).pipelines;
 }
 
 /**
