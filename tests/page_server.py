@@ -43,6 +43,7 @@ class Service:
     token (str): What requests must bear, "" for nothing.
     context (bool): Whether the pipelines can detect it.
     active (list): The labels that they find by default.
+    languages (tuple): The languages that they are for.
     """
 
     def __init__(self, stack: ExitStack) -> None:
@@ -58,6 +59,7 @@ class Service:
         self.token = ""
         self.context = True
         self.active = LABELS
+        self.languages = LANGUAGES
 
     def pipelines(self) -> dict[str, Any]:
         """The answer to ``GET /pipelines``."""
@@ -71,7 +73,7 @@ class Service:
                 "threshold": 0.5,
                 "context": [lang] if self.context else [],
             }
-            for lang in LANGUAGES
+            for lang in self.languages
         ]
         return {"pipelines": known}
 

@@ -574,6 +574,18 @@ def test_other_labels_of_the_pipeline_can_be_looked_for(page: Opened, service: S
     assert page.texts("#labels label") == ["disease 1", "drug 1"]
 
 
+def test_where_there_is_one_language_nothing_is_guessed(
+    browser: Any, server: tuple[str, Service]
+) -> None:
+    url, service = server
+    service.reset()
+    service.languages = ("es",)
+    page = Opened(browser.new_page(locale="en-US"), url)
+    page.annotate(NOTE)
+    assert page.status.endswith("es_cardioner 0.1.0 · Spanish")
+    page.page.close()
+
+
 def test_a_pipeline_that_knows_no_context_is_not_asked_for_it(
     browser: Any, server: tuple[str, Service]
 ) -> None:

@@ -71,7 +71,9 @@ function summarise(shown) {
   const many = shown.length === n ? say("found", { n }) : say("shown", { shown: shown.length, n });
   const version = pipelines.find((one) => one.name === found.pipeline)?.version ?? "";
   const name = say(`languages.${found.lang}`);
-  const spoken = found.asked.lang === "auto" && !found.asked.pipeline ? say("guessed", { name }) : name;
+  const choice = new Set(pipelines.map(({ lang }) => lang)).size > 1;
+  const guessed = choice && found.asked.lang === "auto" && !found.asked.pipeline;
+  const spoken = guessed ? say("guessed", { name }) : name;
   const without = found.asked.context ? [] : [say("contextless")];
   status.textContent = [many, `${found.pipeline} ${version}`, spoken, ...without].join(" · ");
 }
