@@ -8,7 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from spacy_cardioner.cli.options import Published, Relabel, named, renames
+from spacy_cardioner.cli.options import (
+    LenientScores,
+    Published,
+    Relabel,
+    Resamples,
+    ResamplesSeed,
+    Scored,
+    ScoredLabels,
+    TrainedOn,
+    named,
+    renames,
+)
 from spacy_cardioner.errors import echo
 
 
@@ -36,10 +47,7 @@ def evaluate(
             help="JSON file for the results. With --corpus: a folder for LABEL_LANG.json files.",
         ),
     ] = None,
-    documents: Annotated[
-        Path | None,
-        typer.Option(dir_okay=False, help="Score the documents named in this file, one per line."),
-    ] = None,
+    documents: Scored = None,
     calibration: Annotated[
         Path | None,
         typer.Option(
@@ -47,13 +55,7 @@ def evaluate(
             help="The predictions with scores, as `annotate --format jsonl` writes them.",
         ),
     ] = None,
-    training: Annotated[
-        list[Path],
-        typer.Option(
-            help="What the pipeline was trained on: a BRAT folder or a TSV. Adds the recall on "
-            "names that occur in it, and on those that do not. Repeatable."
-        ),
-    ] = [],  # noqa: B006
+    training: TrainedOn = [],  # noqa: B006
     unseen: Annotated[
         bool,
         typer.Option(
@@ -63,16 +65,10 @@ def evaluate(
         ),
     ] = False,
     label: Relabel = [],  # noqa: B006
-    only: Annotated[list[str], typer.Option(help="Score only this label. Repeatable.")] = [],  # noqa: B006
-    resamples: Annotated[int, typer.Option(min=1, help="Number of bootstrap resamples.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 13,
-    lenient: Annotated[
-        bool,
-        typer.Option(
-            "--lenient",
-            help="Skip and count malformed input, and predictions for documents without gold.",
-        ),
-    ] = False,
+    only: ScoredLabels = [],  # noqa: B006
+    resamples: Resamples = 1000,
+    seed: ResamplesSeed = 13,
+    lenient: LenientScores = False,
 ) -> None:
     """Score predictions against gold annotations.
 

@@ -34,6 +34,29 @@ Published = Annotated[
 
 Relabel = Annotated[list[str], typer.Option("--label", help="Rename a label: OLD=NEW. Repeatable.")]
 
+# How predictions are scored.
+Scored = Annotated[
+    Path | None,
+    typer.Option(dir_okay=False, help="Score the documents named in this file, one per line."),
+]
+TrainedOn = Annotated[
+    list[Path],
+    typer.Option(
+        help="What the pipeline was trained on: a BRAT folder or a TSV. Adds the recall on names "
+        "that occur in it, and on those that do not. Repeatable."
+    ),
+]
+ScoredLabels = Annotated[list[str], typer.Option(help="Score only this label. Repeatable.")]
+Resamples = Annotated[int, typer.Option(min=1, help="Number of bootstrap resamples.")]
+ResamplesSeed = Annotated[int, typer.Option(min=0, help="Seed of the resamples.")]
+LenientScores = Annotated[
+    bool,
+    typer.Option(
+        "--lenient",
+        help="Skip and count malformed input, and predictions for documents without gold.",
+    ),
+]
+
 
 def named(corpora: Sequence[str]) -> list[Path]:
     """The corpora that are given. An unset variable gives "", and Path("") is this folder."""

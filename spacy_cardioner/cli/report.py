@@ -9,7 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
-from spacy_cardioner.cli.options import Published, Relabel, named, renames
+from spacy_cardioner.cli.options import (
+    LenientScores,
+    Published,
+    Relabel,
+    Resamples,
+    ResamplesSeed,
+    Scored,
+    ScoredLabels,
+    TrainedOn,
+    named,
+    renames,
+)
 from spacy_cardioner.errors import echo, text_is_shown
 
 # So many have marks of their own in the pictures.
@@ -48,19 +59,10 @@ def report(
             "With --corpus it is needed, and may be xx for all three."
         ),
     ] = None,
-    documents: Annotated[
-        Path | None,
-        typer.Option(dir_okay=False, help="Score the documents named in this file, one per line."),
-    ] = None,
-    training: Annotated[
-        list[Path],
-        typer.Option(
-            help="What the pipeline was trained on: a BRAT folder or a TSV. Adds the recall on "
-            "seen and unseen names. Repeatable."
-        ),
-    ] = [],  # noqa: B006
+    documents: Scored = None,
+    training: TrainedOn = [],  # noqa: B006
     label: Relabel = [],  # noqa: B006
-    only: Annotated[list[str], typer.Option(help="Score only this label. Repeatable.")] = [],  # noqa: B006
+    only: ScoredLabels = [],  # noqa: B006
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -69,15 +71,9 @@ def report(
             help="Drop predictions with lower scores. The curves show them all the same.",
         ),
     ] = None,
-    resamples: Annotated[int, typer.Option(min=1, help="Number of bootstrap resamples.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 13,
-    lenient: Annotated[
-        bool,
-        typer.Option(
-            "--lenient",
-            help="Skip and count malformed input, and predictions for documents without gold.",
-        ),
-    ] = False,
+    resamples: Resamples = 1000,
+    seed: ResamplesSeed = 13,
+    lenient: LenientScores = False,
 ) -> None:
     """Write a report on one or several systems: one HTML file, and its figures as JSON.
 
